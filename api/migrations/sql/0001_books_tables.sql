@@ -1,0 +1,217 @@
+-- The books: what is kept, who may write it, and the one function that does.
+-- Read ledger/README.md first; this file is its second half.
+
+CREATE TABLE books (
+    number            integer PRIMARY KEY,
+    name              text COLLATE "C" NOT NULL UNIQUE,
+    closed_through_on date,
+    folded_below      xid8 NOT NULL DEFAULT '0',
+    created_at        timestamptz NOT NULL,
+    CONSTRAINT books_name_is_a_slug CHECK (name ~ '^[a-z][a-z0-9_-]{0,31}$')
+);
+
+CREATE TABLE commodities (
+    code       text COLLATE "C" PRIMARY KEY,
+    scale      smallint NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT commodities_code_is_known CHECK (code ~ '^(RUB|PTS:[a-z0-9_-]{1,32})$'),
+    CONSTRAINT commodities_scale_in_range CHECK (scale BETWEEN 0 AND 6)
+);
+
+CREATE TABLE accounts (
+    book           integer NOT NULL,
+    number         integer NOT NULL,
+    debits_posted  bigint NOT NULL DEFAULT 0,
+    credits_posted bigint NOT NULL DEFAULT 0,
+    debits_held    bigint NOT NULL DEFAULT 0,
+    credits_held   bigint NOT NULL DEFAULT 0,
+    version        bigint NOT NULL DEFAULT 0,
+    available_min  bigint,
+    balance_max    bigint,
+    opened_at      timestamptz NOT NULL,
+    closed_at      timestamptz,
+    normal_side    text COLLATE "C" NOT NULL,
+    commodity      text COLLATE "C" NOT NULL,
+    code           text COLLATE "C" NOT NULL,
+    metadata       jsonb,
+    CONSTRAINT accounts_pkey PRIMARY KEY (book, number),
+    CONSTRAINT accounts_code_key UNIQUE (book, code),
+    CONSTRAINT accounts_code_is_a_path CHECK (
+        code ~ '^(asset|liability|equity|income|expense|memo)(:[A-Za-z0-9_.-]{1,64}){1,6}$'
+    ),
+    CONSTRAINT accounts_normal_side_is_known CHECK (normal_side IN ('debit', 'credit')),
+    CONSTRAINT accounts_counters_not_negative CHECK (
+        debits_posted >= 0 AND credits_posted >= 0 AND debits_held >= 0 AND credits_held >= 0
+    ),
+    CONSTRAINT accounts_not_overdrawn CHECK (
+        available_min IS NULL
+        OR available_min <= CASE normal_side
+            WHEN 'debit' THEN debits_posted - credits_posted - credits_held
+            ELSE credits_posted - debits_posted - debits_held END
+    ),
+    CONSTRAINT accounts_under_ceiling CHECK (
+        balance_max IS NULL
+        OR balance_max >= CASE normal_side
+            WHEN 'debit' THEN debits_posted - credits_posted + debits_held
+            ELSE credits_posted - debits_posted + credits_held END
+    )
+) WITH (fillfactor = 50);
+
+-- One row is one posting. The first posting of an entry (number 1) also carries
+-- what belongs to the entry as a whole; a second table would cost 40 % more disk.
+CREATE TABLE postings (
+    entry_id       uuid NOT NULL,
+    amount         bigint NOT NULL,
+    debit_version  bigint NOT NULL,
+    debit_balance  bigint NOT NULL,
+    credit_version bigint NOT NULL,
+    credit_balance bigint NOT NULL,
+    happened_at    timestamptz NOT NULL,
+    recorded_at    timestamptz NOT NULL,
+    xid            xid8 NOT NULL,
+    book           integer NOT NULL,
+    debit          integer NOT NULL,
+    credit         integer NOT NULL,
+    number         smallint NOT NULL,
+    commodity      text COLLATE "C" NOT NULL,
+    body_hash      uuid,
+    reference      text COLLATE "C",
+    kind           text COLLATE "C",
+    metadata       jsonb,
+    CONSTRAINT postings_pkey PRIMARY KEY (book, entry_id, number),
+    CONSTRAINT postings_amount_positive CHECK (amount > 0),
+    CONSTRAINT postings_two_accounts CHECK (debit <> credit),
+    CONSTRAINT postings_number_in_range CHECK (number BETWEEN 1 AND 64),
+    CONSTRAINT postings_versions_positive CHECK (debit_version > 0 AND credit_version > 0),
+    CONSTRAINT postings_first_carries_the_entry CHECK (
+        CASE WHEN number = 1
+             THEN num_nulls(body_hash, reference, kind) = 0
+             ELSE num_nonnulls(body_hash, reference, kind, metadata) = 0 END
+    ),
+    CONSTRAINT postings_reference_length CHECK (length(reference) BETWEEN 1 AND 128),
+    CONSTRAINT postings_kind_is_a_name CHECK (kind ~ '^[a-z][a-z0-9_.]{0,63}$')
+);
+CREATE UNIQUE INDEX postings_debit_version ON postings (book, debit, debit_version);
+CREATE UNIQUE INDEX postings_credit_version ON postings (book, credit, credit_version);
+CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WHERE number = 1;
+CREATE INDEX postings_xid ON postings (book, xid) WHERE number = 1;
+CREATE INDEX postings_happened_at ON postings USING brin (happened_at) WITH (pages_per_range = 32, autosummarize = on);
+
+-- A refused reference stays refused: a retry must not book by luck what was once said no to.
+CREATE TABLE refusals (
+    book        integer NOT NULL,
+    reference   text COLLATE "C" NOT NULL,
+    entry_id    uuid NOT NULL,
+    body_hash   uuid NOT NULL,
+    code        text COLLATE "C" NOT NULL,
+    facts       jsonb NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT refusals_pkey PRIMARY KEY (book, reference)
+);
+
+CREATE TABLE holds (
+    book            integer NOT NULL,
+    id              uuid NOT NULL,
+    reference       text COLLATE "C" NOT NULL,
+    body_hash       uuid NOT NULL,
+    kind            text COLLATE "C" NOT NULL,
+    debit           integer NOT NULL,
+    credit          integer NOT NULL,
+    commodity       text COLLATE "C" NOT NULL,
+    amount          bigint NOT NULL,
+    amount_posted   bigint NOT NULL DEFAULT 0,
+    amount_released bigint NOT NULL DEFAULT 0,
+    state           text COLLATE "C" NOT NULL DEFAULT 'open',
+    happened_at     timestamptz NOT NULL,
+    expires_at      timestamptz,
+    recorded_at     timestamptz NOT NULL,
+    metadata        jsonb,
+    CONSTRAINT holds_pkey PRIMARY KEY (book, id),
+    CONSTRAINT holds_reference_key UNIQUE (book, reference),
+    CONSTRAINT holds_amount_positive CHECK (amount > 0),
+    CONSTRAINT holds_two_accounts CHECK (debit <> credit),
+    CONSTRAINT holds_state_is_known CHECK (state IN ('open', 'posted', 'released', 'expired')),
+    CONSTRAINT holds_parts_within_amount CHECK (
+        amount_posted >= 0 AND amount_released >= 0 AND amount_posted + amount_released <= amount
+    ),
+    CONSTRAINT holds_closed_when_spent CHECK ((state = 'open') = (amount_posted + amount_released < amount))
+);
+CREATE INDEX holds_expires_at ON holds (expires_at) WHERE state = 'open' AND expires_at IS NOT NULL;
+
+CREATE TABLE hold_events (
+    book        integer NOT NULL,
+    hold_id     uuid NOT NULL,
+    number      integer NOT NULL,
+    what        text COLLATE "C" NOT NULL,
+    amount      bigint NOT NULL,
+    entry_id    uuid,
+    reference   text COLLATE "C" NOT NULL,
+    body_hash   uuid NOT NULL,
+    happened_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT hold_events_pkey PRIMARY KEY (book, hold_id, number),
+    CONSTRAINT hold_events_reference_key UNIQUE (book, reference),
+    CONSTRAINT hold_events_what_is_known CHECK (what IN ('placed', 'posted', 'released', 'expired')),
+    CONSTRAINT hold_events_amount_positive CHECK (amount > 0),
+    CONSTRAINT hold_events_entry_when_posted CHECK ((what = 'posted') = (entry_id IS NOT NULL))
+);
+
+CREATE TABLE day_totals (
+    book     integer NOT NULL,
+    account  integer NOT NULL,
+    day_on   date NOT NULL,
+    debits   bigint NOT NULL,
+    credits  bigint NOT NULL,
+    postings bigint NOT NULL,
+    CONSTRAINT day_totals_pkey PRIMARY KEY (book, account, day_on),
+    CONSTRAINT day_totals_not_negative CHECK (debits >= 0 AND credits >= 0 AND postings > 0)
+);
+
+CREATE TABLE period_closes (
+    book              integer NOT NULL,
+    closed_through_on date NOT NULL,
+    closed_at         timestamptz NOT NULL,
+    closed_by         text NOT NULL,
+    accounts          integer NOT NULL,
+    postings          bigint NOT NULL,
+    proof             bytea NOT NULL,
+    CONSTRAINT period_closes_pkey PRIMARY KEY (book, closed_through_on),
+    CONSTRAINT period_closes_proof_is_sha256 CHECK (octet_length(proof) = 32)
+);
+
+CREATE TABLE period_balances (
+    book              integer NOT NULL,
+    closed_through_on date NOT NULL,
+    account           integer NOT NULL,
+    debits            bigint NOT NULL,
+    credits           bigint NOT NULL,
+    CONSTRAINT period_balances_pkey PRIMARY KEY (book, closed_through_on, account)
+);
+
+-- Nobody rewrites the books, the owner included. Triggers refuse, never compute.
+CREATE FUNCTION books_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on % is forbidden: post a reversal', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$;
+
+DO $$
+DECLARE
+    v_table text;
+BEGIN
+    FOREACH v_table IN ARRAY ARRAY['postings', 'refusals', 'hold_events', 'period_closes', 'period_balances'] LOOP
+        EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE OR TRUNCATE ON %I
+            FOR EACH STATEMENT EXECUTE FUNCTION books_are_append_only()', v_table || '_append_only', v_table);
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER %I', v_table, v_table || '_append_only');
+    END LOOP;
+    FOREACH v_table IN ARRAY ARRAY['accounts', 'holds', 'books'] LOOP
+        EXECUTE format('CREATE TRIGGER %I BEFORE DELETE OR TRUNCATE ON %I
+            FOR EACH STATEMENT EXECUTE FUNCTION books_are_append_only()', v_table || '_stay', v_table);
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER %I', v_table, v_table || '_stay');
+    END LOOP;
+END $$;
+
+-- The day of accounting is the Moscow calendar day.
+CREATE FUNCTION moscow_day(p_at timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (p_at AT TIME ZONE 'Europe/Moscow')::date
+$$;

@@ -1,0 +1,56 @@
+"""Settings: every knob of a process, read from ``KOPEYKA_…`` variables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Mode(StrEnum):
+    """What this installation is for."""
+
+    SANDBOX = "sandbox"
+    """Simulators, test keys, a movable business clock."""
+    PRODUCTION = "production"
+    """Real money. The clock cannot be moved and simulators are refused."""
+
+
+class Settings(BaseSettings):
+    """One process's settings. Durations in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="KOPEYKA_", extra="ignore", frozen=True)
+
+    mode: Mode = Mode.SANDBOX
+    database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_app`` on the database ``kopeyka`` (libpq URL)."""
+    migrator_database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_migrator`` on the same database; only ``kopeyka migrate`` uses it."""
+    vault_database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_vault`` on the database ``kopeyka_vault``; never given to the api role."""
+    data_dir: Path | None = None
+    """Where an embedded PostgreSQL keeps its data; chosen by user when empty."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes any free port."""
+    workers: int = Field(default=2, ge=1, le=64)
+    public_url: str = ""
+    """What merchants see as our address; the listening address when empty."""
+
+    nspk_url: str = ""
+    """Base URL of NSPK's agent API, or of its simulator."""
+    nspk_agent_id: str = "A00000000001"
+    bank_url: str = ""
+    """Base URL of the bank that carries out payouts, or of its simulator."""
+    events_url: str = ""
+    """Where the worker delivers events; empty delivers nowhere (they stay listable)."""
+
+    pool_size: int = Field(default=8, ge=1, le=100)
+    group_commit_queue_max: int = Field(default=4096, ge=1)
+    group_commit_writers: int = Field(default=2, ge=1, le=4)
+    rate_limit_per_second: int = Field(default=2000, ge=1)
+    """Requests a second for each API key; bursts of two seconds."""
+    log_level: str = "info"

@@ -1,0 +1,94 @@
+"""The database: engines, sessions, and the only commit of the project.
+
+A *session* is one open transaction on one connection (SQLAlchemy Core). Packages receive it and
+never commit; the door and the worker open it with ``transaction()``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import sqlalchemy
+from psycopg.errors import DeadlockDetected, SerializationFailure
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError
+
+Session = AsyncConnection
+"""One open transaction on one connection."""
+
+Engine = AsyncEngine
+
+STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 2_000
+IDLE_TIMEOUT_MS = 10_000
+RETRIES_MAX = 5
+"""A transaction that lost a deadlock or a serialization race is tried this many times."""
+
+T = TypeVar("T")
+
+
+def libpq_options(*, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> str:
+    """Limits every connection of ours carries, in libpq's ``options`` form. Milliseconds."""
+    return (
+        f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={LOCK_TIMEOUT_MS} "
+        f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS} -c timezone=UTC"
+    )
+
+
+def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Engine:
+    """An engine over psycopg for a libpq URL (``postgresql://…``). Connects only when used."""
+    scheme = urlsplit(url).scheme
+    assert scheme == "postgresql", "a libpq URL is expected"
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=1.0,
+        pool_pre_ping=False,
+        connect_args={"options": libpq_options(statement_timeout_ms=statement_timeout_ms)},
+        json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: Engine) -> AsyncIterator[Session]:
+    """Open a session; commit when the block ends, roll back when it raises."""
+    async with engine.connect() as connection:
+        await connection.begin()
+        try:
+            yield connection
+        except BaseException:
+            await connection.rollback()
+            raise
+        await connection.commit()
+
+
+async def in_transaction(engine: Engine, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Run ``work`` in a transaction, the whole of it again after a deadlock or serialization failure."""
+    for attempt in range(1, RETRIES_MAX + 1):
+        try:
+            async with transaction(engine) as session:
+                return await work(session)
+        except DBAPIError as error:
+            if attempt == RETRIES_MAX or not is_retryable(error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def is_retryable(error: DBAPIError) -> bool:
+    """Whether the same transaction may simply be run again."""
+    return isinstance(error.orig, (DeadlockDetected, SerializationFailure))
+
+
+def violated_constraint(error: DBAPIError) -> str | None:
+    """The name of the constraint that refused a write, if one did."""
+    diagnostic = getattr(error.orig, "diag", None)
+    return diagnostic.constraint_name if diagnostic is not None else None
+
+
+metadata = sqlalchemy.MetaData()
+"""Every table of every package, for Alembic."""

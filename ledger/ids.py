@@ -1,0 +1,77 @@
+"""Ids: UUIDv7 made by us, shown with a prefix that says what they name.
+
+``ord_06cb8g…`` is ``ord_`` and the 26 characters of the UUID in Crockford's base 32, lower case.
+Chance lives here and in the vault, nowhere else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from datetime import datetime
+from uuid import UUID
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+ID_CHARACTERS = 26
+ACCOUNT_NUMBER_MAX = 2**31 - 1
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_uuid(now: datetime) -> UUID:
+    """A UUIDv7 of the business time ``now``; ids made by one process never run backwards."""
+    global _last
+    micros = int(now.timestamp() * 1_000_000)
+    tick = (micros // 1000 << 12) | (micros % 1000 * 4096 // 1000)
+    with _lock:
+        _last = tick if tick > _last or _last - tick > _FALLBACK_MAX else _last + 1
+        tick = _last
+    high = (tick >> 12 << 16) | 0x7000 | (tick & 0xFFF)
+    return UUID(int=high << 64 | 0x8 << 60 | secrets.randbits(60))
+
+
+_FALLBACK_MAX = 60_000 << 12
+"""A clock set back by over a minute is a new time, not a repeated one."""
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """A new id with its prefix: ``new_id("ord", now)``."""
+    return show(prefix, new_uuid(now))
+
+
+def show(prefix: str, uuid: UUID) -> str:
+    """The text form of an id."""
+    value = uuid.int
+    characters = []
+    for _ in range(ID_CHARACTERS):
+        characters.append(_ALPHABET[value & 31])
+        value >>= 5
+    return f"{prefix}_{''.join(reversed(characters))}"
+
+
+def read(prefix: str, text: str) -> UUID:
+    """The UUID of a shown id.
+
+    Raises: ValueError if the prefix or the form is another.
+    """
+    head, _, tail = text.partition("_")
+    if head != prefix or len(tail) != ID_CHARACTERS or tail[0] > "7":
+        raise ValueError(f"not an id that begins with {prefix}_")
+    value = 0
+    for character in tail:
+        if character not in _VALUES:
+            raise ValueError(f"not an id that begins with {prefix}_")
+        value = value << 5 | _VALUES[character]
+    return UUID(int=value)
+
+
+def new_account_number() -> int:
+    """A random number for a new account. The books try again when it is taken."""
+    return secrets.randbelow(ACCOUNT_NUMBER_MAX) + 1
+
+
+def new_secret(prefix: str) -> str:
+    """A secret of 160 bits with a prefix that scanners can find: ``kp_test_…``."""
+    return prefix + show("", UUID(int=secrets.randbits(128)))[1:] + secrets.token_hex(4)

@@ -1,0 +1,205 @@
+"""The journal: the only door into the books.
+
+Every entry goes through one SQL function, ``book_entries``, which takes one or a thousand and
+answers for each. Python checks forms, lays entries out as arrays, and reads the answer back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor
+from sqlalchemy import text
+
+from ledger import entry as forms
+from ledger.database import Session
+from ledger.entry import Booked, BookedPosting, Entry, Posting, Refused, Verdict
+from ledger.errors import EntryRejected, refusal_of
+from ledger.ids import new_uuid
+
+MAIN_BOOK = "main"
+
+BOOK_ENTRIES = """
+SELECT first_entry, last_entry, verdict, recorded_at, entry_ids, code, facts,
+       debit_versions, debit_balances, credit_versions, credit_balances
+  FROM book_entries(%b::text, %b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::timestamptz[], %b::text[],
+       %b::int4[], %b::text[], %b::int4[], %b::int2[], %b::int4[], %b::int4[], %b::text[], %b::int8[],
+       %b::int4[], %b::text[], %b::int8[], %b::int8[])
+"""
+
+
+async def post(session: Session, entry: Entry, *, now: datetime, book: str = MAIN_BOOK) -> Booked:
+    """Book one entry; the same reference and body again gives the first answer.
+
+    Raises: EntryRejected if the books refuse it. Locks: its accounts, in the order of their codes.
+    """
+    (verdict,) = await post_batch(session, [entry], now=now, book=book)
+    if isinstance(verdict, Refused):
+        raise verdict.error()
+    return verdict
+
+
+async def post_batch(
+    session: Session, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK
+) -> list[Verdict]:
+    """Book up to 1,000 entries in order; one refused entry does not sink the others unless linked.
+
+    Refusals are answers, not exceptions, and are remembered by reference.
+    Raises: EntryRejected if an entry breaks a rule of form or the book is unknown; nothing is booked then.
+    Locks: all accounts of the batch, in the order of their codes.
+    """
+    if not entries:
+        return []
+    raw = await session.get_raw_connection()
+    connection = cast("AsyncConnection[Any]", raw.driver_connection)
+    return await book_batch(connection, entries, now=now, book=book)
+
+
+async def dry_run(
+    session: Session, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK
+) -> list[Verdict]:
+    """What ``post_batch`` would answer, with the balances after it, booking nothing."""
+    savepoint = await session.begin_nested()
+    try:
+        return await post_batch(session, entries, now=now, book=book)
+    finally:
+        await savepoint.rollback()
+
+
+async def reverse(
+    session: Session, entry_id: UUID, *, reference: str, happened_at: datetime, now: datetime, book: str = MAIN_BOOK
+) -> Booked:
+    """Undo an entry with one that books the same amounts the other way (сторно).
+
+    Дт each credited account  Кт each debited account  the same amounts
+
+    An entry is reversed once: the reversal's own reference is ``reversal:<entry id>`` unless it is repeated.
+    Raises: EntryRejected with ``ledger.unknown_entry`` or ``ledger.already_reversed``.
+    """
+    original = await find_entry(session, entry_id, book=book)
+    if original is None:
+        raise EntryRejected("ledger.unknown_entry", entry_id=str(entry_id))
+    reversal = Entry(
+        reference=f"reversal:{entry_id}",
+        kind="reversal",
+        happened_at=happened_at,
+        postings=forms.reversed_postings(original.postings),
+        metadata={"reverses": str(entry_id), "reference": reference},
+    )
+    (verdict,) = await post_batch(session, [reversal], now=now, book=book)
+    if isinstance(verdict, Booked):
+        return verdict
+    if verdict.code == "ledger.reference_reused":
+        raise EntryRejected("ledger.already_reversed", entry_id=str(entry_id), reversal_id=str(verdict.entry_id))
+    raise verdict.error()
+
+
+async def find_entry(session: Session, entry_id: UUID, *, book: str = MAIN_BOOK) -> Entry | None:
+    """The entry as it was booked, or nothing."""
+    rows = (
+        await session.execute(
+            text("""
+                SELECT p.number, p.amount, p.commodity, d.code AS debit, c.code AS credit,
+                       p.happened_at, p.reference, p.kind, p.metadata
+                  FROM books AS b
+                  JOIN postings AS p ON p.book = b.number AND p.entry_id = :entry_id
+                  JOIN accounts AS d ON d.book = p.book AND d.number = p.debit
+                  JOIN accounts AS c ON c.book = p.book AND c.number = p.credit
+                 WHERE b.name = :book ORDER BY p.number
+            """),
+            {"entry_id": entry_id, "book": book},
+        )
+    ).all()
+    if not rows:
+        return None
+    head = rows[0]
+    return Entry(
+        id=entry_id,
+        reference=head.reference,
+        kind=head.kind,
+        happened_at=head.happened_at,
+        metadata=head.metadata or {},
+        postings=tuple(Posting(row.debit, row.credit, row.amount, row.commodity) for row in rows),
+    )
+
+
+async def book_batch(
+    connection: AsyncConnection[Any], entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK
+) -> list[Verdict]:
+    """The hot path under ``post_batch``: one round trip on a bare psycopg connection."""
+    if len(entries) > forms.ENTRIES_MAX:
+        raise EntryRejected("ledger.invalid_entry", field="entries", expected=f"at most {forms.ENTRIES_MAX}")
+    for entry in entries:
+        forms.check(entry)
+    arguments = _arguments(entries, now, book)
+    try:
+        async with AsyncCursor(connection) as cursor:
+            await cursor.execute(BOOK_ENTRIES, arguments, prepare=True, binary=True)
+            rows = await cursor.fetchall()
+    except psycopg.Error as error:
+        raise refusal_of(error) or error from None
+    verdicts: list[Verdict] = []
+    for row in rows:
+        verdicts.extend(_verdicts(row, entries))
+    assert len(verdicts) == len(entries)
+    return verdicts
+
+
+def _arguments(entries: Sequence[Entry], now: datetime, book: str) -> tuple[Any, ...]:
+    """The entries as the arrays ``book_entries`` takes: by entry, by posting, by condition."""
+    codes = sorted({code for entry in entries for p in entry.postings for code in (p.debit, p.credit)})
+    place = {code: index for index, code in enumerate(codes, 1)}
+    owner, number, debit, credit, commodity, amount = [], [], [], [], [], []
+    chains, chain = [], 1
+    conditions: list[tuple[int, str, int | None, int | None]] = []
+    for index, entry in enumerate(entries, 1):
+        chains.append(chain)
+        chain += not entry.is_linked
+        for position, p in enumerate(entry.postings, 1):
+            owner.append(index)
+            number.append(position)
+            debit.append(place[p.debit])
+            credit.append(place[p.credit])
+            commodity.append(p.commodity)
+            amount.append(int(p.amount))
+        conditions += [(index, c.account, c.if_version, c.min_available_after) for c in entry.conditions]
+    return (
+        book,
+        [entry.id or new_uuid(now) for entry in entries],
+        [entry.reference for entry in entries],
+        [entry.kind for entry in entries],
+        [forms.body_hash(entry) for entry in entries],
+        [entry.happened_at for entry in entries],
+        [json.dumps(entry.metadata, ensure_ascii=False) if entry.metadata else None for entry in entries],
+        chains,
+        codes,
+        owner,
+        number,
+        debit,
+        credit,
+        commodity,
+        amount,
+        *([list(column) for column in zip(*conditions, strict=True)] if conditions else ([], [], [], [])),
+    )
+
+
+def _verdicts(row: tuple[Any, ...], entries: Sequence[Entry]) -> Iterator[Verdict]:
+    """The verdicts of one run of entries that met the same fate."""
+    first, last, verdict, recorded_at, entry_ids, code, facts, *books = row
+    if verdict == "refused":
+        facts = {key: value for key, value in facts.items() if key != "entry"}
+        yield from (Refused(code, facts, entry_id) for entry_id in entry_ids)
+        return
+    states = zip(*books, strict=True)
+    for entry, entry_id in zip(entries[first - 1 : last], entry_ids, strict=True):
+        yield Booked(
+            entry_id,
+            recorded_at,
+            tuple(BookedPosting(posting, *next(states)) for posting in entry.postings),
+            verdict == "replayed",
+        )
