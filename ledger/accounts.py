@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
+from ledger import repository
 from ledger.database import Session
-from ledger.errors import EntryRejected, InvariantBroken, refusal_of
+from ledger.errors import EntryRejected, InvariantBroken
 from ledger.ids import new_account_number
 from ledger.journal import MAIN_BOOK
 
@@ -94,7 +94,7 @@ async def open_account(session: Session, terms: AccountTerms, *, now: datetime, 
         raise EntryRejected("ledger.invalid_entry", field="code", expected="a path such as asset:cash:main")
     side = terms.normal_side or ("debit" if terms.code.split(":")[0] in _DEBIT_NORMAL else "credit")
     for _ in range(NUMBER_TRIES_MAX):
-        is_new = await _call(
+        is_new = await repository.call(
             session,
             """SELECT open_account(:book, :number, :code, :commodity, :side, :available_min, :balance_max, :now,
                       CAST(:metadata AS jsonb))""",
@@ -141,23 +141,20 @@ async def close_account(session: Session, code: str, *, now: datetime, book: str
 
     Raises: EntryRejected with ``ledger.unknown_account`` or ``ledger.account_not_empty``.
     """
-    await _call(session, "SELECT close_account(:book, :code, :now)", book=book, code=code, now=now)
+    await repository.call(session, "SELECT close_account(:book, :code, :now)", book=book, code=code, now=now)
 
 
 async def open_book(session: Session, name: str, number: int, *, now: datetime) -> None:
     """Open a book: a set of accounts that is kept, closed and placed together. Repeating it changes nothing."""
-    await _call(session, "SELECT open_book(:name, :number, :now)", name=name, number=number, now=now)
+    await repository.call(session, "SELECT open_book(:name, :number, :now)", name=name, number=number, now=now)
 
 
 async def open_commodity(session: Session, code: str, scale: int, *, now: datetime) -> None:
     """Make a commodity known: ``PTS:<programme>`` with its number of decimals. Repeating it changes nothing."""
-    await _call(
-        session, "SELECT open_commodity(:code, CAST(:scale AS smallint), :now)", code=code, scale=scale, now=now
+    await repository.call(
+        session,
+        "SELECT open_commodity(:code, CAST(:scale AS smallint), :now)",
+        code=code,
+        scale=scale,
+        now=now,
     )
-
-
-async def _call(session: Session, sql: str, **arguments: Any) -> Any:
-    try:
-        return await session.scalar(text(sql), arguments)
-    except DBAPIError as error:
-        raise refusal_of(error) or error from None

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import sqlalchemy
 from psycopg.errors import DeadlockDetected, SerializationFailure
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Session = AsyncConnection
 """One open transaction on one connection."""

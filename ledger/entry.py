@@ -156,6 +156,5 @@ def body_hash(entry: Entry) -> UUID:
 def reversed_postings(postings: Sequence[Posting]) -> tuple[Posting, ...]:
     """The same amounts the other way, last first: what a сторно books."""
     return tuple(
-        Posting(debit=p.credit, credit=p.debit, amount=p.amount, commodity=p.commodity)
-        for p in reversed(postings)
+        Posting(debit=p.credit, credit=p.debit, amount=p.amount, commodity=p.commodity) for p in reversed(postings)
     )

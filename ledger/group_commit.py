@@ -30,6 +30,8 @@ JOBS_MAX = 1_000
 """Jobs in one transaction."""
 QUEUE_MAX = 4_096
 """Jobs that may wait; more are told to come back."""
+CLOSE_SECONDS_MAX = 8
+"""What is queued when we stop is still committed, within this time."""
 WRITERS_MAX = 4
 """Two writers overlap one batch's Python with the other's PostgreSQL; more only fight for locks."""
 
@@ -70,6 +72,7 @@ class GroupCommit(Generic[Job, Answer]):
     _queue: deque[_Waiting[Job, Answer]] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _is_closing: bool = False
 
     async def __aenter__(self) -> GroupCommit[Job, Answer]:
         assert 1 <= self.writers <= WRITERS_MAX
@@ -79,8 +82,9 @@ class GroupCommit(Generic[Job, Answer]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        while self._queue and any(not task.done() for task in self._tasks):
-            await asyncio.sleep(0)
+        self._is_closing = True
+        self._arrived.set()
+        await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS_MAX)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -91,7 +95,7 @@ class GroupCommit(Generic[Job, Answer]):
         A caller that goes away does not take its job back: it may already be on its way.
         Raises: LedgerBusy if too many jobs wait; what the batch function answers for this job.
         """
-        if len(self._queue) >= self.queue_max:
+        if len(self._queue) >= self.queue_max or self._is_closing:
             raise LedgerBusy(waiting=len(self._queue))
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(job, answer, monotonic()))
@@ -101,15 +105,15 @@ class GroupCommit(Generic[Job, Answer]):
     async def _write(self) -> None:
         connection: AsyncConnection[Any] | None = None
         try:
-            while True:
-                batch = await self._take()
+            while batch := await self._take():
                 try:
                     if connection is None or connection.closed:
                         connection = await self._connect()
                     answers = await self._carry_out(connection, [waiting.job for waiting in batch])
                 except (psycopg.Error, KopeykaError, OSError) as error:
                     self._fail(batch, error)
-                    connection = await self._drop(connection)
+                    await self._drop(connection)
+                    connection = None
                 except BaseException:
                     self._fail(batch, LedgerBusy("the writer was stopped"))
                     raise
@@ -119,10 +123,14 @@ class GroupCommit(Generic[Job, Answer]):
             await self._drop(connection)
 
     async def _take(self) -> list[_Waiting[Job, Answer]]:
+        """The next batch; an empty one when we are closing and nothing waits."""
         while not self._queue:
+            if self._is_closing:
+                return []
             self._arrived.clear()
             await self._arrived.wait()
-        batch, weight = [], 0
+        batch: list[_Waiting[Job, Answer]] = []
+        weight = 0
         while self._queue and len(batch) < JOBS_MAX:
             weight += self.weigh(self._queue[0].job)
             if batch and weight > forms.ENTRIES_MAX:
@@ -170,7 +178,12 @@ class GroupCommit(Generic[Job, Answer]):
 
 
 def entries_together(
-    url: str, *, now: Callable[[], datetime], book: str = journal.MAIN_BOOK, writers: int = 2, queue_max: int = QUEUE_MAX
+    url: str,
+    *,
+    now: Callable[[], datetime],
+    book: str = journal.MAIN_BOOK,
+    writers: int = 2,
+    queue_max: int = QUEUE_MAX,
 ) -> GroupCommit[Sequence[Entry], list[Verdict]]:
     """A group commit of entries: each job is one entry or a chain, answered with its verdicts.
 
@@ -187,9 +200,7 @@ def entries_together(
     return GroupCommit(url, commit_batch, weigh=len, queue_max=queue_max, writers=writers)
 
 
-async def submit_entries(
-    queue: GroupCommit[Sequence[Entry], list[Verdict]], entries: Sequence[Entry]
-) -> list[Verdict]:
+async def submit_entries(queue: GroupCommit[Sequence[Entry], list[Verdict]], entries: Sequence[Entry]) -> list[Verdict]:
     """Book entries together with whatever else is waiting.
 
     Raises: EntryRejected if one breaks a rule of form (before it can spoil the batch), LedgerBusy.

@@ -16,12 +16,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Row, text
-from sqlalchemy.exc import DBAPIError
 
 from ledger import entry as forms
+from ledger import repository
 from ledger.database import Session
 from ledger.entry import Entry, Posting
-from ledger.errors import EntryRejected, refusal_of
+from ledger.errors import EntryRejected
 from ledger.ids import new_uuid
 from ledger.journal import MAIN_BOOK
 
@@ -88,7 +88,7 @@ async def place(session: Session, request: HoldRequest, *, now: datetime, book: 
     if request.expires_at is not None and request.expires_at <= request.happened_at:
         raise EntryRejected("ledger.invalid_entry", field="expires_at", expected="later than happened_at")
     digest = _hash("place", forms.body_hash(as_entry), request.expires_at)
-    hold_id = await _call(
+    hold_id = await repository.call(
         session,
         """SELECT place_hold(:book, :id, :reference, :hash, :kind, :debit, :credit, :commodity, :amount,
                   :happened_at, :expires_at, CAST(:metadata AS jsonb))""",
@@ -113,16 +113,12 @@ async def post_part(
     Raises: EntryRejected if the hold is unknown, not open, expired, or holds less.
     Locks: the hold, then both accounts in the order of their codes.
     """
-    if amount is None:
-        held = await find_hold(session, hold_id, book=book)
-        if held is None:
-            raise EntryRejected("ledger.unknown_hold", hold_id=str(hold_id))
-        amount = held.amount_held or held.amount_posted
-    _check_step(reference, amount, happened_at)
-    result = await _call(
+    _check_step(reference, 1 if amount is None else amount, happened_at)
+    result = await repository.call(
         session,
-        """SELECT post_hold(:book, :id, :entry_id, :reference, :hash, :amount, :keep_rest, :happened_at, :metadata)""",
-        book=book, id=hold_id, entry_id=new_uuid(now), reference=reference, amount=int(amount), keep_rest=keep_rest,
+        """SELECT post_hold(:book, :id, :entry_id, :reference, :hash, CAST(:amount AS bigint), :keep_rest,
+                  :happened_at, :metadata)""",
+        book=book, id=hold_id, entry_id=new_uuid(now), reference=reference, amount=amount, keep_rest=keep_rest,
         hash=_hash("post", hold_id, amount, keep_rest), happened_at=happened_at,
         metadata=json.dumps({**(metadata or {}), "hold_id": str(hold_id)}),
     )  # fmt: skip
@@ -155,22 +151,18 @@ async def expire_due(session: Session, *, now: datetime, limit: int = PAGE_MAX, 
     )
     expired = 0
     for hold_id in due.all():
-        savepoint = await session.begin_nested()
         try:
-            await _release(session, hold_id, f"expiry:{hold_id}", now, "expired", book)
-        except EntryRejected:  # another worker, or a posting at the last moment, was first
-            await savepoint.rollback()
-        else:
-            await savepoint.commit()
-            expired += 1
+            async with session.begin_nested():
+                await _release(session, hold_id, f"expiry:{hold_id}", now, "expired", book)
+        except EntryRejected:
+            continue  # another worker, or a posting at the last moment, was first
+        expired += 1
     return expired
 
 
 async def find_hold(session: Session, hold_id: UUID, *, book: str = MAIN_BOOK) -> Hold | None:
     """The hold, or nothing."""
-    row = (
-        await session.execute(text(_SELECT + " AND h.id = :id"), {"book": book, "id": hold_id})
-    ).first()
+    row = (await session.execute(text(_SELECT + " AND h.id = :id"), {"book": book, "id": hold_id})).first()
     return None if row is None else _hold(row)
 
 
@@ -214,19 +206,10 @@ def _hash(*parts: object) -> UUID:
     return UUID(bytes=hashlib.sha256("\n".join(map(str, parts)).encode()).digest()[:16])
 
 
-async def _release(
-    session: Session, hold_id: UUID, reference: str, happened_at: datetime, what: str, book: str
-) -> int:
-    result = await _call(
+async def _release(session: Session, hold_id: UUID, reference: str, happened_at: datetime, what: str, book: str) -> int:
+    result = await repository.call(
         session,
         "SELECT release_hold(:book, :id, :reference, :hash, :happened_at, :what)",
         book=book, id=hold_id, reference=reference, hash=_hash(what, hold_id), happened_at=happened_at, what=what,
     )  # fmt: skip
     return int(result)
-
-
-async def _call(session: Session, sql: str, **arguments: Any) -> Any:
-    try:
-        return await session.scalar(text(sql), arguments)
-    except DBAPIError as error:
-        raise refusal_of(error) or error from None

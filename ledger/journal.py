@@ -60,9 +60,7 @@ async def post_batch(
     return await book_batch(connection, entries, now=now, book=book)
 
 
-async def dry_run(
-    session: Session, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK
-) -> list[Verdict]:
+async def dry_run(session: Session, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK) -> list[Verdict]:
     """What ``post_batch`` would answer, with the balances after it, booking nothing."""
     savepoint = await session.begin_nested()
     try:
@@ -72,7 +70,13 @@ async def dry_run(
 
 
 async def reverse(
-    session: Session, entry_id: UUID, *, reference: str, happened_at: datetime, now: datetime, book: str = MAIN_BOOK
+    session: Session,
+    entry_id: UUID,
+    *,
+    reference: str,
+    happened_at: datetime,
+    now: datetime,
+    book: str = MAIN_BOOK,
 ) -> Booked:
     """Undo an entry with one that books the same amounts the other way (сторно).
 

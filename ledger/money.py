@@ -102,9 +102,7 @@ def share_of(amount: Kopecks, basis_points: int, rounding: Rounding = Rounding.D
     if amount < 0 or basis_points < 0:
         raise ValueError("a share is taken of a positive amount")
     whole, rest = divmod(int(amount) * basis_points, BASIS_POINTS)
-    if rounding is Rounding.UP and rest > 0:
-        whole += 1
-    elif rounding is Rounding.HALF_UP and rest * 2 >= BASIS_POINTS:
+    if (rounding is Rounding.UP and rest > 0) or (rounding is Rounding.HALF_UP and rest * 2 >= BASIS_POINTS):
         whole += 1
     return Kopecks(whole)
 

@@ -261,6 +261,9 @@ LANGUAGE sql STABLE AS $$
       JOIN summed AS s ON s.number = t.account
      WHERE t.debits <> s.debits OR t.credits <> s.credits
     UNION ALL
+    SELECT 'in_transit_zero', NULL, jsonb_build_object('commodity', commodity, 'net', sum(debits_posted - credits_posted))
+      FROM accounts WHERE starts_with(code, 'asset:in_transit:') GROUP BY commodity HAVING sum(debits_posted - credits_posted) <> 0
+    UNION ALL
     SELECT 'entries_whole', NULL, jsonb_build_object('entry_id', entry_id, 'postings', count(*), 'last', max(number))
       FROM postings WHERE book = p_book GROUP BY entry_id HAVING count(*) <> max(number) OR min(number) <> 1
 $$;

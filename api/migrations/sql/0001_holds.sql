@@ -128,7 +128,8 @@ CREATE FUNCTION add_hold_event(
       FROM hold_events WHERE book = p_hold.book AND hold_id = p_hold.id
 $$;
 
--- Books p_amount of the hold as an entry of one posting; the rest is released unless it is to stay.
+-- Books p_amount of the hold (NULL: all that is held) as an entry of one posting; the rest is
+-- released unless it is to stay.
 -- Дт the hold's debit account  Кт the hold's credit account
 CREATE FUNCTION post_hold(
     p_book text, p_id uuid, p_entry_id uuid, p_reference text, p_hash uuid, p_amount bigint, p_keep_rest boolean,
@@ -139,6 +140,7 @@ DECLARE
     v_closed date;
     v        holds;
     v_rest   bigint;
+    v_amount bigint;
     v_codes  text[];
     v_debit  text;
     v_entry  uuid;
@@ -151,14 +153,15 @@ BEGIN
     END IF;
     v := open_hold(v_book, p_id, p_happened_at, false);
     v_rest := v.amount - v.amount_posted - v.amount_released;
-    IF p_amount > v_rest THEN
-        PERFORM refuse('ledger.hold_exceeded', jsonb_build_object('hold_id', p_id, 'amount', p_amount, 'held', v_rest));
+    v_amount := coalesce(p_amount, v_rest);
+    IF v_amount > v_rest THEN
+        PERFORM refuse('ledger.hold_exceeded', jsonb_build_object('hold_id', p_id, 'amount', v_amount, 'held', v_rest));
     END IF;
 
-    PERFORM move_held(v_book, v.debit, v.credit, -CASE WHEN p_keep_rest THEN p_amount ELSE v_rest END);
-    UPDATE holds SET amount_posted = amount_posted + p_amount,
-                     amount_released = amount_released + CASE WHEN p_keep_rest THEN 0 ELSE v_rest - p_amount END,
-                     state = CASE WHEN p_keep_rest AND p_amount < v_rest THEN 'open' ELSE 'posted' END
+    PERFORM move_held(v_book, v.debit, v.credit, -CASE WHEN p_keep_rest THEN v_amount ELSE v_rest END);
+    UPDATE holds SET amount_posted = amount_posted + v_amount,
+                     amount_released = amount_released + CASE WHEN p_keep_rest THEN 0 ELSE v_rest - v_amount END,
+                     state = CASE WHEN p_keep_rest AND v_amount < v_rest THEN 'open' ELSE 'posted' END
      WHERE book = v_book AND id = p_id;
     SELECT closed_through_on INTO v_closed FROM books WHERE number = v_book;
     SELECT array_agg(code ORDER BY code), max(code) FILTER (WHERE number = v.debit) INTO v_codes, v_debit
@@ -166,10 +169,10 @@ BEGIN
     PERFORM book_all(v_book, v_closed, ARRAY[p_entry_id], ARRAY[p_reference], ARRAY[v.kind], ARRAY[p_hash],
         ARRAY[p_happened_at], ARRAY[p_metadata], v_codes, ARRAY[1], ARRAY[1::smallint],
         ARRAY[array_position(v_codes, v_debit)], ARRAY[3 - array_position(v_codes, v_debit)],
-        ARRAY[v.commodity], ARRAY[p_amount]);
-    PERFORM add_hold_event(v, 'posted', p_amount, p_entry_id, p_reference, p_hash, p_happened_at);
-    IF NOT p_keep_rest AND p_amount < v_rest THEN
-        PERFORM add_hold_event(v, 'released', v_rest - p_amount, NULL, p_reference || ':rest', p_hash, p_happened_at);
+        ARRAY[v.commodity], ARRAY[v_amount]);
+    PERFORM add_hold_event(v, 'posted', v_amount, p_entry_id, p_reference, p_hash, p_happened_at);
+    IF NOT p_keep_rest AND v_amount < v_rest THEN
+        PERFORM add_hold_event(v, 'released', v_rest - v_amount, NULL, p_reference || ':rest', p_hash, p_happened_at);
     END IF;
     RETURN p_entry_id;
 END $$;
