@@ -50,7 +50,7 @@ class TrialLine:
         return on_side(self.normal_side, self.debits, self.credits)
 
 
-def on_side(side: Side, debits: int, credits: int) -> int:  # noqa: 
+def on_side(side: Side, debits: int, credits: int) -> int:
     """Debits and credits as a balance on the account's normal side."""
     return debits - credits if side == "debit" else credits - debits
 

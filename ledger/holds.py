@@ -104,7 +104,8 @@ async def place(session: Session, request: HoldRequest, *, now: datetime, book: 
 
 async def post_part(
     session: Session, hold_id: UUID, *, reference: str, happened_at: datetime, now: datetime,
-    amount: int | None = None, keep_rest: bool = False, metadata: Mapping[str, Any] | None = None, book: str = MAIN_BOOK,
+    amount: int | None = None, keep_rest: bool = False, metadata: Mapping[str, Any] | None = None,
+    book: str = MAIN_BOOK,
 ) -> UUID:  # fmt: skip
     """Book a hold, whole or ``amount`` of it, and give the entry's id; the rest is released unless kept.
 
@@ -187,7 +188,8 @@ async def list_holds(
 
 _SELECT = """
     SELECT h.id, h.reference, h.kind, d.code AS debit, c.code AS credit, h.commodity, h.amount, h.amount_posted,
-           h.amount_released, h.state, h.happened_at, h.expires_at, h.recorded_at, coalesce(h.metadata, '{}') AS metadata
+           h.amount_released, h.state, h.happened_at, h.expires_at, h.recorded_at,
+           coalesce(h.metadata, '{}') AS metadata
       FROM books AS b JOIN holds AS h ON h.book = b.number
       JOIN accounts AS d ON d.book = h.book AND d.number = h.debit
       JOIN accounts AS c ON c.book = h.book AND c.number = h.credit

@@ -23,6 +23,8 @@ from ledger.errors import EntryRejected, refusal_of
 from ledger.ids import new_uuid
 
 MAIN_BOOK = "main"
+REVERSAL = "reversal"
+"""The kind of entries that ``reverse`` books, and nobody else."""
 
 BOOK_ENTRIES = """
 SELECT first_entry, last_entry, verdict, recorded_at, entry_ids, code, facts,
@@ -82,25 +84,20 @@ async def reverse(
 
     Дт each credited account  Кт each debited account  the same amounts
 
-    An entry is reversed once: the reversal's own reference is ``reversal:<entry id>`` unless it is repeated.
-    Raises: EntryRejected with ``ledger.unknown_entry`` or ``ledger.already_reversed``.
+    An entry is reversed once; the same ``reference`` again gives the first answer.
+    Raises: EntryRejected with ``ledger.unknown_entry`` or ``ledger.already_reversed``, or another refusal of the books.
     """
     original = await find_entry(session, entry_id, book=book)
     if original is None:
         raise EntryRejected("ledger.unknown_entry", entry_id=str(entry_id))
     reversal = Entry(
-        reference=f"reversal:{entry_id}",
-        kind="reversal",
+        reference=reference,
+        kind=REVERSAL,
         happened_at=happened_at,
         postings=forms.reversed_postings(original.postings),
-        metadata={"reverses": str(entry_id), "reference": reference},
+        metadata={"reverses": str(entry_id)},
     )
-    (verdict,) = await post_batch(session, [reversal], now=now, book=book)
-    if isinstance(verdict, Booked):
-        return verdict
-    if verdict.code == "ledger.reference_reused":
-        raise EntryRejected("ledger.already_reversed", entry_id=str(entry_id), reversal_id=str(verdict.entry_id))
-    raise verdict.error()
+    return await post(session, reversal, now=now, book=book)
 
 
 async def find_entry(session: Session, entry_id: UUID, *, book: str = MAIN_BOOK) -> Entry | None:

@@ -350,6 +350,12 @@ BEGIN
                     v_code := 'ledger.entry_id_reused';
                     v_facts := jsonb_build_object('entry_id', p.ids[1]);
                     EXIT;
+                ELSIF v_where = 'postings_reverses' THEN
+                    v_code := 'ledger.already_reversed';
+                    SELECT jsonb_build_object('entry_id', metadata ->> 'reverses', 'reversal_id', entry_id) INTO v_facts
+                      FROM postings WHERE book = p_book AND kind = 'reversal' AND number = 1
+                       AND metadata ->> 'reverses' = ANY (SELECT m::jsonb ->> 'reverses' FROM unnest(p.metadata) AS m);
+                    EXIT;
                 ELSIF v_where <> 'postings_reference' OR attempt = 3 THEN
                     RAISE;
                 END IF;

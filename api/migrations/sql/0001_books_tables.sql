@@ -94,6 +94,8 @@ CREATE TABLE postings (
 CREATE UNIQUE INDEX postings_debit_version ON postings (book, debit, debit_version);
 CREATE UNIQUE INDEX postings_credit_version ON postings (book, credit, credit_version);
 CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WHERE number = 1;
+-- An entry is reversed once.
+CREATE UNIQUE INDEX postings_reverses ON postings (book, (metadata ->> 'reverses')) WHERE kind = 'reversal';
 CREATE INDEX postings_xid ON postings (book, xid) WHERE number = 1;
 CREATE INDEX postings_happened_at ON postings USING brin (happened_at) WITH (pages_per_range = 32, autosummarize = on);
 

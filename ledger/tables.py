@@ -1,0 +1,226 @@
+"""The books' tables as the migration makes them. What the database checks is in the migration's SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.types import UserDefinedType
+
+from ledger.database import metadata
+
+Instant = TIMESTAMP(timezone=True)
+Code = Text(collation="C")
+"""A word of ours, compared byte by byte."""
+
+
+class Xid8(UserDefinedType[str]):
+    """A database transaction's number that never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+def required(name: str, kind: Any, default: str | None = None) -> Column[Any]:
+    """A column that is always filled."""
+    return Column(name, kind, nullable=False, server_default=None if default is None else text(default))
+
+
+def optional(name: str, kind: Any) -> Column[Any]:
+    """A column that may be empty."""
+    return Column(name, kind, nullable=True)
+
+
+books = Table(
+    "books",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    required("name", Code),
+    optional("closed_through_on", Date),
+    required("folded_below", Xid8(), "'0'"),
+    required("created_at", Instant),
+    UniqueConstraint("name", name="books_name_key"),
+)
+
+commodities = Table(
+    "commodities",
+    metadata,
+    Column("code", Code, primary_key=True),
+    required("scale", SmallInteger),
+    required("created_at", Instant),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    required("book", Integer),
+    required("number", Integer),
+    required("debits_posted", BigInteger, "0"),
+    required("credits_posted", BigInteger, "0"),
+    required("debits_held", BigInteger, "0"),
+    required("credits_held", BigInteger, "0"),
+    required("version", BigInteger, "0"),
+    optional("available_min", BigInteger),
+    optional("balance_max", BigInteger),
+    required("opened_at", Instant),
+    optional("closed_at", Instant),
+    required("normal_side", Code),
+    required("commodity", Code),
+    required("code", Code),
+    optional("metadata", JSONB),
+    PrimaryKeyConstraint("book", "number", name="accounts_pkey"),
+    UniqueConstraint("book", "code", name="accounts_code_key"),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    required("entry_id", Uuid),
+    required("amount", BigInteger),
+    required("debit_version", BigInteger),
+    required("debit_balance", BigInteger),
+    required("credit_version", BigInteger),
+    required("credit_balance", BigInteger),
+    required("happened_at", Instant),
+    required("recorded_at", Instant),
+    required("xid", Xid8()),
+    required("book", Integer),
+    required("debit", Integer),
+    required("credit", Integer),
+    required("number", SmallInteger),
+    required("commodity", Code),
+    optional("body_hash", Uuid),
+    optional("reference", Code),
+    optional("kind", Code),
+    optional("metadata", JSONB),
+    PrimaryKeyConstraint("book", "entry_id", "number", name="postings_pkey"),
+    Index("postings_debit_version", "book", "debit", "debit_version", unique=True),
+    Index("postings_credit_version", "book", "credit", "credit_version", unique=True),
+    Index("postings_reference", "book", "reference", unique=True, postgresql_where=text("number = 1")),
+    Index("postings_xid", "book", "xid", postgresql_where=text("number = 1")),
+    Index(
+        "postings_happened_at",
+        "happened_at",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    required("book", Integer),
+    required("reference", Code),
+    required("entry_id", Uuid),
+    required("body_hash", Uuid),
+    required("code", Code),
+    required("facts", JSONB),
+    required("recorded_at", Instant),
+    PrimaryKeyConstraint("book", "reference", name="refusals_pkey"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    required("book", Integer),
+    required("id", Uuid),
+    required("reference", Code),
+    required("body_hash", Uuid),
+    required("kind", Code),
+    required("debit", Integer),
+    required("credit", Integer),
+    required("commodity", Code),
+    required("amount", BigInteger),
+    required("amount_posted", BigInteger, "0"),
+    required("amount_released", BigInteger, "0"),
+    required("state", Code, "'open'"),
+    required("happened_at", Instant),
+    optional("expires_at", Instant),
+    required("recorded_at", Instant),
+    optional("metadata", JSONB),
+    PrimaryKeyConstraint("book", "id", name="holds_pkey"),
+    UniqueConstraint("book", "reference", name="holds_reference_key"),
+    Index(
+        "holds_expires_at",
+        "expires_at",
+        postgresql_where=text("state = 'open' AND expires_at IS NOT NULL"),
+    ),
+)
+
+hold_events = Table(
+    "hold_events",
+    metadata,
+    required("book", Integer),
+    required("hold_id", Uuid),
+    required("number", Integer),
+    required("what", Code),
+    required("amount", BigInteger),
+    optional("entry_id", Uuid),
+    required("reference", Code),
+    required("body_hash", Uuid),
+    required("happened_at", Instant),
+    required("recorded_at", Instant),
+    PrimaryKeyConstraint("book", "hold_id", "number", name="hold_events_pkey"),
+    UniqueConstraint("book", "reference", name="hold_events_reference_key"),
+)
+
+day_totals = Table(
+    "day_totals",
+    metadata,
+    required("book", Integer),
+    required("account", Integer),
+    required("day_on", Date),
+    required("debits", BigInteger),
+    required("credits", BigInteger),
+    required("postings", BigInteger),
+    PrimaryKeyConstraint("book", "account", "day_on", name="day_totals_pkey"),
+)
+
+period_closes = Table(
+    "period_closes",
+    metadata,
+    required("book", Integer),
+    required("closed_through_on", Date),
+    required("closed_at", Instant),
+    required("closed_by", Text),
+    required("accounts", Integer),
+    required("postings", BigInteger),
+    required("proof", LargeBinary),
+    PrimaryKeyConstraint("book", "closed_through_on", name="period_closes_pkey"),
+)
+
+period_balances = Table(
+    "period_balances",
+    metadata,
+    required("book", Integer),
+    required("closed_through_on", Date),
+    required("account", Integer),
+    required("debits", BigInteger),
+    required("credits", BigInteger),
+    PrimaryKeyConstraint("book", "closed_through_on", "account", name="period_balances_pkey"),
+)
+
+business_clock = Table(
+    "business_clock",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    required("offset_seconds", BigInteger, "0"),
+)
