@@ -115,6 +115,13 @@ postings = Table(
     Index("postings_debit_version", "book", "debit", "debit_version", unique=True),
     Index("postings_credit_version", "book", "credit", "credit_version", unique=True),
     Index("postings_reference", "book", "reference", unique=True, postgresql_where=text("number = 1")),
+    Index(
+        "postings_reverses",
+        "book",
+        text("(metadata ->> 'reverses')"),
+        unique=True,
+        postgresql_where=text("kind = 'reversal'"),
+    ),
     Index("postings_xid", "book", "xid", postgresql_where=text("number = 1")),
     Index(
         "postings_happened_at",

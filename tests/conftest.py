@@ -1,0 +1,107 @@
+"""Real PostgreSQL for tests: one server a run, one freshly migrated database a test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from api import bootstrap, data_dir, migrate
+from api.postgres import Server
+from ledger.database import Engine, create_engine
+
+TEMPLATE = "kopeyka_template"
+numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh, migrated database and the roles' ways into it."""
+
+    name: str
+    app_url: str
+    migrator_url: str
+    sequencer_url: str
+    superuser_url: str
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A running server that goes away with the tests."""
+    root = Path(tempfile.mkdtemp(prefix="kopeyka-tests-"))
+    root.chmod(0o711)
+    server = Server(data_dir.prepare(root / "data"), durable=False)
+    lock = data_dir.hold(server.place)
+    server.start()
+    try:
+        bootstrap.make_roles(server.url("postgres", "postgres"), data_dir.passwords(server.place))
+        yield server
+    finally:
+        server.stop()
+        lock.release()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def database_on(server: Server, name: str) -> Database:
+    return Database(
+        name=name,
+        app_url=server.url("kopeyka_app", name),
+        migrator_url=server.url("kopeyka_migrator", name),
+        sequencer_url=server.url("kopeyka_sequencer", name),
+        superuser_url=server.url("postgres", name),
+    )
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> str:
+    """The name of a migrated database that others are copied from."""
+    bootstrap.make_database(server.url("postgres", "postgres"), TEMPLATE, bootstrap.BOOKS_ROLES)
+    migrate.upgrade(server.url("kopeyka_migrator", TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_database(server: Server) -> Iterator[Database]:
+    """A database with its roles and no table."""
+    name = f"kopeyka_empty_{next(numbers)}"
+    bootstrap.make_database(server.url("postgres", "postgres"), name, bootstrap.BOOKS_ROLES)
+    yield database_on(server, name)
+    drop_database(server, name)
+
+
+@pytest.fixture
+def database(server: Server, template: str) -> Iterator[Database]:
+    """A fresh, migrated database for one test."""
+    name = f"kopeyka_test_{next(numbers)}"
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER kopeyka_owner TEMPLATE {template}")
+        bootstrap.restrict_database(connection, name, bootstrap.BOOKS_ROLES)
+    yield database_on(server, name)
+    drop_database(server, name)
+
+
+def drop_database(server: Server, name: str) -> None:
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def engine(database: Database) -> AsyncIterator[Engine]:
+    """The application's engine on the test's database."""
+    engine = create_engine(database.app_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A fixed business time."""
+    return datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
