@@ -1,0 +1,69 @@
+# Kopeyka: everything a newcomer types. Works as root and as an ordinary user.
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-long check lint bench clean hledger
+
+VENV := .venv
+BIN := $(VENV)/bin
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	command -v $$python >/dev/null 2>&1 && $$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS ?=
+
+help:  ## show this
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z-]+:.*## ' Makefile
+
+demo: $(VENV)/installed  ## a day of real purchases, from the QR code to balanced books (ARGS=--all: every order)
+	@$(BIN)/kopeyka demo $(ARGS)
+
+up: $(VENV)/installed  ## start everything and keep it running; Ctrl-C stops it
+	@$(BIN)/kopeyka up $(ARGS)
+
+test: $(VENV)/installed-dev hledger lint  ## every check and every test, on a real PostgreSQL
+	$(BIN)/pytest -q $(ARGS)
+
+test-long: $(VENV)/installed-dev hledger  ## the tests that take minutes
+	$(BIN)/pytest -q -m long $(ARGS)
+
+check: $(VENV)/installed-dev lint  ## format, lint, types, import contracts, tests: before each commit
+	$(BIN)/pytest -q $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed  ## the measured ratios of the ledger and of the HTTP door
+	@$(BIN)/kopeyka bench ledger $(ARGS)
+	@$(BIN)/kopeyka bench http $(ARGS)
+
+clean:  ## remove the environment and caches; data directories stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+hledger:
+	@command -v hledger >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+			&& { apt-get install -y -qq hledger || { apt-get update -qq && apt-get install -y -qq hledger; }; } \
+			>/dev/null 2>&1; } \
+		|| echo "hledger is missing: its tests will be skipped (Debian: apt install hledger)"
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(PYTHON) is not Python 3.11 or newer: say make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make environments: install python3-venv (Debian: apt install python3-venv)"; exit 1; }
+	@echo "Making $(VENV)…"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Kopeyka into $(VENV)…"
+	@$(PIP) -e . || { echo "Installing failed: is a Python package index reachable?"; exit 1; }
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Kopeyka and its tests' tools into $(VENV)…"
+	@$(PIP) -e '.[dev]' || { echo "Installing failed: is a Python package index reachable?"; exit 1; }
+	@touch $@ $(VENV)/installed
