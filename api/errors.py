@@ -1,0 +1,194 @@
+"""What the door itself refuses.
+
+Rejected
+├── CallRejected                  before anything was looked at: who calls, what with
+│   ├── KeyMissing, KeyUnknown, KeyExpired, ScopeMissing, RateLimited
+│   ├── RouteUnknown, MethodNotAllowed, BodyTooLarge, MediaTypeUnsupported, HttpRefused
+│   └── JsonInvalid, RequestInvalid, CursorUnknown
+├── ResourceUnknown               there is no such thing, or it is not the caller's
+├── ClockFixed                    production time is not moved
+├── CallerRejected                an API key that may not be made so
+└── IdempotencyRejected
+    ├── IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyReused
+    └── IdempotencyKeyExpired, IdempotencyKeyUnknown
+Unavailable
+├── DatabaseUnavailable           PostgreSQL is away, or all connections are taken
+├── IdempotencyInProgress         the first request with this key still runs
+└── NotReady                      not (or no longer) fit to serve
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.errors import Rejected, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One field that is wrong."""
+
+    pointer: str
+    """A JSON pointer into the body, or ``query/limit``."""
+    detail: str
+
+
+class CallRejected(Rejected):
+    """The request was refused before it was carried out."""
+
+    code = "api.refused"
+
+
+class KeyMissing(CallRejected):
+    """An API key is needed: Authorization: Bearer kp_…"""
+
+    code = "api.key_missing"
+
+
+class KeyUnknown(CallRejected):
+    """The API key is unknown, revoked, or of another mode."""
+
+    code = "api.key_unknown"
+
+
+class KeyExpired(CallRejected):
+    """The API key has expired."""
+
+    code = "api.key_expired"
+
+
+class ScopeMissing(CallRejected):
+    """The API key does not have the scope that this needs."""
+
+    code = "api.scope_missing"
+
+
+class RateLimited(CallRejected):
+    """Too many requests with this key: wait and repeat."""
+
+    code = "api.rate_limited"
+    retryable = True
+
+
+class RouteUnknown(CallRejected):
+    """There is no such address."""
+
+    code = "api.route_unknown"
+
+
+class MethodNotAllowed(CallRejected):
+    """This address does not know the method."""
+
+    code = "api.method_not_allowed"
+
+
+class BodyTooLarge(CallRejected):
+    """The body is larger than this address takes."""
+
+    code = "api.body_too_large"
+
+
+class MediaTypeUnsupported(CallRejected):
+    """The body must be application/json, UTF-8, not compressed."""
+
+    code = "api.media_type_unsupported"
+
+
+class HttpRefused(CallRejected):
+    """The request breaks a rule of HTTP."""
+
+    code = "api.http_refused"
+
+
+class JsonInvalid(CallRejected):
+    """The body is not one JSON value in which every name occurs once."""
+
+    code = "api.json_invalid"
+
+
+class RequestInvalid(CallRejected):
+    """Something in the request has the wrong form: see errors."""
+
+    code = "api.request_invalid"
+
+    def __init__(self, faults: tuple[FieldFault, ...]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+class CursorUnknown(CallRejected):
+    """The cursor is not one that this list gave."""
+
+    code = "api.unknown_cursor"
+
+
+class ResourceUnknown(Rejected):
+    """There is no such thing, or it is not yours."""
+
+    code = "api.resource_unknown"
+
+
+class ClockFixed(Rejected):
+    """The clock of production is not moved."""
+
+    code = "api.clock_fixed"
+
+
+class CallerRejected(Rejected):
+    """An API key may not be made so."""
+
+    code = "api.key_refused"
+
+
+class IdempotencyRejected(Rejected):
+    """The idempotency key cannot be used so."""
+
+    code = "idempotency.refused"
+
+
+class IdempotencyKeyMissing(IdempotencyRejected):
+    """The header Idempotency-Key is needed: 16 to 255 characters of your own that name this operation."""
+
+    code = "idempotency.key_missing"
+
+
+class IdempotencyKeyInvalid(IdempotencyRejected):
+    """The header Idempotency-Key takes 16 to 255 printable ASCII characters."""
+
+    code = "idempotency.key_invalid"
+
+
+class IdempotencyKeyReused(IdempotencyRejected):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency.key_reused"
+
+
+class IdempotencyKeyExpired(IdempotencyRejected):
+    """The operation was carried out so long ago that its answer is no longer kept."""
+
+    code = "idempotency.key_expired"
+
+
+class IdempotencyKeyUnknown(IdempotencyRejected):
+    """No request was made with this idempotency key."""
+
+    code = "idempotency.key_unknown"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer just now."""
+
+    code = "api.database_unavailable"
+
+
+class IdempotencyInProgress(Unavailable):
+    """The first request with this idempotency key is still being carried out."""
+
+    code = "idempotency.in_progress"
+
+
+class NotReady(Unavailable):
+    """This process is not ready to serve."""
+
+    code = "api.not_ready"

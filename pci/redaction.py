@@ -1,0 +1,103 @@
+"""Redaction: card numbers, keys and other secrets turn into stars before anything is written down.
+
+A run of 13 to 19 digits, with single spaces or dashes between them, that passes the Luhn check is
+taken for a card number wherever it stands. UUIDs are let through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pci.secret import STARS, Secret
+
+PAN_STARS = "[card number]"
+DEPTH_MAX = 12
+"""Deeper values are cut off: nothing of ours is nested so deep."""
+
+SECRET_WORDS = frozenset(
+    "pan card_number cardnumber cvc cvv cvc2 cvv2 pin track1 track2 authorization proxy-authorization cookie "
+    "set-cookie password passphrase secret api_key access_token refresh_token private_key cryptogram".split()
+)
+"""Names of fields whose values are never shown."""
+
+DIGITS_MIN = 13
+DIGITS_MAX = 19
+"""How long card numbers are."""
+
+_UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_UUID_OR_DIGITS = re.compile(rf"{_UUID}|(?<![0-9])[0-9](?:[ -]?[0-9]){{12,}}(?![0-9])")
+_GROUP = re.compile(r"[0-9]+")
+_API_KEY = re.compile(r"kp_(test|live)_[0-9A-Za-z]+")
+_CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
+_URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
+
+
+def passes_luhn(digits: str) -> bool:
+    """Whether the last digit checks the others, as in every card number."""
+    total = 0
+    for index, character in enumerate(reversed(digits)):
+        value = ord(character) - 48
+        if index % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+def redact_text(text: str) -> str:
+    """The text with card numbers, API keys and credentials replaced."""
+    text = _UUID_OR_DIGITS.sub(_hide_pan, text)
+    if "kp_" in text:
+        text = _API_KEY.sub(rf"kp_\1_{STARS}", text)
+    if "://" in text:
+        text = _URL_PASSWORD.sub(rf"\1:{STARS}@", text)
+    return _CREDENTIALS.sub(rf"\1 {STARS}", text)
+
+
+def redact(value: Any, depth: int = 0) -> Any:
+    """The value with everything secret in it replaced: by the name of a field or by its look."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -(10**12) < value < 10**12 else _redact_number(value)
+    if isinstance(value, Secret):
+        return STARS
+    if depth >= DEPTH_MAX:
+        return STARS
+    if isinstance(value, Mapping):
+        return {redact_text(str(name)): _of_field(str(name), part, depth) for name, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact(part, depth + 1) for part in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return redact_text(bytes(value).decode("utf-8", "replace"))
+    return value
+
+
+def _of_field(name: str, value: Any, depth: int) -> Any:
+    return STARS if name.lower() in SECRET_WORDS else redact(value, depth + 1)
+
+
+def _redact_number(value: int) -> int | str:
+    text = str(value)
+    hidden = redact_text(text)
+    return value if hidden == text else hidden
+
+
+def _hide_pan(match: re.Match[str]) -> str:
+    """The run with the groups that make a card number replaced; a UUID is left alone."""
+    run = match.group()
+    if len(run) == 36 and run[8] == "-":
+        return run
+    groups = list(_GROUP.finditer(run))
+    for first in range(len(groups)):
+        digits = ""
+        for last in range(first, len(groups)):
+            digits += groups[last].group()
+            if len(digits) > DIGITS_MAX:
+                break
+            if len(digits) >= DIGITS_MIN and digits.strip("0") and passes_luhn(digits):
+                return run[: groups[first].start()] + PAN_STARS + run[groups[last].end() :]
+    return run
