@@ -22,6 +22,7 @@ CONDITIONS_MAX = 16
 METADATA_BYTES_MAX = 4_096
 REFERENCE_CHARACTERS_MAX = 128
 
+_NAME = re.compile(r"[A-Za-z0-9_:.-]{1,250}")
 _REFERENCE = re.compile(r"[!-~]([ -~]{0,126}[!-~])?")
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
@@ -124,12 +125,30 @@ def check(entry: Entry) -> None:
     if len(entry.conditions) > CONDITIONS_MAX:
         raise _invalid("conditions", f"at most {CONDITIONS_MAX} conditions")
     for number, posting in enumerate(entry.postings):
+        if not (_NAME.fullmatch(posting.debit) and _NAME.fullmatch(posting.credit)):
+            raise _invalid(f"postings/{number}", "account codes such as asset:cash:main")
+        if not _NAME.fullmatch(posting.commodity):
+            raise _invalid(f"postings/{number}/commodity", "RUB or PTS:<programme>")
         if posting.debit == posting.credit:
             raise _invalid(f"postings/{number}", "debit and credit are the same account")
         if not 1 <= posting.amount <= AMOUNT_MAX:
             raise _invalid(f"postings/{number}/amount", f"from 1 to {AMOUNT_MAX}")
+    for condition in entry.conditions:
+        if not _NAME.fullmatch(condition.account):
+            raise _invalid("conditions", "account codes such as asset:cash:main")
     if entry.metadata and len(_json(entry.metadata)) > METADATA_BYTES_MAX:
         raise _invalid("metadata", f"at most {METADATA_BYTES_MAX} bytes")
+
+
+def check_batch(entries: Sequence[Entry]) -> None:
+    """Refuse a batch that is too long or has an entry that breaks a rule of form.
+
+    Raises: EntryRejected with ``ledger.invalid_entry``.
+    """
+    if len(entries) > ENTRIES_MAX:
+        raise _invalid("entries", f"at most {ENTRIES_MAX}")
+    for entry in entries:
+        check(entry)
 
 
 def _invalid(field_name: str, expected: str) -> EntryRejected:

@@ -205,6 +205,5 @@ async def submit_entries(queue: GroupCommit[Sequence[Entry], list[Verdict]], ent
 
     Raises: EntryRejected if one breaks a rule of form (before it can spoil the batch), LedgerBusy.
     """
-    for entry in entries:
-        forms.check(entry)
+    forms.check_batch(entries)
     return await queue.submit(entries)

@@ -7,7 +7,7 @@ answers for each. Python checks forms, lays entries out as arrays, and reads the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -29,9 +29,9 @@ REVERSAL = "reversal"
 BOOK_ENTRIES = """
 SELECT first_entry, last_entry, verdict, recorded_at, entry_ids, code, facts,
        debit_versions, debit_balances, credit_versions, credit_balances
-  FROM book_entries(%b::text, %b::uuid[], %b::text[], %b::text[], %b::uuid[], %b::timestamptz[], %b::text[],
-       %b::int4[], %b::text[], %b::int4[], %b::int2[], %b::int4[], %b::int4[], %b::text[], %b::int8[],
-       %b::int4[], %b::text[], %b::int8[], %b::int8[])
+  FROM book_entries(%s::text, %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[], %s::text[],
+       %s::int4[], %s::text[], %s::int4[], %s::int2[], %s::int4[], %s::int4[], %s::text[], %s::int8[],
+       %s::int4[], %s::text[], %s::int8[], %s::int8[])
 """
 
 
@@ -57,6 +57,7 @@ async def post_batch(
     """
     if not entries:
         return []
+    forms.check_batch(entries)
     raw = await session.get_raw_connection()
     connection = cast("AsyncConnection[Any]", raw.driver_connection)
     return await book_batch(connection, entries, now=now, book=book)
@@ -132,11 +133,10 @@ async def find_entry(session: Session, entry_id: UUID, *, book: str = MAIN_BOOK)
 async def book_batch(
     connection: AsyncConnection[Any], entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK
 ) -> list[Verdict]:
-    """The hot path under ``post_batch``: one round trip on a bare psycopg connection."""
-    if len(entries) > forms.ENTRIES_MAX:
-        raise EntryRejected("ledger.invalid_entry", field="entries", expected=f"at most {forms.ENTRIES_MAX}")
-    for entry in entries:
-        forms.check(entry)
+    """The hot path under ``post_batch``: one round trip on a bare psycopg connection.
+
+    The caller has checked the forms with ``entry.check_batch``.
+    """
     arguments = _arguments(entries, now, book)
     try:
         async with AsyncCursor(connection) as cursor:
@@ -151,42 +151,48 @@ async def book_batch(
     return verdicts
 
 
-def _arguments(entries: Sequence[Entry], now: datetime, book: str) -> tuple[Any, ...]:
-    """The entries as the arrays ``book_entries`` takes: by entry, by posting, by condition."""
+def _arguments(entries: Sequence[Entry], now: datetime, book: str) -> tuple[str, ...]:
+    """The entries as the arrays ``book_entries`` takes: by entry, by posting, by condition.
+
+    Arrays travel as PostgreSQL's own text: half the Python time of typed lists.
+    """
     codes = sorted({code for entry in entries for p in entry.postings for code in (p.debit, p.credit)})
     place = {code: index for index, code in enumerate(codes, 1)}
-    owner, number, debit, credit, commodity, amount = [], [], [], [], [], []
     chains, chain = [], 1
-    conditions: list[tuple[int, str, int | None, int | None]] = []
+    postings: list[tuple[int, int, int, int, str, int]] = []
+    conditions: list[tuple[int, str, int | str, int | str]] = []
     for index, entry in enumerate(entries, 1):
         chains.append(chain)
         chain += not entry.is_linked
-        for position, p in enumerate(entry.postings, 1):
-            owner.append(index)
-            number.append(position)
-            debit.append(place[p.debit])
-            credit.append(place[p.credit])
-            commodity.append(p.commodity)
-            amount.append(int(p.amount))
-        conditions += [(index, c.account, c.if_version, c.min_available_after) for c in entry.conditions]
+        for number, p in enumerate(entry.postings, 1):
+            postings.append((index, number, place[p.debit], place[p.credit], p.commodity, int(p.amount)))
+        for c in entry.conditions:
+            conditions.append((index, c.account, _or_null(c.if_version), _or_null(c.min_available_after)))
     return (
         book,
-        [entry.id or new_uuid(now) for entry in entries],
-        [entry.reference for entry in entries],
-        [entry.kind for entry in entries],
-        [forms.body_hash(entry) for entry in entries],
-        [entry.happened_at for entry in entries],
-        [json.dumps(entry.metadata, ensure_ascii=False) if entry.metadata else None for entry in entries],
-        chains,
-        codes,
-        owner,
-        number,
-        debit,
-        credit,
-        commodity,
-        amount,
-        *([list(column) for column in zip(*conditions, strict=True)] if conditions else ([], [], [], [])),
+        _array((entry.id or new_uuid(now)).hex for entry in entries),
+        _array(_quoted(entry.reference) for entry in entries),
+        _array(entry.kind for entry in entries),
+        _array(forms.body_hash(entry).hex for entry in entries),
+        _array(entry.happened_at.isoformat() for entry in entries),
+        _array(_quoted(json.dumps(entry.metadata)) if entry.metadata else "NULL" for entry in entries),
+        _array(chains),
+        _array(_quoted(code) for code in codes),
+        *(_array(column) for column in zip(*postings, strict=True)),
+        *([_array(column) for column in zip(*conditions, strict=True)] if conditions else ["{}"] * 4),
     )
+
+
+def _array(values: Iterable[object]) -> str:
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _or_null(value: int | None) -> int | str:
+    return "NULL" if value is None else value
 
 
 def _verdicts(row: tuple[Any, ...], entries: Sequence[Entry]) -> Iterator[Verdict]:

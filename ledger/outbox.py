@@ -1,5 +1,251 @@
 """Events: what happened, kept in the same transaction as its effect, and relayed by the worker.
 
-``publish`` writes the event; ``events`` is append-only. The relay reads only rows below the horizon
-of running transactions, so that no consumer ever skips an event that commits late.
+``publish`` writes events; the table is append-only. The relay turns events into *deliveries*, one
+for each event and destination. It reads only rows below the horizon of running transactions, in
+the order of their transactions, so that an event that commits late is never passed over.
 """
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from ledger.database import Session
+from ledger.ids import new_id
+
+PUBLISH_MAX = 1_000
+"""Events published in one call."""
+RELAY_BATCH_MAX = 1_000
+"""Events turned into deliveries in one transaction."""
+CLAIM_MAX = 100
+"""Deliveries one worker holds at once: what it can send well within a lease."""
+LEASE = timedelta(seconds=30)
+"""How long a claimed delivery is left to its worker."""
+PAGE_MAX = 200
+"""Events on one page."""
+ATTEMPTS_MAX = 12
+"""Tries before a delivery is parked: about two days by the waits below."""
+WAITS_SECONDS = (1, 5, 15, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000)
+ERROR_CHARACTERS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an object of ours."""
+
+    type: str
+    """What: ``order.paid``."""
+    object_id: str
+    """To what; events of one object are numbered 1, 2, 3 and delivered in that order."""
+    merchant_id: str | None
+    """Whose it is; empty when it concerns the house alone."""
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event as the outbox keeps it."""
+
+    id: str
+    type: str
+    object_id: str
+    merchant_id: str | None
+    sequence: int
+    data: Mapping[str, Any]
+    created_at: datetime
+    cursor: str
+    """Where a reader of the list goes on after this event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An event claimed for one destination."""
+
+    event: Published
+    destination: str
+    attempt: int
+    """From 1; an outcome is taken only from the latest attempt."""
+
+
+async def publish(session: Session, event: Event, *, now: datetime) -> None:
+    """Publish one event together with the effect that the session commits.
+
+    Locks: the numbering of the event's object until the transaction ends.
+    """
+    await publish_all(session, [event], now=now)
+
+
+async def publish_all(session: Session, events: Sequence[Event], *, now: datetime) -> None:
+    """Publish events in one round trip. Locks: the numbering of their objects, in the order of their ids."""
+    assert len(events) <= PUBLISH_MAX
+    if not events:
+        return
+    await session.execute(
+        text("""SELECT publish_events(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:objects AS text[]),
+                       CAST(:merchants AS text[]), CAST(:data AS text[]), :now)"""),
+        {
+            "ids": [new_id("evt", now) for _ in events],
+            "types": [event.type for event in events],
+            "objects": [event.object_id for event in events],
+            "merchants": [event.merchant_id for event in events],
+            "data": [json.dumps(event.data, ensure_ascii=False) for event in events],
+            "now": now,
+        },
+    )
+
+
+_COLUMNS = "e.id, e.type, e.object_id, e.merchant_id, e.sequence, e.data, e.created_at, e.xid::text AS xid"
+
+
+async def list_events(
+    session: Session,
+    *,
+    type_: str | None = None,
+    merchant_id: str | None = None,
+    after: str = "",
+    limit: int = PAGE_MAX,
+) -> tuple[list[Published], bool]:
+    """Events in the order in which they became final, and whether there are more.
+
+    Only events below the horizon are shown, so a reader who keeps the last cursor misses none.
+    Raises: ValueError if ``after`` is not a cursor of ours.
+    """
+    assert 1 <= limit <= PAGE_MAX
+    xid, event_id = _position(after)
+    rows = await session.execute(
+        text(f"""SELECT {_COLUMNS} FROM events AS e
+                  WHERE (e.xid, e.id) > (CAST(:xid AS xid8), :event_id)
+                    AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+                    AND (CAST(:type AS text) IS NULL OR e.type = :type)
+                    AND (CAST(:merchant_id AS text) IS NULL OR e.merchant_id = :merchant_id)
+                  ORDER BY e.xid, e.id LIMIT :limit"""),  # noqa: S608  # our own column list
+        {"xid": xid, "event_id": event_id, "type": type_, "merchant_id": merchant_id, "limit": limit + 1},
+    )
+    found = [_published(row) for row in rows]
+    return found[:limit], len(found) > limit
+
+
+async def relay(session: Session, destination: str, *, now: datetime, limit: int = RELAY_BATCH_MAX) -> int:
+    """Make deliveries of the next events for a destination, and say how many were made.
+
+    Locks: the destination's position; a second relay of it at the same time does nothing.
+    """
+    await session.execute(
+        text("INSERT INTO relay_positions (destination) VALUES (:destination) ON CONFLICT DO NOTHING"),
+        {"destination": destination},
+    )
+    made = await session.scalar(
+        text("""
+            WITH held AS MATERIALIZED (
+                SELECT passed_xid, passed_event FROM relay_positions
+                 WHERE destination = :destination FOR UPDATE SKIP LOCKED
+            ), next AS MATERIALIZED (
+                SELECT e.id, e.xid, e.object_id, e.sequence FROM held, events AS e
+                 WHERE (e.xid, e.id) > (held.passed_xid, held.passed_event)
+                   AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+                 ORDER BY e.xid, e.id LIMIT :limit
+            ), made AS (
+                INSERT INTO deliveries (event_id, destination, object_id, sequence, next_attempt_at)
+                SELECT id, :destination, object_id, sequence, :now FROM next
+            ), moved AS (
+                UPDATE relay_positions AS p SET passed_xid = l.xid, passed_event = l.id
+                  FROM (SELECT xid, id FROM next ORDER BY xid DESC, id DESC LIMIT 1) AS l
+                 WHERE p.destination = :destination
+            )
+            SELECT count(*) FROM next
+        """),
+        {"destination": destination, "limit": limit, "now": now},
+    )
+    return int(made or 0)
+
+
+async def claim(session: Session, destination: str, *, now: datetime, limit: int = CLAIM_MAX) -> list[Delivery]:
+    """Take deliveries that are due, for the length of a lease.
+
+    The first undelivered event of each object only: the next one waits for it, unless it was parked.
+    Locks: the deliveries it takes, skipping those that another worker takes at this moment.
+    """
+    rows = await session.execute(
+        text(f"""
+            WITH due AS MATERIALIZED (
+                SELECT d.event_id FROM deliveries AS d
+                 WHERE d.destination = :destination AND d.state = 'pending' AND d.next_attempt_at <= :now
+                   AND (d.lease_until IS NULL OR d.lease_until <= :now)
+                   AND NOT EXISTS (SELECT 1 FROM deliveries AS b
+                                    WHERE b.destination = d.destination AND b.object_id = d.object_id
+                                      AND b.sequence < d.sequence AND b.state = 'pending')
+                 ORDER BY d.next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
+            ), taken AS (
+                UPDATE deliveries AS d SET attempts = attempts + 1, lease_until = :lease_until
+                  FROM due WHERE d.event_id = due.event_id AND d.destination = :destination
+                RETURNING d.event_id, d.attempts
+            )
+            SELECT {_COLUMNS}, taken.attempts FROM taken JOIN events AS e ON e.id = taken.event_id
+             ORDER BY e.xid, e.id
+        """),  # noqa: S608  # our own column list
+        {"destination": destination, "now": now, "lease_until": now + LEASE, "limit": limit},
+    )
+    return [Delivery(_published(row), destination, row.attempts) for row in rows]
+
+
+async def settle(
+    session: Session, destination: str, outcomes: Sequence[tuple[Delivery, str | None]], *, now: datetime
+) -> None:
+    """Write down how claimed deliveries went: no error means delivered, an error is tried again later.
+
+    After ``ATTEMPTS_MAX`` tries a delivery is parked with its error and no longer holds up its object.
+    An outcome of an attempt that lost its lease to a later one is ignored.
+    """
+    await session.execute(
+        text("""
+            UPDATE deliveries AS d
+               SET state = o.state, lease_until = NULL, last_error = o.error, next_attempt_at = o.next_attempt_at,
+                   delivered_at = CASE o.state WHEN 'delivered' THEN CAST(:now AS timestamptz) END
+              FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS int[]), CAST(:states AS text[]),
+                          CAST(:errors AS text[]), CAST(:nexts AS timestamptz[]))
+                   AS o (event_id, attempt, state, error, next_attempt_at)
+             WHERE d.event_id = o.event_id AND d.destination = :destination
+               AND d.attempts = o.attempt AND d.state = 'pending'
+        """),
+        {
+            "destination": destination,
+            "now": now,
+            "ids": [delivery.event.id for delivery, _ in outcomes],
+            "attempts": [delivery.attempt for delivery, _ in outcomes],
+            "states": [_state_after(delivery, error) for delivery, error in outcomes],
+            "errors": [None if error is None else error[:ERROR_CHARACTERS_MAX] for _, error in outcomes],
+            "nexts": [now + wait_after(delivery.attempt) for delivery, _ in outcomes],
+        },
+    )
+
+
+def wait_after(attempt: int) -> timedelta:
+    """How long a delivery waits after its failed attempt number ``attempt``."""
+    return timedelta(seconds=WAITS_SECONDS[min(attempt, len(WAITS_SECONDS)) - 1])
+
+
+def _state_after(delivery: Delivery, error: str | None) -> str:
+    if error is None:
+        return "delivered"
+    return "parked" if delivery.attempt >= ATTEMPTS_MAX else "pending"
+
+
+def _position(cursor: str) -> tuple[str, str]:
+    if not cursor:
+        return "0", ""
+    xid, _, event_id = cursor.partition("-")
+    if not (xid.isascii() and xid.isdigit() and event_id.startswith("evt_")):
+        raise ValueError("not a cursor of the list of events")
+    return xid, event_id
+
+
+def _published(row: Row[Any]) -> Published:
+    return Published(
+        id=row.id, type=row.type, object_id=row.object_id, merchant_id=row.merchant_id, sequence=row.sequence,
+        data=row.data, created_at=row.created_at, cursor=f"{row.xid}-{row.id}",
+    )  # fmt: skip

@@ -433,12 +433,11 @@ DECLARE
     v_book books;
     v_done record;
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(19280, hashtext(p_book));
     SELECT * INTO v_book FROM books WHERE name = p_book;
     IF NOT FOUND THEN
         PERFORM refuse('ledger.unknown_book', jsonb_build_object('book', p_book));
     END IF;
-    PERFORM pg_advisory_xact_lock_shared(19280, v_book.number);
-    SELECT closed_through_on INTO v_book.closed_through_on FROM books WHERE number = v_book.number;
 
     IF cardinality(p_cond_entry) = 0
        AND NOT EXISTS (SELECT FROM refusals WHERE book = v_book.number AND reference = ANY (p_references)) THEN

@@ -136,7 +136,7 @@ DECLARE
     v_before bigint;
     v_close  period_closes;
 BEGIN
-    PERFORM pg_advisory_xact_lock(19280, book_number(p_book));
+    PERFORM pg_advisory_xact_lock(19280, hashtext(p_book));
     SELECT * INTO v_book FROM books WHERE name = p_book FOR NO KEY UPDATE;
     IF v_book.closed_through_on >= p_through THEN
         PERFORM refuse('ledger.period_closed', jsonb_build_object('closed_through_on', v_book.closed_through_on));

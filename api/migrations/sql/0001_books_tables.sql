@@ -36,9 +36,6 @@ CREATE TABLE accounts (
     metadata       jsonb,
     CONSTRAINT accounts_pkey PRIMARY KEY (book, number),
     CONSTRAINT accounts_code_key UNIQUE (book, code),
-    CONSTRAINT accounts_code_is_a_path CHECK (
-        code ~ '^(asset|liability|equity|income|expense|memo)(:[A-Za-z0-9_.-]{1,64}){1,6}$'
-    ),
     CONSTRAINT accounts_normal_side_is_known CHECK (normal_side IN ('debit', 'credit')),
     CONSTRAINT accounts_counters_not_negative CHECK (
         debits_posted >= 0 AND credits_posted >= 0 AND debits_held >= 0 AND credits_held >= 0
@@ -89,7 +86,7 @@ CREATE TABLE postings (
              ELSE num_nonnulls(body_hash, reference, kind, metadata) = 0 END
     ),
     CONSTRAINT postings_reference_length CHECK (length(reference) BETWEEN 1 AND 128),
-    CONSTRAINT postings_kind_is_a_name CHECK (kind ~ '^[a-z][a-z0-9_.]{0,63}$')
+    CONSTRAINT postings_kind_length CHECK (length(kind) BETWEEN 1 AND 64)
 );
 CREATE UNIQUE INDEX postings_debit_version ON postings (book, debit, debit_version);
 CREATE UNIQUE INDEX postings_credit_version ON postings (book, credit, credit_version);
@@ -212,6 +209,19 @@ BEGIN
         EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER %I', v_table, v_table || '_stay');
     END LOOP;
 END $$;
+
+-- A CHECK would run this pattern on every booking (a third of the writer's time); codes never change.
+CREATE FUNCTION account_code_is_a_path() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.code !~ '^(asset|liability|equity|income|expense|memo)(:[A-Za-z0-9_.-]{1,64}){1,6}$' THEN
+        RAISE EXCEPTION 'account code % is not a path', NEW.code
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_code_is_a_path', TABLE = 'accounts';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER accounts_code_is_a_path BEFORE INSERT OR UPDATE OF code ON accounts
+    FOR EACH ROW EXECUTE FUNCTION account_code_is_a_path();
+ALTER TABLE accounts ENABLE ALWAYS TRIGGER accounts_code_is_a_path;
 
 -- The day of accounting is the Moscow calendar day.
 CREATE FUNCTION moscow_day(p_at timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

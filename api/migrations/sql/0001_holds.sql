@@ -145,7 +145,7 @@ DECLARE
     v_debit  text;
     v_entry  uuid;
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(19280, v_book);
+    PERFORM pg_advisory_xact_lock_shared(19280, hashtext(p_book));
     PERFORM pg_advisory_xact_lock(19281, hashtext(p_reference));
     IF hold_event_known(v_book, p_reference, p_hash) THEN
         SELECT entry_id INTO v_entry FROM hold_events WHERE book = v_book AND reference = p_reference;
