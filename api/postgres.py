@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -30,9 +31,13 @@ SOCKET_PATH_MAX = 100
 """Unix allows 107 bytes; longer socket paths move to the temporary directory."""
 READY_SECONDS_MAX = 120
 """Crash recovery replays at most ``max_wal_size`` of log; on a slow disk that takes a while."""
-STOP_SECONDS_MAX = 8
+STOP_SECONDS_MAX = 4
+"""Then the server is told to stop at once and recover at the next start: nothing committed is lost."""
+ORPHAN_SECONDS_MAX = 10
 PORT = 5432
 """Only a part of the socket's name."""
+PR_SET_PDEATHSIG = 1
+"""Linux's number for ``prctl``."""
 
 SETTINGS = {
     "listen_addresses": "''",
@@ -104,8 +109,12 @@ class Server:
 
     def stop(self) -> None:
         """Stop the server: open transactions are rolled back, everything committed is kept."""
-        if self.process is not None:
-            stop_process(self.process, signal.SIGINT)
+        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if self.process is None or self.pid is None:
+                break
+            self.process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS_MAX)
         if self.socket_dir != self.place.run:
             shutil.rmtree(self.socket_dir, ignore_errors=True)
 
@@ -140,21 +149,9 @@ class Server:
 
 
 def stop_with_parent() -> None:
-    """In a child before exec: ask the kernel to stop us when the supervisor is gone. Linux only."""
+    """In the child before exec: ask the kernel to stop it when the supervisor is gone. Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # 1 is PR_SET_PDEATHSIG
-
-
-def stop_process(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Ask a child to stop, then insist."""
-    if process.poll() is not None:
-        return
-    process.send_signal(how)
-    try:
-        process.wait(STOP_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def as_user(user: ServerUser | None) -> dict[str, Any]:
@@ -224,24 +221,31 @@ def place_password(place: DataDir, path: Path) -> None:
 
 
 def wait_for_orphan(place: DataDir) -> None:
-    """Make way for a new server after a crash.
+    """Make way for a new server after a crash. Only the holder of the lock may call this.
 
-    A server that outlived its supervisor is asked to stop and waited for; a ``postmaster.pid``
-    whose number now belongs to a stranger is removed. Only the holder of the lock may call this.
+    A server that outlived its supervisor is asked to stop. Every process left of an earlier server is
+    waited for, because two servers on one cluster destroy it. Only then is a ``postmaster.pid`` whose
+    number now belongs to a stranger removed; PostgreSQL itself sees through all other stale ones.
     """
     pid_file = place.cluster / "postmaster.pid"
     if not pid_file.exists():
         return
     pid = int(pid_file.read_text().split("\n", 1)[0])
-    if not is_server_of(pid, place):
-        pid_file.unlink(missing_ok=True)
-        return
-    os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + STOP_SECONDS_MAX
-    while is_server_of(pid, place):
+    if is_server_of(pid, place):
+        os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + ORPHAN_SECONDS_MAX
+    while left := processes_of(place):
         if time.monotonic() > deadline:
-            raise StartRefused(f"an earlier PostgreSQL (pid {pid}) still runs on {place.path}: stop it first")
+            raise StartRefused(f"an earlier PostgreSQL (pid {left[0]}) still runs on {place.path}: stop it first")
         time.sleep(0.05)
+    if psutil.pid_exists(pid):
+        pid_file.unlink(missing_ok=True)
+
+
+def processes_of(place: DataDir) -> list[int]:
+    """Every process of a server on this data directory: they all work inside the cluster's folder."""
+    cluster = str(place.cluster.resolve())
+    return [process.pid for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == cluster]
 
 
 def is_server_of(pid: int, place: DataDir) -> bool:

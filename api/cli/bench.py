@@ -1,0 +1,21 @@
+"""``kopeyka bench``: each figure with the baseline measured in the same run, and their ratio."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from api.cli.options import JsonOption
+
+app = typer.Typer(help="Measure, against a baseline of the same run.", no_args_is_help=True)
+
+FullOption = Annotated[bool, typer.Option("--full", help="Ten million postings instead of two: takes long.")]
+
+
+@app.command()
+def ledger(as_json: JsonOption = False, full: FullOption = False) -> None:
+    """The books against pgbench's TPC-B."""
+    from bench import ledger as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json, full=full)

@@ -1,0 +1,16 @@
+"""``kopeyka openapi``."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from api.settings import Settings
+
+
+def openapi() -> None:
+    """Print the API's description (OpenAPI 3.1)."""
+    from api.app import create_app  # the whole door: other commands start without it
+
+    typer.echo(json.dumps(create_app(Settings()).openapi(), ensure_ascii=False, indent=2))
