@@ -88,12 +88,13 @@ def prepare(path: Path | None = None) -> DataDir:
     if path.is_dir() and any(path.iterdir()) and not (path / "lock").exists():
         raise StartRefused(f"{path} is not empty and not ours: choose an empty or a new --data-dir")
     user = server_user() if os.geteuid() == 0 else None
+    standing = next(folder for folder in (path, *path.parents) if folder.exists())
+    if user is not None and not can_reach(user, standing):
+        raise StartRefused(f"the user {user.name} cannot reach {standing}: choose a --data-dir it may enter")
     try:
         path.mkdir(mode=0o755 if user else 0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StartRefused(f"cannot make {path} ({error.strerror}): choose another --data-dir") from error
-    if user is not None and not can_reach(user, path):
-        raise StartRefused(f"the user {user.name} cannot reach {path}: choose a --data-dir it may enter")
     place = DataDir(path, user)
     place.give(place.cluster)
     place.give(place.run)

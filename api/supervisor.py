@@ -62,6 +62,8 @@ class Installation:
     announce: Announce
     databases: Databases
     server: Server | None = None
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="kopeyka-")))
+    """For files that are worth nothing after the stop."""
     children: list[Child] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     sandbox_key: str = ""
@@ -84,6 +86,7 @@ def up(settings: Settings, *, role: Role, path: Path | None, runtime_file: Path 
     with ExitStack() as stack:
         running = Installation(settings, announce, installation.of_settings(settings))
         stack.enter_context(stopping_signals(running))
+        stack.callback(shutil.rmtree, running.scratch, ignore_errors=True)
         if role is Role.ALL and not running.databases.app:
             embed_postgres(running, path, stack)
         elif role is Role.ALL and running.databases.migrator:
@@ -136,7 +139,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     stack.callback(forget_runtime, running)
     stack.callback(stop_all, running.children)
     if role in (Role.ALL, Role.SIMULATORS) and running.settings.mode is Mode.SANDBOX:
-        add_simulators(running, role)
+        add_simulators(running, role, stack)
     if role in (Role.ALL, Role.API):
         add_api(running, stack)
     if role in (Role.ALL, Role.WORKER):
@@ -154,32 +157,42 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
         look_after(running)
 
 
-def add_simulators(running: Installation, role: Role) -> None:
-    """The outside world on a port of its own."""
-    port = running.settings.port if role is Role.SIMULATORS else 0
-    port = port or free_port(running.settings.host)
-    running.urls["simulators"] = f"http://{running.settings.host}:{port}"
-    running.children.append(Child("simulators", python("api.simulators"), {"KOPEYKA_PORT": str(port)}))
+def add_simulators(running: Installation, role: Role, stack: ExitStack) -> None:
+    """The outside world on a port of its own, with a file in which it remembers."""
+    listener = listen(running, running.settings.port if role is Role.SIMULATORS else 0, stack)
+    running.urls["simulators"] = url_of(listener)
+    folder = running.server.place.path if running.server is not None else running.scratch
+    own = {LISTEN_FD: str(listener.fileno()), "KOPEYKA_SIMULATORS_STATE": str(folder / "simulators.jsonl")}
+    running.children.append(Child("simulators", python("api.simulators"), own, [listener.fileno()]))
 
 
 def add_api(running: Installation, stack: ExitStack) -> None:
     """As many api processes as the settings say, on one socket that outlives each of them."""
     settings = running.settings
-    try:
-        listener = stack.enter_context(listening_socket(settings.host, settings.port))
-    except OSError as error:
-        raise StartRefused(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): set KOPEYKA_PORT"
-        ) from error
-    port = listener.getsockname()[1]
-    running.urls["api"] = settings.public_url or f"http://{settings.host}:{port}"
-    metrics = tempfile.mkdtemp(prefix="kopeyka-metrics-")
-    stack.callback(shutil.rmtree, metrics, ignore_errors=True)
-    own = {LISTEN_FD: str(listener.fileno()), "KOPEYKA_PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": metrics}
+    listener = listen(running, settings.port, stack)
+    running.urls["api"] = settings.public_url or url_of(listener)
+    metrics = running.scratch / "metrics"
+    metrics.mkdir()
+    own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     running.children += [
         Child(f"api-{number}", python("api.serve", "api.app:create_app"), own, [listener.fileno()])
         for number in range(1, settings.workers + 1)
     ]
+
+
+def listen(running: Installation, port: int, stack: ExitStack) -> socket.socket:
+    """A listening socket that stays open until the stop, whoever dies meanwhile."""
+    host = running.settings.host
+    try:
+        return stack.enter_context(listening_socket(host, port))
+    except OSError as error:
+        raise StartRefused(f"cannot listen on {host}:{port} ({error.strerror}): set KOPEYKA_PORT") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket of ours is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def python(module: str, *arguments: str) -> list[str]:
@@ -202,13 +215,6 @@ def environment(running: Installation) -> dict[str, str]:
     }
     withheld = {"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD}
     return {name: value for name, value in os.environ.items() if name not in withheld} | told
-
-
-def free_port(host: str) -> int:
-    """A port nobody listens on just now."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(running: Installation) -> None:
