@@ -52,6 +52,7 @@ DECLARE
     v_held_out bigint[]; v_held_in bigint[]; v_min bigint[]; v_max bigint[];
     v_reached integer;
     v_oldest timestamptz;
+    v_one record;
 BEGIN
     IF p_closed_through_on IS NOT NULL THEN
         SELECT min(h) INTO v_oldest FROM unnest(p_happened) AS h;
@@ -59,6 +60,41 @@ BEGIN
             PERFORM refuse('ledger.period_closed', jsonb_build_object(
                 'happened_at', v_oldest, 'closed_through_on', p_closed_through_on));
         END IF;
+    END IF;
+
+    -- One posting needs no sets: the same three steps in two thirds of the time. Its limits are
+    -- the table's CHECKs, because there is nothing in between to look at.
+    IF cardinality(p_amount) = 1 THEN
+        FOR k IN 1 .. 2 LOOP
+            UPDATE accounts AS a
+               SET debits_posted = a.debits_posted + CASE k WHEN p_debit[1] THEN p_amount[1] ELSE 0 END,
+                   credits_posted = a.credits_posted + CASE k WHEN p_credit[1] THEN p_amount[1] ELSE 0 END,
+                   version = a.version + 1
+             WHERE a.book = p_book AND a.code = p_codes[k] AND a.closed_at IS NULL AND a.commodity = p_commodity[1]
+            RETURNING a.number, a.version, CASE a.normal_side
+                WHEN 'debit' THEN a.debits_posted - a.credits_posted ELSE a.credits_posted - a.debits_posted END AS balance
+                INTO v_one;
+            IF NOT FOUND THEN
+                PERFORM refuse_account(p_book, p_codes, p_debit, p_credit, p_commodity);
+            END IF;
+            v_number[k] := v_one.number;
+            v_version[k] := v_one.version;
+            v_balance[k] := v_one.balance;
+        END LOOP;
+        recorded_at := clock_timestamp();
+        debit_versions := ARRAY[v_version[p_debit[1]]];
+        debit_balances := ARRAY[v_balance[p_debit[1]]];
+        credit_versions := ARRAY[v_version[p_credit[1]]];
+        credit_balances := ARRAY[v_balance[p_credit[1]]];
+        INSERT INTO postings (
+            entry_id, amount, debit_version, debit_balance, credit_version, credit_balance,
+            happened_at, recorded_at, xid, book, debit, credit, number, commodity,
+            body_hash, reference, kind, metadata)
+        VALUES (p_ids[1], p_amount[1], debit_versions[1], debit_balances[1], credit_versions[1], credit_balances[1],
+            p_happened[1], book_all.recorded_at, pg_current_xact_id(),
+            p_book, v_number[p_debit[1]], v_number[p_credit[1]], 1, p_commodity[1],
+            p_hashes[1], p_references[1], p_kinds[1], p_metadata[1]::jsonb);
+        RETURN;
     END IF;
 
     WITH leg AS (

@@ -1,0 +1,203 @@
+"""``kopeyka bench ledger``: how fast the books write, against pgbench's TPC-B on the same server.
+
+Rounds alternate between the baseline and every row, and the medians are compared, so that a noisy
+neighbour hits both. Callers book one kopeck-exact posting between two of 10,000 accounts, or, in
+``hot``, with one account in every entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import sys
+from collections.abc import Awaitable, Callable
+from statistics import median
+from typing import Any
+
+import psycopg
+import uvloop
+from psycopg import AsyncConnection
+
+from api.postgres import Server
+from bench import servers
+from bench.rows import Row, faster, show, smaller
+from ledger import journal
+from ledger.clock import machine_now, monotonic
+from ledger.entry import Entry, Posting
+from ledger.group_commit import entries_together, submit_entries
+
+ACCOUNTS = 10_000
+ROUNDS = 3
+ROUND_SECONDS = 3
+GROWN_POSTINGS = 200_000
+GROWN_POSTINGS_FULL = 10_000_000
+SMALL_POSTINGS = 100_000
+GROWTH_TURNS = 5
+TPCB = "pgbench TPC-B transactions a second, 8 clients, prepared, scale 50, same server, same run"
+
+
+def run(*, as_json: bool, full: bool = False, growth: bool = True) -> None:
+    """Measure and print every row."""
+    with servers.durable_server() as server:
+        servers.make_tpcb(server)
+        _open_accounts(server)
+        rows = uvloop.run(_measure(server))
+        rows += _bytes_rows(server)
+        if growth:
+            servers.make_books(server, "small")
+            _open_accounts(server, "small")
+            rows.append(uvloop.run(_growth_row(server, GROWN_POSTINGS_FULL if full else GROWN_POSTINGS)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows.append(smaller("peak_memory", peak, 200, "MB", "what an api worker may use; this process"))
+    show(rows, as_json=as_json)
+
+
+def _url(server: Server, database: str = "kopeyka") -> str:
+    return server.url("kopeyka_app", database)
+
+
+def _open_accounts(server: Server, database: str = "kopeyka") -> None:
+    with psycopg.connect(server.url("postgres", database), autocommit=True) as connection:
+        connection.execute(
+            """INSERT INTO accounts (book, number, code, commodity, normal_side, opened_at)
+               SELECT 1, i, 'liability:bench:' || i, 'RUB', 'credit', now() FROM generate_series(1, %s) AS i""",
+            (ACCOUNTS,),
+        )
+        connection.execute("VACUUM ANALYZE accounts")
+
+
+Load = Callable[[str], Awaitable[float]]
+
+
+async def _measure(server: Server) -> list[Row]:
+    loads: dict[str, tuple[Load, float]] = {
+        "single_8": (_single, 1.0),
+        "group_64": (lambda url: _group(url, 64), 3.5),
+        "group_256": (lambda url: _group(url, 256), 4.0),
+        "group_256_hot": (lambda url: _group(url, 256, is_hot=True), 4.0),
+        "batch_1000": (_batches, 5.0),
+    }
+    baselines: list[float] = []
+    figures: dict[str, list[float]] = {name: [] for name in loads}
+    for _ in range(ROUNDS):
+        for name, (load, _target) in loads.items():
+            baselines.append(await asyncio.to_thread(servers.tpcb_rate, server, seconds=ROUND_SECONDS))
+            figures[name].append(await load(_url(server)))
+    baseline = median(baselines)
+    return [
+        faster(name, median(figures[name]), baseline, target, "entries/s", TPCB)
+        for name, (_load, target) in loads.items()
+    ]
+
+
+class Source:
+    """Entries nobody has seen: random pairs of accounts under references that never repeat."""
+
+    def __init__(self, *, is_hot: bool = False, postings: int = 1) -> None:
+        self.is_hot = is_hot
+        self.postings = postings
+        self.now = machine_now()
+        self.run = f"{random.getrandbits(48):012x}"
+        self.count = 0
+
+    def next(self) -> Entry:
+        """One more entry."""
+        self.count += 1
+        return Entry(
+            f"order:{self.run}:{self.count}", "bench", self.now, tuple(self._posting() for _ in range(self.postings))
+        )
+
+    def _posting(self) -> Posting:
+        place = random.randrange(2, ACCOUNTS)
+        debit = 1 if self.is_hot else place
+        return Posting(f"liability:bench:{debit}", f"liability:bench:{place + 1}", 149_990)
+
+
+async def _single(url: str) -> float:
+    """One entry a call on 8 connections, in two Python processes as pgbench has two threads."""
+    children = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.single_calls", "4", str(ROUND_SECONDS),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    done = await asyncio.gather(*(child.communicate(url.encode()) for child in children))
+    return sum(float(out) for out, _ in done)
+
+
+async def _group(url: str, callers: int, *, is_hot: bool = False) -> float:
+    source = Source(is_hot=is_hot)
+    booked = 0
+
+    async def call() -> None:
+        nonlocal booked
+        while monotonic() < end:
+            await submit_entries(queue, [source.next()])
+            booked += 1
+
+    async with entries_together(url, now=machine_now) as queue:
+        start = monotonic()
+        end = start + ROUND_SECONDS
+        await asyncio.gather(*(call() for _ in range(callers)))
+    return booked / (monotonic() - start)
+
+
+async def _batches(url: str, *, entries_max: int | None = None, postings: int = 1) -> float:
+    """Batches of 1,000 on one connection; the next is laid out while PostgreSQL works on the last."""
+    source = Source(postings=postings)
+    booked = 0
+
+    async def produce(connection: AsyncConnection[Any]) -> None:
+        nonlocal booked
+        while (booked < entries_max) if entries_max else (monotonic() < end):
+            verdicts = await journal.book_batch(connection, [source.next() for _ in range(1000)], now=source.now)
+            booked += len(verdicts)
+
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        start = monotonic()
+        end = start + ROUND_SECONDS
+        await asyncio.gather(produce(connection), produce(connection))
+    return booked / (monotonic() - start)
+
+
+def _bytes_rows(server: Server) -> list[Row]:
+    """WAL and disk of a paid order: an entry of two postings (gross, fee)."""
+    before = _sizes(server)
+    uvloop.run(_batches(_url(server), entries_max=20_000, postings=2))
+    after = _sizes(server)
+    postings, disk, wal = (late - early for late, early in zip(after, before, strict=True))
+    return [
+        smaller("wal_bytes_a_posting", wal / postings, 900, "bytes", "the limit; entries of two postings"),
+        smaller("disk_bytes_a_posting", disk / postings, 300, "bytes", "the limit; rows and all indexes"),
+    ]
+
+
+def _sizes(server: Server) -> tuple[int, int, int]:
+    with psycopg.connect(server.url("postgres", "kopeyka"), autocommit=True) as connection:
+        row = connection.execute(
+            """SELECT (SELECT sum(debits_posted) / 149990 FROM accounts)::bigint,
+                      pg_total_relation_size('postings'), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"""
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+async def _growth_row(server: Server, grown: int) -> Row:
+    """Turns of 20,000 entries on grown books and on small ones of the same server."""
+    small_url, grown_url = _url(server, "small"), _url(server)
+    await _batches(small_url, entries_max=SMALL_POSTINGS)
+    await asyncio.gather(*(_batches(grown_url, entries_max=grown // 2) for _ in range(2)))
+    for database in ("small", "kopeyka"):
+        with psycopg.connect(server.url("postgres", database), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+    small, large = [], []
+    for _ in range(GROWTH_TURNS):
+        small.append(await _batches(small_url, entries_max=20_000))
+        large.append(await _batches(grown_url, entries_max=20_000))
+    name = f"growth_{grown // 1_000_000}m"
+    return faster(
+        name, median(large), median(small), 0.85, "entries/s", "the same on books of 100 thousand"
+    )
