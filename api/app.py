@@ -1,0 +1,97 @@
+"""The application: ``create_app(settings)``, also a uvicorn factory without arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.types import ASGIApp
+
+from api import logs
+from api.asgi import Outermost
+from api.callers import Callers
+from api.door import Door, HotRoutes
+from api.entry_commit import open_queue
+from api.rate_limit import Buckets
+from api.routes import ledger_entries
+from api.settings import Mode, Settings
+from ledger.clock import Clock, read_offset
+from ledger.database import create_engine, transaction
+
+ROUTERS: tuple[APIRouter, ...] = (ledger_entries.router,)
+"""Every router of the native API, in the order of the documents."""
+
+CLOCK_SECONDS = 1.0
+"""How often a sandbox process looks whether its business clock was moved."""
+
+log = structlog.get_logger("api")
+
+
+class Kopeyka(FastAPI):
+    """FastAPI inside our one layer: whatever it raises leaves as a problem document."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Outermost(HotRoutes(AsyncExitStackMiddleware(self.router), self.routes))
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application of one process. Nothing here or at its start needs the database to be there.
+
+    Raises: RuntimeError under ``python -O``: asserts are part of the books.
+    """
+    if sys.flags.optimize:
+        raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
+    settings = settings or Settings()
+    logs.set_up(settings.log_level)
+    door = open_door(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        follow = asyncio.create_task(follow_clock(door)) if settings.mode is Mode.SANDBOX else None
+        async with door.entries:
+            yield
+            door.is_draining = True
+        if follow is not None:
+            follow.cancel()
+        await door.engine.dispose()
+
+    app = Kopeyka(
+        title="Kopeyka", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.door = door
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)
+    return app
+
+
+def open_door(settings: Settings) -> Door:
+    """What a process works with; connections are made when they are first needed."""
+    url = settings.database_url.get_secret_value()
+    engine = create_engine(url, size=settings.pool_size)
+    return Door(
+        settings=settings,
+        engine=engine,
+        clock=Clock(),
+        callers=Callers(engine, "test" if settings.mode is Mode.SANDBOX else "live"),
+        buckets=Buckets(settings.rate_limit_per_second),
+        entries=open_queue(
+            url,
+            ledger_entries.entry_bytes,
+            queue_max=settings.group_commit_queue_max,
+            writers=settings.group_commit_writers,
+        ),
+    )
+
+
+async def follow_clock(door: Door) -> None:
+    """Keep a sandbox process on the business clock that all processes share."""
+    while True:
+        with contextlib.suppress(Exception):  # the database may be away; the clock goes on as it was
+            async with transaction(door.engine) as session:
+                door.clock.offset = await read_offset(session)
+        await asyncio.sleep(CLOCK_SECONDS)

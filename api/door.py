@@ -1,0 +1,279 @@
+"""The way in: from an ASGI request to a ``Call`` that a route works with.
+
+Order of refusals: route, key, scope, rate, idempotency key, size, media type, JSON; then FastAPI
+validates the body, and only then does the route run. None of these is ever stored under the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from fastapi import Depends
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute, APIRouter
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.bodies import BODY_BYTES_MAX, Fingerprint, fingerprint, read_body, read_json
+from api.callers import Caller, Callers
+from api.errors import (
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    MediaTypeUnsupported,
+    RateLimited,
+)
+from api.rate_limit import Allowance, Buckets
+from api.settings import Settings
+from ledger.clock import Clock
+from ledger.database import Engine
+
+KEY_CHARACTERS_MIN = 16
+KEY_CHARACTERS_MAX = 255
+REASON_CHARACTERS_MAX = 200
+CALL = "kopeyka.call"
+"""Where the call stands in the ASGI scope."""
+HEADERS = "kopeyka.headers"
+REQUEST_ID = "kopeyka.request_id"
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Door:
+    """What one process works with."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    callers: Callers
+    buckets: Buckets
+    entries: Any
+    """The group commit of single entries: see ``api.entry_commit``."""
+    is_draining: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """One request by a known caller, as routes see it."""
+
+    door: Door
+    caller: Caller
+    request_id: str
+    method: str
+    route: str
+    """The template of the path: ``/v1/orders/{order_id}``."""
+    path: str
+    query: bytes
+    now: datetime
+    """The business time at which it came in."""
+    allowance: Allowance
+    key: str | None = None
+    """The idempotency key, without quotes."""
+    reason: str | None = None
+    """Why, as the header ``Reason`` says."""
+    raw: bytes = b""
+    body: Any = None
+    """The JSON value that the client sent."""
+    outcome: str | None = None
+    """What idempotency made of it: new, replayed, in_progress, mismatch, expired."""
+    _fingerprint: Fingerprint | None = field(default=None)
+
+    @property
+    def engine(self) -> Engine:
+        """The application's engine."""
+        return self.door.engine
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What the request asks for."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self.method, self.route, self.path, self.query, self.body)
+        return self._fingerprint
+
+
+def needs(scope: str) -> Any:
+    """A dependency that gives the ``Call`` of a caller with this scope.
+
+    ``call: Annotated[Call, needs("orders:write")]``
+    """
+
+    async def call_of(request: Request) -> Call:
+        call: Call = request.scope[CALL]
+        return call
+
+    call_of.__dict__["scope"] = scope
+    return Depends(call_of)
+
+
+def takes_body(*, bytes_max: int) -> Callable[[Endpoint], Endpoint]:
+    """Let one route take a larger (or only a smaller) body than ``BODY_BYTES_MAX``."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.__dict__["body_bytes_max"] = bytes_max
+        return endpoint
+
+    return mark
+
+
+class _ReadRequest(Request):
+    """A request whose body the door has read and parsed already."""
+
+    async def body(self) -> bytes:
+        raw: bytes = self.scope["kopeyka.raw"]
+        return raw
+
+    async def json(self) -> Any:
+        return self.scope["kopeyka.json"]
+
+
+class OpenRoute(APIRoute):
+    """A route without an API key: health, documents, notifications. Its body is strict JSON too."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.body_bytes_max: int = getattr(endpoint, "body_bytes_max", BODY_BYTES_MAX)
+        super().__init__(path, endpoint, **options)
+
+    async def prepare(self, scope: Scope, receive: Receive) -> None:
+        """Read what the route needs before FastAPI looks at it."""
+        scope["kopeyka.raw"], scope["kopeyka.json"] = await self.read(scope, receive)
+
+    async def read(self, scope: Scope, receive: Receive) -> tuple[bytes, Any]:
+        """The body and its JSON value, if the route takes one."""
+        if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
+            return b"", None
+        headers: Mapping[bytes, bytes] = scope[HEADERS]
+        raw = await read_body(receive, headers, self.body_bytes_max)
+        if not raw:
+            return raw, None
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json" or headers.get(b"content-encoding", b"identity") != b"identity":
+            raise MediaTypeUnsupported()
+        return raw, read_json(raw)
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            await self.prepare(request.scope, request.receive)
+            return await handle(_ReadRequest(request.scope, request.receive))
+
+        return handler
+
+
+class DoorRoute(OpenRoute):
+    """A route that needs an API key with the scope its endpoint names by ``needs``."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self.scopes = [scope for part in self.dependant.dependencies if (scope := getattr(part.call, "scope", None))]
+        assert len(self.scopes) == 1, f"{path} must say which scope it needs, once"
+        self.is_write = bool((self.methods or set()) & {"POST", "PATCH", "PUT", "DELETE"})
+
+    async def prepare(self, scope: Scope, receive: Receive) -> None:
+        await self.open_call(scope, receive)
+
+    async def open_call(self, scope: Scope, receive: Receive) -> Call:
+        """The call behind a request.
+
+        Raises: CallRejected, IdempotencyRejected, KopeykaError of the database.
+        """
+        headers: Mapping[bytes, bytes] = scope[HEADERS]
+        door: Door = scope["app"].state.door
+        now = door.clock.now()
+        caller = await door.callers.identify(headers.get(b"authorization"), now)
+        allowance = door.buckets.take(caller.key_id, "writes" if self.is_write else "reads")
+        call = Call(
+            door=door, caller=caller, request_id=scope[REQUEST_ID], method=scope["method"], route=self.path,
+            path=scope["path"], query=scope["query_string"], now=now, allowance=allowance,
+        )  # fmt: skip
+        scope[CALL] = call
+        caller.require(self.scopes[0])
+        if not allowance.is_granted:
+            raise RateLimited(retry_after_seconds=allowance.reset_seconds)
+        if self.is_write:
+            call.key = read_key(headers, is_needed=call.method in ("POST", "PATCH"))
+            call.reason = headers.get(b"reason", b"").decode("latin-1")[:REASON_CHARACTERS_MAX] or None
+            call.raw, call.body = await self.read(scope, receive)
+        scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body
+        return call
+
+
+class DirectRoute(DoorRoute):
+    """A hot route: FastAPI documents it and does nothing else.
+
+    Its endpoint takes ``call`` and ``body`` and answers a ``Response``; the body's model is compiled once.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        assert self.body_field is not None
+        self.adapter: TypeAdapter[Any] = TypeAdapter(self.body_field.field_info.annotation)
+
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        """The answer to a request, without the dependency machinery."""
+        call = await self.open_call(scope, receive)
+        try:
+            body = self.adapter.validate_python(call.body)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+        response: Response = await self.endpoint(call=call, body=body)
+        return response
+
+
+class HotRoutes:
+    """Answers direct routes by their exact path, before any pattern is tried."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self.app = app
+        self.hot = {
+            (method, route.path): route
+            for route in routes
+            if isinstance(route, DirectRoute)
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self.hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if route is None:
+            await self.app(scope, receive, send)
+            return
+        scope["route"] = route
+        response = await route.answer(scope, receive)
+        await response(scope, receive, send)
+
+
+def read_key(headers: Mapping[bytes, bytes], *, is_needed: bool) -> str | None:
+    """The idempotency key: bare and quoted are the same key.
+
+    Raises: IdempotencyKeyMissing, IdempotencyKeyInvalid.
+    """
+    raw = headers.get(b"idempotency-key")
+    if raw is None:
+        if is_needed:
+            raise IdempotencyKeyMissing()
+        return None
+    if len(raw) > 1 and raw[:1] == raw[-1:] == b'"':
+        raw = raw[1:-1]
+    if not (KEY_CHARACTERS_MIN <= len(raw) <= KEY_CHARACTERS_MAX and raw.isascii()):
+        raise IdempotencyKeyInvalid()
+    key = raw.decode("ascii")
+    if not key.isprintable():
+        raise IdempotencyKeyInvalid()
+    return key
+
+
+def door_router(prefix: str, tag: str) -> APIRouter:
+    """A router whose routes need an API key."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=DoorRoute)
+
+
+def open_router(prefix: str, tag: str) -> APIRouter:
+    """A router whose routes need none."""
+    return APIRouter(prefix=prefix, tags=[tag], route_class=OpenRoute)

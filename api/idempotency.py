@@ -1,0 +1,376 @@
+"""Idempotency: one key, one effect, one answer, whatever breaks in between.
+
+A route that only books uses ``once``: claim, effect and answer are one transaction. A route that
+calls another system uses ``in_phases``: claim and intent are committed, then comes the call, then
+outcome and answer are committed, and an attempt that was overtaken cannot write (fencing).
+
+    async def work(session: Session, claim: Claim) -> OrderView: ...
+    return await once(call, work)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from starlette.responses import Response
+
+from api.bodies import FINGERPRINT_VERSION, differing_fields
+from api.door import Call
+from api.errors import IdempotencyInProgress, IdempotencyKeyExpired, IdempotencyKeyReused
+from api.problems import PROBLEM_JSON, problem_bytes, status_of
+from ledger.clock import monotonic
+from ledger.database import Session, in_transaction, violated_constraint
+from ledger.errors import Rejected
+from ledger.ids import new_id
+
+JSON = "application/json"
+WAIT_SECONDS_MAX = 2.0
+"""How long a repeat waits for the first request before it is told to come back."""
+WAIT_STEP_SECONDS = 0.02
+LEASE_SECONDS = 30
+"""How long an attempt with a call in the middle is left alone."""
+ANSWERS_KEPT = timedelta(days=30)
+ROWS_KEPT = timedelta(days=400)
+CLEARED_MAX = 1_000
+"""Rows cleared in one transaction."""
+
+Intended = TypeVar("Intended")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered, and answered again to every repeat: the same bytes."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    location: str | None = None
+    resource_id: str | None = None
+
+    def response(self) -> Response:
+        """The answer on its way out."""
+        headers = {"location": self.location} if self.location else None
+        return Response(self.body, self.status, headers, self.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The answer of an earlier request with the same key."""
+
+    answer: Answer
+    request_id: str
+
+    def response(self) -> Response:
+        """The same bytes again, and whose they were."""
+        response = self.answer.response()
+        response.headers["idempotent-replayed"] = "true"
+        response.headers["original-request-id"] = self.request_id
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key taken for this request, or the answer it already has."""
+
+    response: Replay | None
+    resource_id: str
+    """The id chosen when the key was first seen: every attempt makes the same object."""
+    attempt_no: int
+
+
+class _Busy(Exception):  # noqa: N818  # not an error: the same key is being carried out elsewhere
+    """Another transaction holds the key."""
+
+
+class _Refused(Exception):  # noqa: N818  # carries a final refusal out of its transaction
+    def __init__(self, error: Rejected) -> None:
+        self.error = error
+
+
+async def once(
+    call: Call,
+    work: Callable[[Session, Claim], Awaitable[BaseModel | Answer]],
+    *,
+    status: int = 201,
+    prefix: str = "obj",
+    location: str | None = None,
+) -> Response:
+    """Carry out ``work`` in one transaction with its claim and answer, or repeat the first answer.
+
+    ``claim.resource_id`` is a new id with ``prefix``. ``location`` may hold ``{id}``. A refusal
+    (``Rejected``) raised by ``work`` undoes what it did and is the final answer.
+
+    Raises: IdempotencyRejected, IdempotencyInProgress, what ``work`` raises that is no refusal.
+    """
+
+    async def attempt(session: Session) -> Response:
+        claim = await claim_key(session, call, prefix)
+        if claim.response is not None:
+            return claim.response.response()
+        view = await _refusable(work(session, claim))
+        answer = _answer(view, status, location, claim)
+        await settle(session, call, claim, answer)
+        return answer.response()
+
+    try:
+        return await _when_free(call, attempt)
+    except _Refused as refused:
+        return await _store_refusal(call, refused.error, prefix)
+
+
+async def in_phases(
+    call: Call,
+    *,
+    intent: Callable[[Session, Claim], Awaitable[Intended]],
+    act: Callable[[Intended], Awaitable[Result]],
+    outcome: Callable[[Session, Intended, Result], Awaitable[BaseModel | Answer]],
+    status: int = 201,
+    prefix: str = "obj",
+    location: str | None = None,
+) -> Response:
+    """Claim and ``intent`` (commit), then ``act`` outside any transaction, then ``outcome`` and answer (commit).
+
+    ``intent`` runs again on a retry after a crash, with the same ``claim.resource_id``: it must find
+    what it wrote. A lost answer is for ``act`` to report as a value (unknown), never to guess.
+
+    Raises: IdempotencyRejected, IdempotencyInProgress, Unavailable of ``act`` (the key stays started).
+    """
+
+    async def begin(session: Session) -> tuple[Claim, Intended] | Replay:
+        claim = await claim_key(session, call, prefix, with_lease=True)
+        if claim.response is not None:
+            return claim.response
+        return claim, await _refusable(intent(session, claim))
+
+    async def finish(session: Session) -> Answer:
+        view = await _refusable(outcome(session, intended, result))
+        answer = _answer(view, status, location, claim)
+        await settle(session, call, claim, answer)
+        return answer
+
+    try:
+        begun = await _when_free(call, begin)
+    except _Refused as refused:
+        return await _store_refusal(call, refused.error, prefix)
+    if isinstance(begun, Replay):
+        return begun.response()
+    claim, intended = begun
+    try:
+        result = await act(intended)
+        return (await in_transaction(call.engine, finish)).response()
+    except _Refused as refused:
+        answer = _refusal(call, refused.error)
+        await in_transaction(call.engine, lambda session: settle(session, call, claim, answer))
+        return answer.response()
+    except BaseException:
+        await in_transaction(call.engine, lambda session: _end_lease(session, call, claim))
+        raise
+
+
+async def claim_key(session: Session, call: Call, prefix: str, *, with_lease: bool = False) -> Claim:
+    """Take the call's key for this transaction, or find the answer it already has.
+
+    Locks: an advisory lock on the key, tried and never waited for.
+    Raises: IdempotencyKeyReused, IdempotencyKeyExpired, IdempotencyInProgress.
+    """
+    assert call.key is not None, "only a request with an idempotency key is carried out once"
+    row = (
+        await session.execute(text(_KNOWN), {"scopes": [call.caller.idempotency_scope], "keys": [call.key]})
+    ).first()
+    if row is not None and row.is_busy:
+        raise _Busy
+    if row is not None and (row.status == "finished" or not row.lease_is_over):
+        return Claim(_known_answer(call, row), row.resource_id or "", row.attempt_no)
+    call.outcome = "new" if row is None else "recovered"
+    if row is not None:
+        check_same(call, row)
+    claim = Claim(
+        None,
+        new_id(prefix, call.now) if row is None or row.resource_id is None else row.resource_id,
+        1 if row is None else row.attempt_no + 1,
+    )
+    if with_lease:
+        await session.execute(text(_START), {**_row_of(call, claim), "lease_seconds": LEASE_SECONDS})
+    return claim
+
+
+async def settle(session: Session, call: Call, claim: Claim, answer: Answer) -> None:
+    """Write the answer under the call's key, in the transaction of the effect.
+
+    Raises: IdempotencyInProgress if a later attempt has taken over; the caller's effect must be undone.
+    """
+    done = await session.execute(
+        text(_FINISH),
+        {
+            **_row_of(call, claim),
+            "resource_id": answer.resource_id or claim.resource_id,
+            "status": answer.status,
+            "body": answer.body,
+            "content_type": answer.content_type,
+            "location": answer.location,
+        },
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult, as every INSERT gives
+        raise IdempotencyInProgress(attempt_no=claim.attempt_no)
+
+
+def known_answer(call: Call, known: Any) -> Replay:
+    """What a finished row says to this call.
+
+    Raises: IdempotencyKeyReused if the row is of another request, IdempotencyKeyExpired if its answer is gone.
+    """
+    check_same(call, known)
+    if known.response_body is None:
+        call.outcome = "expired"
+        raise IdempotencyKeyExpired(resource_id=known.resource_id, first_at=known.created_at)
+    call.outcome = "replayed"
+    answer = Answer(
+        known.response_status, bytes(known.response_body), known.content_type, known.location, known.resource_id
+    )
+    return Replay(answer, known.request_id)
+
+
+def check_same(call: Call, known: Any) -> None:
+    """Refuse a key that was used for another request.
+
+    Raises: IdempotencyKeyReused with the first request's object, time and the fields that differ.
+    """
+    if bytes(known.fingerprint) == call.fingerprint.digest:
+        return
+    call.outcome = "mismatch"
+    raise IdempotencyKeyReused(
+        resource_id=known.resource_id,
+        first_at=known.created_at,
+        first_request_id=known.request_id,
+        first_route=f"{known.method} {known.route}",
+        differing_fields=differing_fields(call.body, bytes(known.field_digests)),
+    )
+
+
+async def clear_old(session: Session, now: datetime) -> int:
+    """Empty answers older than 30 days and remove rows older than 400; how many. The worker repeats it until 0."""
+    cleared = await session.scalar(
+        text("SELECT clear_idempotency_keys(:answers, :rows, :limit)"),
+        {"answers": now - ANSWERS_KEPT, "rows": now - ROWS_KEPT, "limit": CLEARED_MAX},
+    )
+    return int(cleared or 0)
+
+
+async def _refusable(work: Awaitable[Result]) -> Result:
+    try:
+        return await work
+    except Rejected as error:
+        raise _Refused(error) from error
+
+
+async def _store_refusal(call: Call, error: Rejected, prefix: str) -> Response:
+    """Undone work leaves one thing: its refusal, which is the answer to every repeat."""
+    answer = _refusal(call, error)
+
+    async def attempt(session: Session) -> Response:
+        claim = await claim_key(session, call, prefix, with_lease=True)
+        if claim.response is not None:
+            return claim.response.response()
+        await settle(session, call, claim, answer)
+        return answer.response()
+
+    return await _when_free(call, attempt)
+
+
+async def _when_free(call: Call, attempt: Callable[[Session], Awaitable[Result]]) -> Result:
+    """Try again while another request holds the key, without keeping a connection meanwhile."""
+    deadline = monotonic() + WAIT_SECONDS_MAX
+    wait = WAIT_STEP_SECONDS
+    while True:
+        try:
+            return await in_transaction(call.engine, attempt)
+        except (_Busy, IdempotencyInProgress):
+            pass
+        except DBAPIError as error:
+            if violated_constraint(error) != "idempotency_keys_pkey":
+                raise
+        if monotonic() + wait > deadline:
+            call.outcome = "in_progress"
+            raise IdempotencyInProgress()
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 0.2)
+
+
+def _refusal(call: Call, error: Rejected) -> Answer:
+    return Answer(status_of(error), problem_bytes(error, call.request_id), PROBLEM_JSON)
+
+
+def _known_answer(call: Call, row: Any) -> Replay:
+    if row.status == "finished":
+        return known_answer(call, row)
+    check_same(call, row)
+    raise IdempotencyInProgress(resource_id=row.resource_id)
+
+
+def _answer(view: BaseModel | Answer, status: int, location: str | None, claim: Claim) -> Answer:
+    if isinstance(view, Answer):
+        return view
+    resource_id = str(getattr(view, "id", claim.resource_id))
+    where = location.format(id=resource_id) if location else None
+    return Answer(status, view.model_dump_json().encode(), JSON, where, resource_id)
+
+
+def _row_of(call: Call, claim: Claim) -> dict[str, Any]:
+    return {
+        "scope": call.caller.idempotency_scope,
+        "key": call.key,
+        "now": call.now,
+        "attempt_no": claim.attempt_no,
+        "version": FINGERPRINT_VERSION,
+        "fingerprint": call.fingerprint.digest,
+        "field_digests": call.fingerprint.fields,
+        "api_key_id": call.caller.key_id,
+        "request_id": call.request_id,
+        "method": call.method,
+        "route": call.route,
+        "resource_id": claim.resource_id,
+        "reason": call.reason,
+    }
+
+
+async def _end_lease(session: Session, call: Call, claim: Claim) -> None:
+    """Let a retry go on at once: this attempt has given up."""
+    await session.execute(
+        text("""UPDATE idempotency_keys SET lease_until = clock_timestamp()
+                 WHERE scope = :scope AND key = :key AND attempt_no = :attempt_no AND status = 'started'"""),
+        {"scope": call.caller.idempotency_scope, "key": call.key, "attempt_no": claim.attempt_no},
+    )
+
+
+_KNOWN = "SELECT place, is_busy, lease_is_over, (known).* FROM known_keys(:scopes, :keys)"
+
+_START = """
+INSERT INTO idempotency_keys AS k (
+    created_at, lease_until, attempt_no, fingerprint_version, fingerprint, field_digests, scope, key, api_key_id,
+    request_id, status, method, route, resource_id, reason)
+VALUES (:now, clock_timestamp() + make_interval(secs => :lease_seconds), :attempt_no, :version, :fingerprint,
+        :field_digests, :scope, :key, :api_key_id, :request_id, 'started', :method, :route, :resource_id, :reason)
+ON CONFLICT (scope, key) DO UPDATE
+   SET lease_until = excluded.lease_until, attempt_no = excluded.attempt_no
+ WHERE k.status = 'started' AND k.attempt_no = excluded.attempt_no - 1"""
+
+_FINISH = """
+INSERT INTO idempotency_keys AS k (
+    created_at, finished_at, attempt_no, response_status, fingerprint_version, fingerprint, field_digests, scope,
+    key, api_key_id, request_id, status, method, route, resource_id, reason, content_type, location, response_body)
+VALUES (:now, :now, :attempt_no, :status, :version, :fingerprint, :field_digests, :scope,
+        :key, :api_key_id, :request_id, 'finished', :method, :route, :resource_id, :reason, :content_type, :location,
+        :body)
+ON CONFLICT (scope, key) DO UPDATE
+   SET finished_at = excluded.finished_at, response_status = excluded.response_status, status = 'finished',
+       resource_id = excluded.resource_id, content_type = excluded.content_type, location = excluded.location,
+       response_body = excluded.response_body, lease_until = NULL
+ WHERE k.status = 'started' AND k.attempt_no = excluded.attempt_no"""

@@ -1,0 +1,44 @@
+"""Prometheus metrics. With ``PROMETHEUS_MULTIPROC_DIR`` set, ``/metrics`` adds up all workers of the machine."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import generate_latest, multiprocess
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+requests = Counter("kopeyka_http_requests", "Requests answered.", ["method", "route", "status"])
+seconds = Histogram("kopeyka_http_request_seconds", "How long answers took.", ["method", "route"], buckets=SECONDS)
+idempotency = Counter(
+    "kopeyka_idempotency_outcomes",
+    "What idempotency keys met: new, replayed, in_progress, mismatch, expired, recovered.",
+    ["outcome"],
+)
+in_flight = Gauge(
+    "kopeyka_http_requests_in_flight", "Requests being carried out.", multiprocess_mode="livesum"
+)
+
+_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+
+def observe(method: str, route: str, status: int, duration: float, outcome: str | None) -> None:
+    """Count one answered request. Routes are templates, so there are few of them."""
+    found = _children.get((method, route, status))
+    if found is None:
+        found = (requests.labels(method, route, str(status)), seconds.labels(method, route))
+        _children[method, route, status] = found
+    found[0].inc()
+    found[1].observe(duration)
+    if outcome is not None:
+        idempotency.labels(outcome).inc()
+
+
+def exposition() -> tuple[bytes, str]:
+    """Everything as Prometheus reads it, and its content type."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

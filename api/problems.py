@@ -1,0 +1,257 @@
+"""Problem documents (RFC 9457): one table from our codes to HTTP, and how an error is told.
+
+Nothing that the client sent is repeated: only codes, our own words, and facts passed through redaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from api.errors import (
+    DatabaseUnavailable,
+    FieldFault,
+    HttpRefused,
+    JsonInvalid,
+    MethodNotAllowed,
+    RequestInvalid,
+    RouteUnknown,
+)
+from ledger.errors import LEDGER_REFUSALS, EntryRejected, KopeykaError, refusal_of
+from pci.redaction import redact, redact_text
+
+PROBLEM_JSON = "application/problem+json"
+TYPE = "urn:kopeyka:problem:"
+RETRY_AFTER_SECONDS = 1
+FAULTS_MAX = 50
+"""Wrong fields told of at once."""
+INTERNAL = "api.internal"
+
+STATUS: dict[str, int] = {
+    # The door
+    "api.refused": 400,
+    "api.http_refused": 400,
+    "api.json_invalid": 400,
+    "api.unknown_cursor": 400,
+    "api.key_missing": 401,
+    "api.key_unknown": 401,
+    "api.key_expired": 401,
+    "api.scope_missing": 403,
+    "api.clock_fixed": 403,
+    "api.route_unknown": 404,
+    "api.resource_unknown": 404,
+    "api.method_not_allowed": 405,
+    "api.body_too_large": 413,
+    "api.media_type_unsupported": 415,
+    "api.request_invalid": 422,
+    "api.key_refused": 422,
+    "api.rate_limited": 429,
+    "api.internal": 500,
+    "api.database_unavailable": 503,
+    "api.not_ready": 503,
+    "idempotency.refused": 400,
+    "idempotency.key_missing": 400,
+    "idempotency.key_invalid": 400,
+    "idempotency.key_unknown": 404,
+    "idempotency.in_progress": 409,
+    "idempotency.key_expired": 409,
+    "idempotency.key_reused": 422,
+    # Families
+    "kopeyka.error": 500,
+    "kopeyka.invariant_broken": 500,
+    "kopeyka.rejected": 422,
+    "kopeyka.unavailable": 503,
+    # The books
+    "ledger.unknown_book": 404,
+    "ledger.unknown_account": 404,
+    "ledger.unknown_commodity": 404,
+    "ledger.unknown_hold": 404,
+    "ledger.unknown_entry": 404,
+    "ledger.account_closed": 409,
+    "ledger.account_differs": 409,
+    "ledger.account_not_empty": 409,
+    "ledger.period_closed": 409,
+    "ledger.period_not_over": 409,
+    "ledger.reference_reused": 409,
+    "ledger.entry_id_reused": 409,
+    "ledger.version_changed": 409,
+    "ledger.hold_not_open": 409,
+    "ledger.hold_expired": 409,
+    "ledger.hold_not_expired": 409,
+    "ledger.already_reversed": 409,
+    "ledger.wrong_commodity": 422,
+    "ledger.overdrawn": 422,
+    "ledger.over_ceiling": 422,
+    "ledger.available_too_low": 422,
+    "ledger.amount_overflow": 422,
+    "ledger.linked_entry_refused": 422,
+    "ledger.linked_entry_known": 422,
+    "ledger.hold_exceeded": 422,
+    "ledger.invalid_entry": 422,
+    "ledger.busy": 503,
+    # The till
+    "checkout.rejected": 422,
+    "checkout.merchant_not_found": 404,
+    "checkout.store_not_found": 404,
+    "checkout.terminal_not_found": 404,
+    "checkout.order_not_found": 404,
+    "checkout.attempt_not_found": 404,
+    "checkout.order_number_taken": 409,
+    "checkout.order_not_open": 409,
+    "checkout.attempt_live": 409,
+    "checkout.invalid_inn": 422,
+    "checkout.invalid_bank_account": 422,
+    "checkout.invalid_order_number": 422,
+    "checkout.amount_not_positive": 422,
+    "checkout.amount_too_large": 422,
+}
+"""Every code that we may answer with, and its HTTP status. A test proves that none is missing."""
+
+CASHIER_TIPS: dict[str, str] = {
+    "api.database_unavailable": "Связь с банком прервалась. Подождите несколько секунд и повторите.",
+    "api.rate_limited": "Слишком много запросов. Подождите немного и повторите.",
+    "idempotency.in_progress": "Операция ещё выполняется. Подождите и повторите, деньги не спишутся дважды.",
+    "checkout.amount_not_positive": "Сумма чека должна быть больше нуля.",
+    "checkout.amount_too_large": "Сумма чека слишком велика. Разделите покупку на несколько чеков.",
+    "checkout.order_number_taken": "Чек с этим номером уже есть. Проверьте его или задайте новый номер.",
+    "checkout.order_not_open": "Чек уже оплачен или отменён.",
+    "checkout.attempt_live": "Покупатель уже платит по этому чеку. Дождитесь результата.",
+    "checkout.order_not_found": "Чек не найден. Проверьте номер.",
+    "checkout.terminal_not_found": "Касса не найдена. Обратитесь в поддержку.",
+}
+"""What a cashier who sees the error should do, in Russian."""
+
+
+def every_error(family: type[KopeykaError] = KopeykaError) -> Iterator[type[KopeykaError]]:
+    """The class and every class below it."""
+    yield family
+    for child in family.__subclasses__():
+        yield from every_error(child)
+
+
+@cache
+def titles() -> dict[str, str]:
+    """What each code says: the refusals of the books, and the first line of each class."""
+    found = {error.code: (error.__doc__ or "").strip().splitlines()[0] for error in every_error()}
+    return {**found, **LEDGER_REFUSALS, INTERNAL: "Something broke on our side; the request may be repeated."}
+
+
+def status_of(error: KopeykaError) -> int:
+    """The HTTP status of an error. A code that the table does not know is our bug."""
+    return STATUS.get(error.code, 500)
+
+
+def as_ours(error: BaseException) -> KopeykaError | None:
+    """Any exception as an error of ours; nothing if it is a bug."""
+    if isinstance(error, KopeykaError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return RequestInvalid(faults_of(error.errors()))
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    if isinstance(error, DBAPIError) and (refusal := refusal_of(error)) is not None:
+        return refusal
+    if is_database_away(error):
+        return DatabaseUnavailable()
+    return None
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether PostgreSQL or our share of its connections is what failed, and not the request."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error.orig, OperationalError)
+    return isinstance(error, (PoolTimeoutError, OperationalError, InterfaceError, ConnectionError))
+
+
+def faults_of(errors: Any) -> tuple[FieldFault, ...]:
+    """FastAPI's findings without what the client sent."""
+    return tuple(
+        FieldFault(pointer_of(error["loc"], error["type"]), redact_text(str(error["msg"])))
+        for error in list(errors)[:FAULTS_MAX]
+    )
+
+
+def pointer_of(location: tuple[Any, ...], kind: str) -> str:
+    """Where a fault is: a JSON pointer into the body, or ``query/name``. An unknown name is not repeated."""
+    head, *rest = location or ("body",)
+    names = rest[:-1] if kind == "extra_forbidden" and rest else rest
+    path = "/".join(redact_text(str(name))[:64].replace("~", "~0").replace("/", "~1") for name in names)
+    if head == "body":
+        return f"/{path}" if path else ""
+    return f"{head}/{path}"
+
+
+def document(error: KopeykaError, request_id: str, status: int | None = None) -> dict[str, Any]:
+    """The problem document of an error."""
+    code = error.code
+    found: dict[str, Any] = {
+        "type": TYPE + code,
+        "title": titles().get(code, "Something broke on our side."),
+        "status": status or status_of(error),
+        "detail": redact_text(str(error)),
+        "code": code,
+        "retryable": error.retryable,
+        "request_id": request_id,
+    }
+    if faults := _faults(error):
+        found["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
+    if facts := {name: value for name, value in redact(error.facts).items() if value is not None}:
+        found["facts"] = facts
+    if tip := CASHIER_TIPS.get(code):
+        found["cashier_tip"] = tip
+    return found
+
+
+def problem_bytes(error: KopeykaError, request_id: str, status: int | None = None) -> bytes:
+    """The problem document as it goes out."""
+    return to_bytes(document(error, request_id, status))
+
+
+def to_bytes(found: dict[str, Any]) -> bytes:
+    """JSON as compact as we send it."""
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+
+
+def internal_bytes(request_id: str) -> bytes:
+    """The problem document of a bug: nothing about it but where to find it."""
+    title = titles()[INTERNAL]
+    return to_bytes(
+        {
+            "type": TYPE + INTERNAL, "title": title, "status": 500, "detail": title, "code": INTERNAL,
+            "retryable": True, "request_id": request_id,
+        }
+    )  # fmt: skip
+
+
+def retry_after(error: KopeykaError, status: int) -> int | None:
+    """Seconds for ``Retry-After``, on what is worth repeating."""
+    if status == 429:
+        return int(error.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS))
+    return RETRY_AFTER_SECONDS if status == 503 or error.retryable else None
+
+
+def _faults(error: KopeykaError) -> tuple[FieldFault, ...]:
+    if isinstance(error, RequestInvalid):
+        return error.faults
+    if isinstance(error, EntryRejected) and "field" in error.facts:
+        return (FieldFault(f"/{error.facts['field']}", str(error.facts.get("expected", ""))),)
+    return ()
+
+
+def _of_http(error: HTTPException) -> KopeykaError:
+    if error.status_code == 404:
+        return RouteUnknown()
+    if error.status_code == 405:
+        return MethodNotAllowed()
+    return JsonInvalid() if error.status_code == 400 else HttpRefused()
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
