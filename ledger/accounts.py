@@ -13,9 +13,11 @@ from sqlalchemy import text
 
 from ledger import repository
 from ledger.database import Session
+from ledger.entry import check_metadata
 from ledger.errors import EntryRejected, InvariantBroken
 from ledger.ids import new_account_number
 from ledger.journal import MAIN_BOOK
+from ledger.money import AMOUNT_MAX
 
 CODE_CHARACTERS_MAX = 250
 PAGE_MAX = 200
@@ -92,6 +94,11 @@ async def open_account(session: Session, terms: AccountTerms, *, now: datetime, 
     """
     if not _CODE.fullmatch(terms.code) or len(terms.code) > CODE_CHARACTERS_MAX:
         raise EntryRejected("ledger.invalid_entry", field="code", expected="a path such as asset:cash:main")
+    if not -AMOUNT_MAX <= (terms.available_min or 0) <= 0:
+        raise EntryRejected("ledger.invalid_entry", field="available_min", expected=f"from -{AMOUNT_MAX} to 0")
+    if not 0 <= (terms.balance_max or 0) <= AMOUNT_MAX:
+        raise EntryRejected("ledger.invalid_entry", field="balance_max", expected=f"from 0 to {AMOUNT_MAX}")
+    check_metadata(terms.metadata)
     side = terms.normal_side or ("debit" if terms.code.split(":")[0] in _DEBIT_NORMAL else "credit")
     for _ in range(NUMBER_TRIES_MAX):
         is_new = await repository.call(

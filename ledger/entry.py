@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,9 @@ ENTRIES_MAX = 1_000
 """Entries in one batch: what one call books in under a tenth of a second."""
 CONDITIONS_MAX = 16
 METADATA_BYTES_MAX = 4_096
+HAPPENED_FROM = datetime(1970, 1, 1, tzinfo=UTC)
+HAPPENED_BEFORE = datetime(2200, 1, 1, tzinfo=UTC)
+"""An instant outside of these is a mistake, and some tools that read our exports cannot write it."""
 REFERENCE_CHARACTERS_MAX = 128
 
 _NAME = re.compile(r"[A-Za-z0-9_:.-]{1,250}")
@@ -118,8 +121,8 @@ def check(entry: Entry) -> None:
         raise _invalid("reference", "1 to 128 printable ASCII characters")
     if not _KIND.fullmatch(entry.kind):
         raise _invalid("kind", "lower-case words with dots and underscores, 1 to 64 characters")
-    if entry.happened_at.tzinfo is None:
-        raise _invalid("happened_at", "an instant with its offset")
+    if entry.happened_at.tzinfo is None or not HAPPENED_FROM <= entry.happened_at < HAPPENED_BEFORE:
+        raise _invalid("happened_at", "an instant with its offset, from 1970 to 2199")
     if not 1 <= len(entry.postings) <= POSTINGS_MAX:
         raise _invalid("postings", f"1 to {POSTINGS_MAX} postings")
     if len(entry.conditions) > CONDITIONS_MAX:
@@ -131,13 +134,29 @@ def check(entry: Entry) -> None:
             raise _invalid(f"postings/{number}/commodity", "RUB or PTS:<programme>")
         if posting.debit == posting.credit:
             raise _invalid(f"postings/{number}", "debit and credit are the same account")
-        if not 1 <= posting.amount <= AMOUNT_MAX:
+        if not _is_whole(posting.amount) or not 1 <= posting.amount <= AMOUNT_MAX:
             raise _invalid(f"postings/{number}/amount", f"from 1 to {AMOUNT_MAX}")
     for condition in entry.conditions:
         if not _NAME.fullmatch(condition.account):
             raise _invalid("conditions", "account codes such as asset:cash:main")
-    if entry.metadata and len(_json(entry.metadata)) > METADATA_BYTES_MAX:
+    check_metadata(entry.metadata)
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Refuse what is not JSON that the database can keep, or is too long.
+
+    Raises: EntryRejected with ``ledger.invalid_entry``.
+    """
+    if not metadata:
+        return
+    try:
+        size = len(_json(metadata))
+    except (TypeError, ValueError):
+        raise _invalid("metadata", "JSON with finite numbers and whole characters") from None
+    if size > METADATA_BYTES_MAX:
         raise _invalid("metadata", f"at most {METADATA_BYTES_MAX} bytes")
+    if rb"\u0000" in _json(metadata):
+        raise _invalid("metadata", "text without the character of code zero")
 
 
 def check_batch(entries: Sequence[Entry]) -> None:
@@ -155,8 +174,12 @@ def _invalid(field_name: str, expected: str) -> EntryRejected:
     return EntryRejected("ledger.invalid_entry", field=field_name, expected=expected)
 
 
+def _is_whole(amount: object) -> bool:
+    return isinstance(amount, int) and not isinstance(amount, bool)
+
+
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def body_hash(entry: Entry) -> UUID:

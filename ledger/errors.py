@@ -20,6 +20,10 @@ from sqlalchemy.exc import DBAPIError
 
 REFUSED = "KP001"
 """SQLSTATE of a refusal said by the books' own functions."""
+OUT_OF_RANGE = "22003"
+"""SQLSTATE of a sum that does not fit a column of the books."""
+REFERENCE_KEYS = ("postings_reference", "hold_events_reference_key", "holds_reference_key")
+"""Unique keys that hold a reference to one effect, across entries and holds."""
 
 
 class KopeykaError(Exception):
@@ -102,7 +106,12 @@ class LedgerBusy(Unavailable):
 def refusal_of(error: DBAPIError | psycopg.Error) -> EntryRejected | None:
     """The refusal inside a database error, if the books said it."""
     diagnostic = getattr(error.orig if isinstance(error, DBAPIError) else error, "diag", None)
-    if diagnostic is None or diagnostic.sqlstate != REFUSED:
+    if diagnostic is None:
         return None
-    facts = json.loads(diagnostic.message_detail or "{}")
-    return EntryRejected(str(diagnostic.message_primary), **facts)
+    if diagnostic.sqlstate == REFUSED:
+        return EntryRejected(str(diagnostic.message_primary), **json.loads(diagnostic.message_detail or "{}"))
+    if diagnostic.sqlstate == OUT_OF_RANGE:
+        return EntryRejected("ledger.amount_overflow", amount_max=2**63 - 1)
+    if diagnostic.constraint_name in REFERENCE_KEYS:
+        return EntryRejected("ledger.reference_reused")
+    return None

@@ -115,6 +115,7 @@ async def post_part(
     Locks: the hold, then both accounts in the order of their codes.
     """
     _check_step(reference, 1 if amount is None else amount, happened_at)
+    forms.check_metadata(metadata or {})
     result = await repository.call(
         session,
         """SELECT post_hold(:book, :id, :entry_id, :reference, :hash, CAST(:amount AS bigint), :keep_rest,

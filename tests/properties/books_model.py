@@ -96,10 +96,20 @@ class Books:
                 chain = []
         return answers + (self._post_chain(chain) if chain else [])
 
+    def post(self, entry: Entry) -> Answer:
+        """One entry by the call that raises: the transaction is rolled back, so the refusal is forgotten."""
+        before = copy.deepcopy(self)
+        (answer,) = self.post_batch([entry])
+        if answer.verdict == "refused":
+            self.__dict__ = before.__dict__
+        return answer
+
     def dry_run(self, entries: Sequence[Entry]) -> list[Answer]:
         return copy.deepcopy(self).post_batch(entries)
 
     def _post_chain(self, chain: Sequence[Entry]) -> list[Answer]:
+        if len({entry.reference for entry in chain}) < len(chain):
+            return self._refuse(chain, {"ledger.reference_reused", "ledger.linked_entry_refused"})
         known = [self._known(entry) for entry in chain]
         if all(known):
             return [answer for answer in known if answer]
@@ -171,8 +181,9 @@ class Books:
         copied = copy.deepcopy(self)
         if entry.reference not in self.booked and self._reasons(entry):
             for posting in entry.postings:
-                if {posting.debit, posting.credit} <= copied.accounts.keys():
-                    copied._move(posting, entry.happened_at)
+                for code, amount in ((posting.debit, posting.amount), (posting.credit, -posting.amount)):
+                    if code in copied.accounts:
+                        copied.accounts[code].debits += amount
             return set().union(*(account.limits_broken() for account in copied.accounts.values()))
         return set().union(*(account.limits_broken() for account in self.accounts.values()))
 

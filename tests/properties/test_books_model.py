@@ -155,7 +155,7 @@ class BooksMachine(RuleBasedStateMachine):
         )
 
         undone = tuple(Posting(p.credit, p.debit, p.amount, p.commodity) for p in reversed(original.postings))
-        (answer,) = self.model.post_batch([Entry(reference, "reversal", at, undone, {"reverses": str(victim)})])
+        answer = self.model.post(Entry(reference, "reversal", at, undone, {"reverses": str(victim)}))
         assert (code in answer.reasons) if answer.verdict == "refused" else (code is None), (code, answer)
         if booked is not None:
             self.entry_ids.append(booked.entry_id)

@@ -357,6 +357,13 @@ DECLARE
     v_where   text;
 BEGIN
     FOR attempt IN 1 .. 3 LOOP
+        IF v_entries > (SELECT count(DISTINCT r) FROM unnest(p.refs) AS r) THEN
+            v_code := 'ledger.reference_reused';    -- within the chain itself
+            SELECT jsonb_build_object('reference', min(r)) INTO v_facts
+              FROM (SELECT r FROM unnest(p.refs) AS r GROUP BY r HAVING count(*) > 1) AS twice;
+            EXIT;
+        END IF;
+
         SELECT array_agg(k ORDER BY k.first_entry) INTO v_known
           FROM generate_series(1, v_entries) AS i, known_entry(p_book, p.refs[i], p.hashes[i], p_offset + i) AS k;
         IF cardinality(v_known) = v_entries THEN
