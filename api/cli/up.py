@@ -10,8 +10,8 @@ from rich.console import Console
 
 from api import supervisor
 from api.cli.options import DataDirOption
+from api.roles import Role
 from api.settings import Settings
-from api.supervisor import Role
 
 
 def up(

@@ -200,9 +200,11 @@ def rights(server: Server, database: str) -> list[tuple[Any, ...]]:
         """SELECT 'role', rolname, rolcanlogin::text, '' FROM pg_roles WHERE rolname LIKE 'kopeyka%'
            UNION ALL SELECT 'member', roleid::regrole::text, member::regrole::text, '' FROM pg_auth_members
             WHERE roleid::regrole::text LIKE 'kopeyka%'
-           UNION ALL SELECT 'database', datname, pg_get_userbyid(datdba), array(SELECT unnest(datacl)::text ORDER BY 1)::text
+           UNION ALL SELECT 'database', datname, pg_get_userbyid(datdba),
+                  array(SELECT unnest(datacl)::text ORDER BY 1)::text
              FROM pg_database WHERE datname IN ('postgres', 'template1', current_database())
-           UNION ALL SELECT 'schema', nspname, nspowner::regrole::text, array(SELECT unnest(nspacl)::text ORDER BY 1)::text
+           UNION ALL SELECT 'schema', nspname, nspowner::regrole::text,
+                  array(SELECT unnest(nspacl)::text ORDER BY 1)::text
              FROM pg_namespace WHERE nspname = 'public'
            ORDER BY 1, 2, 3""",
     )

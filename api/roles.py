@@ -1,0 +1,90 @@
+"""The roles of Kopeyka as child processes: what each runs and what it is told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from enum import StrEnum
+
+from api.data_dir import StartRefused
+from api.processes import Child
+from api.running import Installation
+from api.serve import LISTEN_FD, listening_socket
+
+WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD})
+"""What children never get, whatever we were started with."""
+
+
+class Role(StrEnum):
+    """What a process is for."""
+
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+    SIMULATORS = "simulators"
+
+
+def add_simulators(running: Installation, role: Role, stack: ExitStack) -> None:
+    """The outside world on a port of its own, with a file in which it remembers."""
+    listener = listen(running, running.settings.port if role is Role.SIMULATORS else 0, stack)
+    running.urls["simulators"] = url_of(listener)
+    folder = running.server.place.path if running.server is not None else running.scratch
+    own = {LISTEN_FD: str(listener.fileno()), "KOPEYKA_SIMULATORS_STATE": str(folder / "simulators.jsonl")}
+    running.children.append(Child("simulators", python("api.simulators"), own, [listener.fileno()]))
+
+
+def add_api(running: Installation, stack: ExitStack) -> None:
+    """As many api processes as the settings say, on one socket that outlives each of them."""
+    settings = running.settings
+    listener = listen(running, settings.port, stack)
+    running.urls["api"] = settings.public_url or url_of(listener)
+    metrics = running.scratch / "metrics"
+    metrics.mkdir()
+    own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    running.children += [
+        Child(f"api-{number}", python("api.serve", "api.app:create_app"), own, [listener.fileno()])
+        for number in range(1, settings.workers + 1)
+    ]
+
+
+def listen(running: Installation, port: int, stack: ExitStack) -> socket.socket:
+    """A listening socket that stays open until the stop, whoever dies meanwhile."""
+    host = running.settings.host
+    try:
+        return stack.enter_context(listening_socket(host, port))
+    except OSError as error:
+        raise StartRefused(f"cannot listen on {host}:{port} ({error.strerror}): set KOPEYKA_PORT") from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket of ours is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def environment(running: Installation) -> dict[str, str]:
+    """What every child is told. The migrator's and the vault's ways in stay here."""
+    settings = running.settings
+    simulators = running.urls.get("simulators", "")
+    told = {
+        "KOPEYKA_MODE": settings.mode,
+        "KOPEYKA_HOST": settings.host,
+        "KOPEYKA_DATABASE_URL": running.databases.app,
+        "KOPEYKA_PUBLIC_URL": running.urls.get("api", settings.public_url),
+        "KOPEYKA_NSPK_URL": settings.nspk_url or simulators,
+        "KOPEYKA_BANK_URL": settings.bank_url or simulators,
+        "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
+    }
+    return {name: value for name, value in os.environ.items() if name not in WITHHELD} | told
+
+
+def worker() -> Child:
+    """Everything that happens later: deliveries, polling, payouts, nightly proofs."""
+    return Child("worker", python("api.worker"), {})

@@ -1,0 +1,74 @@
+"""What runs under one supervisor, and the file that says where everything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from api.data_dir import write_private
+from api.installation import Databases
+from api.postgres import Server
+from api.processes import Child
+from api.settings import Settings
+
+LOOK_SECONDS = 0.1
+"""How often everybody is looked after."""
+
+Announce = Callable[[str], None]
+
+
+class Stopped(Exception):  # not an error: somebody asked
+    """SIGTERM or Ctrl-C came."""
+
+
+@dataclass(slots=True)
+class Installation:
+    """Everything that runs under one supervisor."""
+
+    settings: Settings
+    announce: Announce
+    databases: Databases
+    server: Server | None = None
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="kopeyka-")))
+    """For files that are worth nothing after the stop."""
+    children: list[Child] = field(default_factory=list)
+    urls: dict[str, str] = field(default_factory=dict)
+    sandbox_key: str = ""
+    runtime_files: list[Path] = field(default_factory=list)
+    stop_asked: bool = False
+
+    def pause(self) -> None:
+        """Wait a moment. Raises: Stopped."""
+        time.sleep(LOOK_SECONDS)
+        if self.stop_asked:
+            raise Stopped
+
+
+def write_runtime(running: Installation) -> None:
+    """Say where everything is. The file has keys in it, so only we may read it."""
+    pids: dict[str, list[int]] = {"supervisor": [os.getpid()]}
+    for child in running.children:
+        if child.pid is not None:
+            pids.setdefault(child.name.split("-")[0], []).append(child.pid)
+    told: Mapping[str, object] = {
+        "urls": running.urls,
+        "ports": {name: int(url.rsplit(":", 1)[1]) for name, url in running.urls.items() if url.count(":") > 1},
+        "pids": pids,
+        "postgres_pid": running.server.pid if running.server else None,
+        "data_dir": str(running.server.place.path) if running.server else None,
+        "database_urls": asdict(running.databases),
+        "sandbox_key": running.sandbox_key,
+    }
+    for path in running.runtime_files:
+        write_private(path, json.dumps(told, indent=2))
+
+
+def forget_runtime(running: Installation) -> None:
+    """Take the files away: nothing is where they say any more."""
+    for path in running.runtime_files:
+        path.unlink(missing_ok=True)
