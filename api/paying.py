@@ -1,0 +1,118 @@
+"""The moment an order is paid: till, rail, tariff, events and books in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from checkout import repository as till_rows
+from checkout import till
+from checkout.attempts import AttemptStatus, OfOrder
+from ledger import outbox, periods
+from ledger.clock import moscow_day
+from ledger.database import Session
+from ledger.ids import new_id, new_uuid
+from ledger.money import Kopecks
+from ledger.outbox import Event
+from reconciliation import repository as finance
+from reconciliation.tariffs import Tariff, fee_for, tariff_on
+from sbp_gateway import bookkeeping
+from sbp_gateway import repository as sbp
+from sbp_gateway.nspk import LinkStatus
+from sbp_gateway.payments import Payment, paid_at_of
+from sbp_gateway.qr_codes import ALLOWED, QrCode, QrStatus
+
+RAIL = "sbp"
+
+
+async def pay(
+    session: Session, accepted: Sequence[tuple[QrCode, LinkStatus]], hinted_at: Mapping[str, datetime], *, now: datetime
+) -> None:
+    """Pay the orders of locked codes whose money NSPK says has moved; codes paid before are left alone.
+
+    Money for an attempt already over is kept for the buyer and told as ``payment.late``.
+    Raises: EntryRejected if the books refuse; NoTariff. Locks: orders, attempts, accounts.
+    """
+    fresh = [(qr, answer) for qr, answer in accepted if QrStatus.PAID in ALLOWED[qr.status]]
+    if not fresh:
+        return
+    found = await till_rows.lock_with_orders(session, [qr.attempt_id for qr, _ in fresh])
+    tariffs = await finance.load_tariffs(session, RAIL)
+    members = await sbp.merchants_by_id(session, [qr.merchant_id for qr, _ in fresh])
+    open_from = await periods.open_from(session)
+    payments = []
+    for qr, answer in fresh:
+        paid_at = paid_at_of(qr, hinted_at.get(answer.qrc_id), now)
+        if open_from is not None and moscow_day(paid_at) < open_from:
+            paid_at = now  # its day is closed: the books take it on the day we learnt
+        of_order = found[qr.attempt_id]
+        fee = fee_of(of_order, tariffs, paid_at)
+        payments.append(_payment(qr, answer, of_order, members[qr.merchant_id].member_id, fee, paid_at, now))
+
+    await sbp.add_payments(session, payments)
+    await sbp.close_codes(session, [qr.id for qr, _ in fresh], QrStatus.PAID)
+    in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
+    await till.pay_orders(session, in_time, now=now)
+    await outbox.publish_all(session, [event_of(payment, found[payment.attempt_id]) for payment in payments], now=now)
+    await bookkeeping.book_payments(session, payments, now=now)
+
+
+def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> Kopecks:
+    """Our fee for a payment by the tariff of its day; none for money that came too late."""
+    if not of_order.is_payable:
+        return Kopecks(0)
+    tariff = tariff_on(tariffs, tariff_group=of_order.tariff_group, rail=RAIL, on=moscow_day(paid_at))
+    return fee_for(tariff, of_order.attempt.amount)
+
+
+def _payment(
+    qr: QrCode, answer: LinkStatus, of_order: OfOrder, member_id: str, fee: Kopecks, paid_at: datetime, now: datetime
+) -> Payment:
+    assert answer.trx_id is not None
+    return Payment(
+        id=new_id("pay", now),
+        qr_id=qr.id,
+        attempt_id=qr.attempt_id,
+        merchant_id=qr.merchant_id,
+        member_id=member_id,
+        trx_id=answer.trx_id,
+        kzo=answer.kzo,
+        amount=qr.amount,
+        fee=fee,
+        is_late=not of_order.is_payable,
+        entry_id=new_uuid(now),
+        paid_at=paid_at,
+        recorded_at=now,
+    )
+
+
+def event_of(payment: Payment, of_order: OfOrder) -> Event:
+    """What the world is told about a payment."""
+    order = of_order.order
+    data = {
+        "order_id": order.id,
+        "order_number": order.number,
+        "merchant_id": order.merchant_id,
+        "attempt_id": payment.attempt_id,
+        "payment_id": payment.id,
+        "trx_id": payment.trx_id,
+        "amount_kopecks": int(payment.amount),
+        "fee_kopecks": int(payment.fee),
+        "paid_at": payment.paid_at.isoformat(),
+    }
+    name = "payment.late" if payment.is_late else "order.paid"
+    return Event(name, payment.id if payment.is_late else order.id, order.merchant_id, data)
+
+
+async def reject(session: Session, codes: Sequence[QrCode]) -> None:
+    """End the attempts whose operation was rejected. Their links may still be paid until they expire: late then."""
+    if codes:
+        await till.close_attempts(session, [qr.attempt_id for qr in codes], AttemptStatus.REJECTED)
+
+
+async def close_silent(session: Session, codes: Sequence[QrCode], *, now: datetime) -> None:
+    """End codes whose time and grace have passed without a payment, and their attempts."""
+    over = [qr for qr in codes if qr.status is QrStatus.REGISTERED and now >= qr.is_over_at]
+    if over:
+        await sbp.close_codes(session, [qr.id for qr in over], QrStatus.EXPIRED)
+        await till.close_attempts(session, [qr.attempt_id for qr in over], AttemptStatus.EXPIRED)

@@ -1,0 +1,100 @@
+"""Where packages that never meet are introduced: SBP becomes a rail of the till, the bank pays merchants out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import httpx
+
+from api.payment_results import StatusReader
+from api.settings import Settings
+from checkout.rail import Offer, ShownQr, Start, StartStatus
+from ledger.clock import Clock
+from ledger.database import Engine, Session
+from reconciliation.bank import Bank
+from reconciliation.bank_http import BankHttp, bank_client
+from sbp_gateway import registering
+from sbp_gateway import repository as sbp
+from sbp_gateway.errors import NspkRefused, NspkUnknown
+from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
+from sbp_gateway.nspk_http import NspkHttp, nspk_client
+
+
+@dataclass(frozen=True, slots=True)
+class SbpRequest:
+    """What NSPK will be asked for an offer, and under which code of ours."""
+
+    qr_id: str
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class SbpRail:
+    """SBP by dynamic QR, fitted to what checkout asks of a rail."""
+
+    nspk: Nspk
+    name: str = "sbp"
+
+    async def offer(self, session: Session, offer: Offer, *, now: datetime) -> Offer:
+        """Intent: a code for the attempt. Raises: MerchantNotRegistered."""
+        qr, registration = await registering.request_qr(
+            session, attempt_id=offer.attempt_id, merchant_id=offer.merchant_id, amount=offer.amount,
+            purpose=offer.purpose, now=now,
+        )  # fmt: skip
+        return replace(offer, request=SbpRequest(qr.id, registration))
+
+    async def start(self, offer: Offer) -> Start:
+        """Call: register the link."""
+        assert isinstance(offer.request, SbpRequest)
+        try:
+            link = await self.nspk.register(offer.request.registration)
+        except NspkRefused as refused:
+            return Start(StartStatus.REFUSED, reason=str(refused.facts.get("nspk_code", refused)))
+        except NspkUnknown:
+            return Start(StartStatus.UNKNOWN)
+        return Start(StartStatus.STARTED, link.qrc_id, link.payload)
+
+    async def record_start(self, session: Session, offer: Offer, start: Start, *, now: datetime) -> bool:
+        """Outcome: the link, the refusal, or a look by the worker at once."""
+        assert isinstance(offer.request, SbpRequest)
+        qr_id = offer.request.qr_id
+        if start.link_id is not None and start.payload is not None:
+            link = RegisteredLink(start.link_id, start.payload)
+            return await registering.record_link(session, qr_id, link, now=now)
+        if start.status is StartStatus.REFUSED:
+            return await sbp.refuse_qr(session, qr_id, start.reason or "refused")
+        return await sbp.hurry_qr(session, qr_id, now=now)
+
+    async def shown(self, session: Session, attempt_ids: Sequence[str]) -> Mapping[str, ShownQr]:
+        """The registered code of each attempt."""
+        codes = await sbp.shown_by_attempt(session, attempt_ids)
+        return {
+            attempt_id: ShownQr(qr.id, qr.qrc_id, qr.payload)
+            for attempt_id, qr in codes.items()
+            if qr.qrc_id is not None and qr.payload is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The outside world, as one process reaches it."""
+
+    nspk: Nspk
+    bank: Bank
+    rail: SbpRail
+    results: StatusReader
+    clients: tuple[httpx.AsyncClient, ...]
+
+    async def close(self) -> None:
+        """Hang up."""
+        for client in self.clients:
+            await client.aclose()
+
+
+def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
+    """Connect one process with NSPK and the bank. Nothing is called yet."""
+    to_nspk, to_bank = nspk_client(settings.nspk_url), bank_client(settings.bank_url)
+    nspk = NspkHttp(to_nspk, settings.nspk_agent_id)
+    return Wiring(nspk, BankHttp(to_bank), SbpRail(nspk), StatusReader(engine, nspk, clock), (to_nspk, to_bank))

@@ -1,0 +1,106 @@
+"""What happens at the till: orders are placed, tried, paid, canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from checkout import repository
+from checkout.attempts import ALLOWED, Attempt, AttemptStatus, OfOrder
+from checkout.attempts import advance as advance_attempt
+from checkout.errors import AttemptLive, OrderNotOpen
+from checkout.orders import Order, OrderRequest, OrderStatus, check_request
+from checkout.orders import advance as advance_order
+from checkout.rail import Offer, Rail, Start, StartStatus
+from ledger.database import Session
+
+
+async def place_order(
+    session: Session, order_id: str, request: OrderRequest, *, merchant_id: str | None, now: datetime
+) -> Order:
+    """Write down an order for a terminal, of ``merchant_id`` when the caller speaks for one.
+
+    Raises: what ``check_request`` refuses; TerminalNotFound; OrderNumberTaken.
+    """
+    check_request(request)
+    return await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
+
+
+async def cancel_order(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> Order:
+    """Close an order that nobody can pay any more.
+
+    A QR once shown cannot be taken back from NSPK, so a live attempt must end first.
+    Raises: OrderNotFound, OrderNotOpen, AttemptLive. Locks: the order.
+    """
+    order = await repository.lock_order(session, order_id, merchant_id=merchant_id)
+    canceled = advance_order(order, OrderStatus.CANCELED, now=now)
+    if await repository.has_live_attempt(session, order_id):
+        raise AttemptLive(order_id=order_id)
+    await repository.save_orders(session, [canceled])
+    return canceled
+
+
+async def begin_attempt(
+    session: Session, rail: Rail, attempt_id: str, *, order_id: str, merchant_id: str | None, now: datetime
+) -> tuple[Attempt, Offer]:
+    """Write down an attempt and what will be asked of the rail. The call itself comes after the commit.
+
+    Raises: OrderNotFound, OrderNotOpen, AttemptLive, or the rail's refusal. Locks: the order.
+    """
+    order = await repository.lock_order(session, order_id, merchant_id=merchant_id)
+    if order.status is not OrderStatus.OPEN:
+        raise OrderNotOpen(order_id=order.id, status=order.status.value)
+    attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
+    if not await repository.add_attempt(session, attempt):
+        raise AttemptLive(order_id=order.id)
+    offer = Offer(attempt.id, order.merchant_id, order.amount, order.description or f"Order {order.number}")
+    return attempt, await rail.offer(session, offer, now=now)
+
+
+async def record_start(session: Session, rail: Rail, offer: Offer, start: Start, *, now: datetime) -> Attempt:
+    """Write down how the call to the rail went. An answer to an offer given up meanwhile counts for nothing.
+
+    Locks: what the rail keeps of the offer, then the attempt.
+    """
+    is_kept = await rail.record_start(session, offer, start, now=now)
+    (attempt,) = await repository.lock_attempts(session, [offer.attempt_id])
+    to = STATUS_AFTER[start.status]
+    if is_kept and to in ALLOWED[attempt.status]:
+        attempt = advance_attempt(attempt, to)
+        await repository.save_attempts(session, [attempt])
+    return attempt
+
+
+STATUS_AFTER = {
+    StartStatus.STARTED: AttemptStatus.WAITING,
+    StartStatus.REFUSED: AttemptStatus.REJECTED,
+    StartStatus.UNKNOWN: AttemptStatus.UNKNOWN,
+}
+
+
+async def pay_orders(
+    session: Session, paid: Sequence[tuple[OfOrder, str]], *, now: datetime
+) -> list[tuple[Attempt, Order]]:
+    """Mark attempts and their orders paid by the payments named. All of them are payable and locked."""
+    assert all(found.is_payable for found, _ in paid)
+    done = [
+        (
+            advance_attempt(found.attempt, AttemptStatus.PAID, payment_id=payment_id),
+            advance_order(found.order, OrderStatus.PAID, now=now),
+        )
+        for found, payment_id in paid
+    ]
+    await repository.save_attempts(session, [attempt for attempt, _ in done])
+    await repository.save_orders(session, [order for _, order in done])
+    return done
+
+
+async def close_attempts(session: Session, attempt_ids: Sequence[str], to: AttemptStatus) -> list[Attempt]:
+    """Bring attempts to ``to`` where the table of statuses allows it; the others stay as they are.
+
+    Gives the attempts that moved. Locks: the attempts, in the order of their ids.
+    """
+    found = await repository.lock_attempts(session, attempt_ids)
+    moved = [advance_attempt(attempt, to) for attempt in found if to in ALLOWED[attempt.status]]
+    await repository.save_attempts(session, moved)
+    return moved

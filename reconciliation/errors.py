@@ -1,0 +1,44 @@
+"""Refusals and failures of tariffs and payouts.
+
+Rejected
+└── ReconciliationRejected
+    ├── NoTariff                  no tariff is in force for a group, rail and day
+    ├── PayoutNotFound
+    └── PayoutRefused             the bank said no; asking again gets the same answer
+Unavailable
+└── BankUnknown                   the answer was lost: the bank may or may not have paid
+"""
+
+from __future__ import annotations
+
+from ledger.errors import Rejected, Unavailable
+
+
+class ReconciliationRejected(Rejected):
+    """Finance refuses this."""
+
+    code = "reconciliation.rejected"
+
+
+class NoTariff(ReconciliationRejected):
+    """No tariff is in force for this group, rail and day."""
+
+    code = "reconciliation.no_tariff"
+
+
+class PayoutNotFound(ReconciliationRejected):
+    """There is no such payout."""
+
+    code = "reconciliation.payout_not_found"
+
+
+class PayoutRefused(ReconciliationRejected):
+    """The bank refused the payout."""
+
+    code = "reconciliation.payout_refused"
+
+
+class BankUnknown(Unavailable):
+    """The bank's answer was lost; it may or may not have paid."""
+
+    code = "reconciliation.bank_unknown"

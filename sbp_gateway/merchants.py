@@ -1,0 +1,31 @@
+"""Merchants as NSPK knows them.
+
+No call of the agent's API registers a merchant: its bank does, and tells the agent three numbers.
+Source: https://sbp.nspk.ru/faq/business/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SANDBOX_MEMBER_ID = "100000000999"
+"""The bank of merchants that only live in a sandbox; no real bank has this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SbpMerchant:
+    """What a merchant's bank registered with NSPK."""
+
+    merchant_id: str
+    """Ours."""
+    nspk_merchant_id: str
+    """NSPK's: ``MA0000000552``."""
+    member_id: str
+    """NSPK's number of the merchant's bank, where payments arrive."""
+    bank_account: str
+    """The account there: 20 digits."""
+
+
+def for_sandbox(merchant_id: str, number: int, bank_account: str) -> SbpMerchant:
+    """What a bank would have registered, for a merchant that only lives in a sandbox."""
+    return SbpMerchant(merchant_id, f"MA{number % 10**10:010}", SANDBOX_MEMBER_ID, bank_account)

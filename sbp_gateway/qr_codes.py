@@ -1,0 +1,84 @@
+"""QR codes: one dynamic link for one attempt, from our wish to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ledger.money import Kopecks
+from sbp_gateway.nspk import Registration
+
+TTL_MINUTES = 15
+"""How long a buyer may pay. Source: NSPK allows 1 to 129,600 minutes and advises at least 5."""
+GRACE = timedelta(minutes=5)
+"""A payment begun in the last second may still be in processing; until then silence means nothing."""
+ANSWER_WAIT = timedelta(seconds=15)
+"""A registration without an answer for so long was lost with its process. Over the call's own limit of 6 s."""
+FIRST_POLL_WAIT = timedelta(seconds=5)
+POLL_WAIT_MAX = timedelta(minutes=1)
+WATCH_WAIT_MAX = timedelta(hours=1)
+"""Between questions about a link that should be over and still has no answer."""
+PURPOSE_CHARACTERS_MAX = 140
+
+
+class QrStatus(StrEnum):
+    """Where a code stands."""
+
+    REQUESTED = "requested"
+    """NSPK is being asked, or was and the answer was lost."""
+    REGISTERED = "registered"
+    """NSPK gave the link; it may be shown and paid."""
+    PAID = "paid"
+    """The one payment it allows was made. Final."""
+    EXPIRED = "expired"
+    """NSPK said, after its time and the grace, that nobody paid. Should money come all the same, it is late."""
+    REFUSED = "refused"
+    """NSPK refused to register it. Final."""
+    ABANDONED = "abandoned"
+    """Its answer was lost; another code took its place. Nobody ever saw its link. Final."""
+
+
+ALLOWED: dict[QrStatus, frozenset[QrStatus]] = {
+    QrStatus.REQUESTED: frozenset({QrStatus.REGISTERED, QrStatus.REFUSED, QrStatus.ABANDONED}),
+    QrStatus.REGISTERED: frozenset({QrStatus.PAID, QrStatus.EXPIRED}),
+    QrStatus.PAID: frozenset(),
+    QrStatus.EXPIRED: frozenset({QrStatus.PAID}),
+    QrStatus.REFUSED: frozenset(),
+    QrStatus.ABANDONED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """A dynamic QR code of one attempt."""
+
+    id: str
+    attempt_id: str
+    merchant_id: str
+    amount: Kopecks
+    purpose: str
+    status: QrStatus
+    qrc_id: str | None
+    """NSPK's id of the link."""
+    payload: str | None
+    requested_at: datetime
+    expires_at: datetime
+    polls: int
+    """How many times we asked NSPK about it."""
+
+    @property
+    def is_over_at(self) -> datetime:
+        """From when NSPK's silence means that nobody paid."""
+        return self.expires_at + GRACE
+
+
+def registration_of(qr: QrCode, nspk_merchant_id: str, member_id: str, bank_account: str) -> Registration:
+    """What NSPK is asked to register."""
+    return Registration(nspk_merchant_id, member_id, bank_account, qr.amount, TTL_MINUTES, qr.purpose)
+
+
+def wait_before_poll(qr: QrCode, now: datetime) -> timedelta:
+    """How long to wait before asking about a link once more: 5, 10, 20, 40 s, then a minute, later an hour."""
+    wait_max = WATCH_WAIT_MAX if now > qr.is_over_at else POLL_WAIT_MAX
+    return min(FIRST_POLL_WAIT * (1 << min(qr.polls, 12)), wait_max)

@@ -1,0 +1,80 @@
+"""From our wish for a code to NSPK's answer, and how a lost answer is made good.
+
+NSPK's API finds no link by an id of ours, so a lost answer cannot be asked for. It is safe to give
+the code up: its link was never shown to anybody, so nobody can pay it. DECISIONS.md, 2.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ledger import chart
+from ledger.accounts import AccountTerms, open_account
+from ledger.database import Session
+from ledger.ids import new_id
+from ledger.money import Kopecks
+from sbp_gateway import repository
+from sbp_gateway.errors import MerchantNotRegistered
+from sbp_gateway.merchants import SbpMerchant
+from sbp_gateway.nspk import RegisteredLink, Registration
+from sbp_gateway.qr_codes import (
+    ANSWER_WAIT,
+    FIRST_POLL_WAIT,
+    PURPOSE_CHARACTERS_MAX,
+    TTL_MINUTES,
+    QrCode,
+    QrStatus,
+    registration_of,
+)
+
+
+async def import_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
+    """Keep what a bank registered with NSPK, and open the accounts its payments are booked to."""
+    await repository.add_merchant(session, merchant, now=now)
+    for code in (chart.sbp_settlement(merchant.member_id), chart.SBP_FEE_INCOME, chart.SBP_LATE_RECEIPTS):
+        await open_account(session, AccountTerms(code), now=now)
+
+
+async def request_qr(
+    session: Session, *, attempt_id: str, merchant_id: str, amount: Kopecks, purpose: str, now: datetime
+) -> tuple[QrCode, Registration]:
+    """Intent: write down a code for an attempt, and say what to ask NSPK.
+
+    Raises: MerchantNotRegistered.
+    """
+    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
+    if merchant is None:
+        raise MerchantNotRegistered(merchant_id=merchant_id)
+    qr = QrCode(
+        id=new_id("qr", now),
+        attempt_id=attempt_id,
+        merchant_id=merchant_id,
+        amount=amount,
+        purpose=purpose[:PURPOSE_CHARACTERS_MAX],
+        status=QrStatus.REQUESTED,
+        qrc_id=None,
+        payload=None,
+        requested_at=now,
+        expires_at=now + timedelta(minutes=TTL_MINUTES),
+        polls=0,
+    )
+    await repository.add_qr(session, qr, next_poll_at=now + ANSWER_WAIT)
+    return qr, registration_of(qr, merchant.nspk_merchant_id, merchant.member_id, merchant.bank_account)
+
+
+async def record_link(session: Session, qr_id: str, link: RegisteredLink, *, now: datetime) -> bool:
+    """Outcome: keep the link. False if the code was given up meanwhile; the link is then never shown."""
+    return await repository.register_qr(session, qr_id, link.qrc_id, link.payload, next_poll_at=now + FIRST_POLL_WAIT)
+
+
+async def replace_lost_qr(session: Session, lost: QrCode, *, now: datetime) -> tuple[QrCode, Registration] | None:
+    """Give up a code whose answer was lost and write down another for the same attempt.
+
+    Nothing if its answer came at the last moment. Locks: the code.
+    """
+    if not await repository.abandon_qr(session, lost.id):
+        return None
+    return await request_qr(
+        session, attempt_id=lost.attempt_id, merchant_id=lost.merchant_id, amount=lost.amount,
+        purpose=lost.purpose, now=now,
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Rows of the SBP rail turned into values and back. Codes are locked before orders and attempts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from ledger.database import Session
+from ledger.money import Kopecks
+from sbp_gateway.merchants import SbpMerchant
+from sbp_gateway.payments import Payment
+from sbp_gateway.qr_codes import QrCode, QrStatus
+
+POLL_BATCH_MAX = 100
+"""Codes a worker takes to ask about at once: one status call."""
+RESUME_BATCH_MAX = 20
+"""Lost registrations a worker takes at once: each is a call of its own."""
+
+_QR = """q.id, q.attempt_id, q.merchant_id, q.amount_kopecks, q.purpose, q.status, q.qrc_id, q.payload,
+    q.requested_at, q.expires_at, q.polls"""
+
+
+async def add_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
+    """Keep what a bank registered with NSPK."""
+    await session.execute(
+        text("""INSERT INTO sbp_merchants (merchant_id, nspk_merchant_id, member_id, bank_account, created_at)
+                VALUES (:merchant_id, :nspk_merchant_id, :member_id, :bank_account, :now)"""),
+        {
+            "merchant_id": merchant.merchant_id,
+            "nspk_merchant_id": merchant.nspk_merchant_id,
+            "member_id": merchant.member_id,
+            "bank_account": merchant.bank_account,
+            "now": now,
+        },
+    )
+
+
+async def merchants_by_id(session: Session, merchant_ids: Sequence[str]) -> dict[str, SbpMerchant]:
+    """The merchants among ``merchant_ids`` that NSPK knows."""
+    rows = await session.execute(
+        text("""SELECT merchant_id, nspk_merchant_id, member_id, bank_account
+                  FROM sbp_merchants WHERE merchant_id = ANY(CAST(:ids AS text[]))"""),
+        {"ids": list(merchant_ids)},
+    )
+    return {row.merchant_id: SbpMerchant(**row._mapping) for row in rows}
+
+
+async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> None:
+    """Keep a code that NSPK will be asked to register."""
+    await session.execute(
+        text("""INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at, expires_at,
+                                      next_poll_at)
+                VALUES (:id, :attempt_id, :merchant_id, :amount, :purpose, :requested_at, :expires_at,
+                        :next_poll_at)"""),
+        {
+            "id": qr.id,
+            "attempt_id": qr.attempt_id,
+            "merchant_id": qr.merchant_id,
+            "amount": int(qr.amount),
+            "purpose": qr.purpose,
+            "requested_at": qr.requested_at,
+            "expires_at": qr.expires_at,
+            "next_poll_at": next_poll_at,
+        },
+    )
+
+
+async def register_qr(session: Session, qr_id: str, qrc_id: str, payload: str, *, next_poll_at: datetime) -> bool:
+    """Keep the link of a code that still waits for it. Locks: the code."""
+    return await _answer_qr(
+        session,
+        "status = 'registered', qrc_id = :qrc_id, payload = :payload, polls = 0, next_poll_at = :next_poll_at",
+        {"id": qr_id, "qrc_id": qrc_id, "payload": payload, "next_poll_at": next_poll_at},
+    )
+
+
+async def refuse_qr(session: Session, qr_id: str, refusal: str) -> bool:
+    """Keep NSPK's refusal of a code that still waits for its link. Locks: the code."""
+    return await _answer_qr(
+        session,
+        "status = 'refused', refusal = :refusal, next_poll_at = NULL",
+        {"id": qr_id, "refusal": refusal},
+    )
+
+
+async def abandon_qr(session: Session, qr_id: str) -> bool:
+    """Give up a code whose answer was lost. Locks: the code."""
+    return await _answer_qr(session, "status = 'abandoned', next_poll_at = NULL", {"id": qr_id})
+
+
+async def hurry_qr(session: Session, qr_id: str, *, now: datetime) -> bool:
+    """Let the worker look at once at a code whose answer was lost. Locks: the code."""
+    return await _answer_qr(session, "next_poll_at = :now", {"id": qr_id, "now": now})
+
+
+async def _answer_qr(session: Session, change: str, arguments: Mapping[str, Any]) -> bool:
+    result = await session.execute(
+        text(f"UPDATE qr_codes SET {change} WHERE id = :id AND status = 'requested'"),  # noqa: S608  # our own words
+        arguments,
+    )
+    return result.rowcount == 1
+
+
+async def lock_by_qrc_id(session: Session, qrc_ids: Sequence[str]) -> list[QrCode]:
+    """Codes by NSPK's ids, locked. Locks: them, in the order of their ids."""
+    rows = await session.execute(
+        text(f"""SELECT {_QR} FROM qr_codes AS q WHERE q.qrc_id = ANY(CAST(:ids AS text[]))
+                  ORDER BY q.id FOR NO KEY UPDATE"""),  # noqa: S608  # our own column list
+        {"ids": list(qrc_ids)},
+    )
+    return [_qr(row) for row in rows]
+
+
+async def known_qrc_ids(session: Session, qrc_ids: Sequence[str]) -> set[str]:
+    """Which of NSPK's ids are ours."""
+    rows = await session.scalars(
+        text("SELECT qrc_id FROM qr_codes WHERE qrc_id = ANY(CAST(:ids AS text[]))"), {"ids": list(qrc_ids)}
+    )
+    return set(rows)
+
+
+async def shown_by_attempt(session: Session, attempt_ids: Sequence[str]) -> dict[str, QrCode]:
+    """The code that each attempt shows, if it has one."""
+    rows = await session.execute(
+        text(f"""SELECT {_QR} FROM qr_codes AS q WHERE q.attempt_id = ANY(CAST(:ids AS text[]))
+                    AND q.status NOT IN ('refused', 'abandoned')"""),  # noqa: S608  # our own column list
+        {"ids": list(attempt_ids)},
+    )
+    return {row.attempt_id: _qr(row) for row in rows}
+
+
+async def take_due(
+    session: Session, status: QrStatus, *, now: datetime, lease_until: datetime, limit: int
+) -> list[QrCode]:
+    """Take codes whose time to be looked at has come; nobody else gets them before ``lease_until``.
+
+    Locks: the codes it takes, skipping those that another worker takes at this moment.
+    """
+    rows = await session.execute(
+        text(f"""
+            UPDATE qr_codes AS q SET next_poll_at = :lease_until, polls = q.polls + 1
+             WHERE q.id IN (SELECT id FROM qr_codes WHERE next_poll_at <= :now AND status = :status
+                             ORDER BY next_poll_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+            RETURNING {_QR}
+        """),  # noqa: S608  # our own column list
+        {"now": now, "status": status.value, "lease_until": lease_until, "limit": limit},
+    )
+    return [_qr(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class NextPoll:
+    """When to ask about a code again."""
+
+    qr_id: str
+    at: datetime
+
+
+async def save_next_polls(session: Session, polls: Sequence[NextPoll]) -> None:
+    """Keep when open codes are asked about again."""
+    await session.execute(
+        text("""UPDATE qr_codes AS q SET next_poll_at = n.at
+                  FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[])) AS n (id, at)
+                 WHERE q.id = n.id AND q.next_poll_at IS NOT NULL"""),
+        {"ids": [poll.qr_id for poll in polls], "ats": [poll.at for poll in polls]},
+    )
+
+
+async def close_codes(session: Session, qr_ids: Sequence[str], to: QrStatus) -> None:
+    """Bring locked codes to their end; the table of statuses allows it."""
+    assert to in (QrStatus.PAID, QrStatus.EXPIRED)
+    result = await session.execute(
+        text("""UPDATE qr_codes SET status = :status, next_poll_at = NULL
+                 WHERE id = ANY(CAST(:ids AS text[])) AND status IN ('registered', 'expired')"""),
+        {"ids": list(qr_ids), "status": to.value},
+    )
+    assert result.rowcount == len(qr_ids)
+
+
+async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
+    """Keep payments with their control values."""
+    await session.execute(
+        text("""
+            INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
+                                      is_late, entry_id, paid_at, recorded_at)
+            SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
+                CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]), CAST(:amounts AS bigint[]),
+                CAST(:fees AS bigint[]), CAST(:lates AS boolean[]), CAST(:entries AS uuid[]),
+                CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]))
+        """),
+        {
+            "ids": [payment.id for payment in payments],
+            "qrs": [payment.qr_id for payment in payments],
+            "attempts": [payment.attempt_id for payment in payments],
+            "merchants": [payment.merchant_id for payment in payments],
+            "trxs": [payment.trx_id for payment in payments],
+            "kzos": [payment.kzo for payment in payments],
+            "amounts": [int(payment.amount) for payment in payments],
+            "fees": [int(payment.fee) for payment in payments],
+            "lates": [payment.is_late for payment in payments],
+            "entries": [payment.entry_id for payment in payments],
+            "paid": [payment.paid_at for payment in payments],
+            "recorded": [payment.recorded_at for payment in payments],
+        },
+    )
+
+
+async def park_notification(
+    session: Session, qrc_id: str, trx_id: str, body: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Keep a notification about a link that is not ours, once."""
+    await session.execute(
+        text("""INSERT INTO sbp_parked_notifications (qrc_id, trx_id, body, received_at)
+                VALUES (:qrc_id, :trx_id, CAST(:body AS jsonb), :now) ON CONFLICT DO NOTHING"""),
+        {"qrc_id": qrc_id, "trx_id": trx_id, "body": json.dumps(body, ensure_ascii=False), "now": now},
+    )
+
+
+def _qr(row: Row[Any]) -> QrCode:
+    return QrCode(
+        id=row.id,
+        attempt_id=row.attempt_id,
+        merchant_id=row.merchant_id,
+        amount=Kopecks(row.amount_kopecks),
+        purpose=row.purpose,
+        status=QrStatus(row.status),
+        qrc_id=row.qrc_id,
+        payload=row.payload,
+        requested_at=row.requested_at,
+        expires_at=row.expires_at,
+        polls=row.polls,
+    )

@@ -1,0 +1,126 @@
+"""NSPK's agent API and the payers' phones, as routes of a simulator.
+
+Source: NSPK agent API: ``POST /payment/v1/qrc-data``, ``GET /payment/v1/qrc-data/{qrcId}/payload``,
+``PUT /payment/v2/qrc-status``, notification ``POST payment/v2/qrc/notification``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ledger.clock import machine_now
+from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX
+from sbp_gateway.simulator.faults import CutConnection, Faults
+from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
+from sbp_gateway.simulator.notifications import Notifier
+
+MALFORMED = "RQ05001"
+"""A business refusal of a request we cannot read; the real list of codes is not public."""
+UNKNOWN_LINK = "RQ05000"
+TTL_MINUTES_MAX = 129_600
+TTL_MINUTES_DEFAULT = 4_320
+PAYER_ID = "0079******12"
+"""A masked phone."""
+HTTP_OF_REFUSAL = {"unknown_link": 404, "already_paid": 409, "link_expired": 410}
+
+
+@dataclass(frozen=True, slots=True)
+class NspkSimulator:
+    """The simulator's parts, joined."""
+
+    links: Links
+    faults: Faults
+    notifier: Notifier
+
+    def routes(self) -> list[Route]:
+        """NSPK's paths, and those by which a test plays the payer."""
+        return [
+            Route("/payment/v1/qrc-data", self._faulty(self.register), methods=["POST"]),
+            Route("/payment/v1/qrc-data/{qrc_id}/payload", self._faulty(self.read_payload), methods=["GET"]),
+            Route("/payment/v2/qrc-status", self._faulty(self.statuses), methods=["PUT"]),
+            Route("/simulator/payers/pay", self.pay, methods=["POST"]),
+        ]
+
+    def _faulty(
+        self, work: Callable[[Request], Awaitable[JSONResponse]]
+    ) -> Callable[[Request], Awaitable[JSONResponse | ASGIApp]]:
+        async def endpoint(request: Request) -> Any:
+            if self.faults.happens("lost_request"):
+                return CutConnection()
+            answer = await work(request)
+            return CutConnection() if self.faults.happens("lost_answer") else answer
+
+        return endpoint
+
+    async def register(self, request: Request) -> JSONResponse:
+        """Register a dynamic link."""
+        body = await request.json()
+        try:
+            amount, ttl = int(body["amount"]), int(body.get("qrTtl", TTL_MINUTES_DEFAULT))
+            member_id, is_dynamic = str(body["memberId"]), body["qrcType"] == "02"
+        except (KeyError, TypeError, ValueError):
+            return envelope(MALFORMED, "a field is missing or malformed", status=400)
+        if not is_dynamic or amount < 1 or not 1 <= ttl <= TTL_MINUTES_MAX or body.get("currency") != "RUB":
+            return envelope(MALFORMED, "only dynamic links in roubles are registered here", status=400)
+        link = self.links.register(member_id, amount, ttl, machine_now())
+        return envelope(PROCESSED, "", {"qrcId": link.qrc_id, "payload": link.payload, "status": "CREATED"})
+
+    async def read_payload(self, request: Request) -> JSONResponse:
+        """A link once more."""
+        link = self.links.by_id.get(request.path_params["qrc_id"])
+        if link is None:
+            return envelope(UNKNOWN_LINK, "no such link", status=400)
+        return envelope(PROCESSED, "", {"qrcId": link.qrc_id, "payload": link.payload, "status": "CREATED"})
+
+    async def statuses(self, request: Request) -> JSONResponse:
+        """What became of links."""
+        qrc_ids = (await request.json()).get("qrcIds", [])
+        if not 1 <= len(qrc_ids) <= STATUS_BATCH_MAX:
+            return envelope(MALFORMED, f"1 to {STATUS_BATCH_MAX} links", status=400)
+        return envelope(PROCESSED, "", [self._status_of(str(qrc_id)) for qrc_id in qrc_ids])
+
+    def _status_of(self, qrc_id: str) -> dict[str, Any]:
+        link = self.links.by_id.get(qrc_id)
+        known = {"status": "NTST"} if link is None else {
+            "status": link.status.value, "trxId": link.trx_id, "kzo": link.kzo,
+        }  # fmt: skip
+        said = {name: value for name, value in known.items() if value is not None}
+        return {"qrcId": qrc_id, "code": PROCESSED, "message": "", **said}
+
+    async def pay(self, request: Request) -> JSONResponse:
+        """The payer confirms in the bank's application; the notification follows after ``delay_seconds``."""
+        body = await request.json()
+        try:
+            link = self.links.pay(str(body["qrc_id"]), machine_now(), accept=body.get("outcome") != "rejected")
+        except PayRefused as refused:
+            status = HTTP_OF_REFUSAL[refused.reason]
+            return JSONResponse({"code": refused.reason, "trx_id": refused.trx_id}, status_code=status)
+        self.notifier.notify(notification_of(link), float(body.get("delay_seconds", 0)))
+        return JSONResponse({"qrc_id": link.qrc_id, "trx_id": link.trx_id, "status": link.status.value})
+
+
+def notification_of(link: SimulatedLink) -> dict[str, Any]:
+    """What NSPK tells the agent about a payment."""
+    assert link.paid_at is not None
+    said = {
+        "qrcId": link.qrc_id,
+        "trxId": link.trx_id,
+        "status": link.status.value,
+        "amount": link.amount,
+        "timestamp": link.paid_at.isoformat(timespec="milliseconds"),
+        "payerId": PAYER_ID,
+        "kzo": link.kzo,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def envelope(code: str, message: str, data: Any = None, *, status: int = 200) -> JSONResponse:
+    """NSPK's form of every answer."""
+    return JSONResponse({"code": code, "message": message, "data": data}, status_code=status)

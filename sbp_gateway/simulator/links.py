@@ -1,0 +1,113 @@
+"""What NSPK's simulator remembers: links, the payments of them, and a file to remember by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ledger.clock import MOSCOW
+from ledger.money import Kopecks
+from sbp_gateway import payload
+from sbp_gateway.nspk import OperationStatus
+
+_BASE_32 = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+Remember = Callable[[Mapping[str, Any]], None]
+"""Writes one line of the simulator's journal."""
+
+
+class PayRefused(Exception):
+    """The payer's bank refuses: no such link, its time is over, or it was paid."""
+
+    def __init__(self, reason: str, trx_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.trx_id = trx_id
+
+
+@dataclass(slots=True)
+class SimulatedLink:
+    """A dynamic link and the payment of it."""
+
+    qrc_id: str
+    member_id: str
+    amount: int
+    expires_at: datetime
+    status: OperationStatus = OperationStatus.NOT_STARTED
+    trx_id: str | None = None
+    kzo: str | None = None
+    paid_at: datetime | None = None
+
+    @property
+    def payload(self) -> str:
+        """The text behind its QR."""
+        return payload.build_dynamic(self.qrc_id, self.member_id, Kopecks(self.amount))
+
+
+@dataclass(slots=True)
+class Links:
+    """Every link of one simulator."""
+
+    remember: Remember
+    seed: str = ""
+    """Makes ids of one simulator unlike those of another."""
+    by_id: dict[str, SimulatedLink] = field(default_factory=dict)
+    paid: int = 0
+    paid_kopecks: int = 0
+
+    def register(self, member_id: str, amount: int, ttl_minutes: int, now: datetime) -> SimulatedLink:
+        """Make a dynamic link."""
+        qrc_id = f"AD10{_letters(f'{self.seed}/link/{len(self.by_id)}', 28)}"
+        link = SimulatedLink(qrc_id, member_id, amount, now + timedelta(minutes=ttl_minutes))
+        self.by_id[qrc_id] = link
+        self.remember({
+            "link": qrc_id, "member_id": member_id, "amount": amount, "expires_at": link.expires_at.isoformat(),
+        })  # fmt: skip
+        return link
+
+    def pay(self, qrc_id: str, now: datetime, *, accept: bool = True) -> SimulatedLink:
+        """The payer pays, or the payer's bank rejects it.
+
+        Raises: PayRefused, the same way however often it is asked.
+        """
+        link = self.by_id.get(qrc_id)
+        if link is None:
+            raise PayRefused("unknown_link")
+        if link.status is OperationStatus.ACCEPTED:
+            raise PayRefused("already_paid", link.trx_id)
+        if now >= link.expires_at:
+            raise PayRefused("link_expired")
+        status = OperationStatus.ACCEPTED if accept else OperationStatus.REJECTED
+        trx_id = _trx_id(f"{self.seed}/{qrc_id}/{link.trx_id}", now)
+        self._settle(link, status, trx_id, now)
+        self.remember({"paid": qrc_id, "status": status.value, "trx_id": trx_id, "at": now.isoformat()})
+        return link
+
+    def recall(self, line: Mapping[str, Any]) -> None:
+        """Take a line of the journal back in."""
+        if "link" in line:
+            expires_at = datetime.fromisoformat(line["expires_at"])
+            self.by_id[line["link"]] = SimulatedLink(line["link"], line["member_id"], line["amount"], expires_at)
+        elif "paid" in line:
+            at = datetime.fromisoformat(line["at"])
+            self._settle(self.by_id[line["paid"]], OperationStatus(line["status"]), line["trx_id"], at)
+
+    def _settle(self, link: SimulatedLink, status: OperationStatus, trx_id: str, at: datetime) -> None:
+        link.status, link.trx_id, link.paid_at = status, trx_id, at
+        if status is OperationStatus.ACCEPTED:
+            link.kzo = hashlib.sha256(trx_id.encode()).hexdigest()[:16].upper()
+            self.paid += 1
+            self.paid_kopecks += link.amount
+
+
+def _letters(of: str, count: int) -> str:
+    number = int.from_bytes(hashlib.sha256(of.encode()).digest(), "big")
+    return "".join(_BASE_32[number >> (5 * place) & 31] for place in range(count))
+
+
+def _trx_id(of: str, at: datetime) -> str:
+    """32 characters in the layout seen in banks' documents: site, year, day of year, time, then a hash."""
+    moscow = at.astimezone(MOSCOW)
+    return "A" + f"{moscow:%Y%j%H%M%S}"[3:] + _letters(f"{of}/trx", 21)

@@ -1,0 +1,94 @@
+"""The rail's tables as the migration makes them. What the database checks is in the migration's SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ledger.database import metadata
+from ledger.tables import Code, Instant, optional, required
+
+sbp_merchants = Table(
+    "sbp_merchants",
+    metadata,
+    Column("merchant_id", Code, primary_key=True),
+    required("nspk_merchant_id", Code),
+    required("member_id", Code),
+    required("bank_account", Code),
+    required("created_at", Instant),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="sbp_merchants_merchant_id_fkey"),
+    UniqueConstraint("nspk_merchant_id", name="sbp_merchants_nspk_key"),
+)
+
+qr_codes = Table(
+    "qr_codes",
+    metadata,
+    Column("id", Code, primary_key=True),
+    required("attempt_id", Code),
+    required("merchant_id", Code),
+    required("amount_kopecks", BigInteger),
+    required("status", Code, "'requested'"),
+    optional("qrc_id", Code),
+    optional("payload", Code),
+    required("purpose", Text),
+    optional("refusal", Text),
+    required("requested_at", Instant),
+    required("expires_at", Instant),
+    required("polls", Integer, "0"),
+    optional("next_poll_at", Instant),
+    ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="qr_codes_attempt_id_fkey"),
+    ForeignKeyConstraint(["merchant_id"], ["sbp_merchants.merchant_id"], name="qr_codes_merchant_id_fkey"),
+    UniqueConstraint("qrc_id", name="qr_codes_qrc_id_key"),
+    Index(
+        "qr_codes_one_shown",
+        "attempt_id",
+        unique=True,
+        postgresql_where=text("status NOT IN ('refused', 'abandoned')"),
+    ),
+    Index("qr_codes_next_poll", "next_poll_at", postgresql_where=text("next_poll_at IS NOT NULL")),
+)
+
+sbp_payments = Table(
+    "sbp_payments",
+    metadata,
+    Column("id", Code, primary_key=True),
+    required("qr_id", Code),
+    required("attempt_id", Code),
+    required("merchant_id", Code),
+    required("trx_id", Code),
+    optional("kzo", Code),
+    required("amount_kopecks", BigInteger),
+    required("fee_kopecks", BigInteger),
+    required("is_late", Boolean),
+    required("entry_id", Uuid),
+    required("paid_at", Instant),
+    required("recorded_at", Instant),
+    ForeignKeyConstraint(["qr_id"], ["qr_codes.id"], name="sbp_payments_qr_id_fkey"),
+    ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="sbp_payments_attempt_id_fkey"),
+    ForeignKeyConstraint(["merchant_id"], ["sbp_merchants.merchant_id"], name="sbp_payments_merchant_id_fkey"),
+    UniqueConstraint("trx_id", name="sbp_payments_trx_id_key"),
+    UniqueConstraint("qr_id", name="sbp_payments_qr_key"),
+    UniqueConstraint("entry_id", name="sbp_payments_entry_key"),
+    Index("sbp_payments_of_attempt", "attempt_id"),
+)
+
+sbp_parked_notifications = Table(
+    "sbp_parked_notifications",
+    metadata,
+    Column("qrc_id", Code, primary_key=True),
+    Column("trx_id", Code, primary_key=True),
+    required("body", JSONB),
+    required("received_at", Instant),
+)
