@@ -85,20 +85,28 @@ def prepare(path: Path | None = None) -> DataDir:
     Raises: StartRefused if it is somebody else's directory, or the server could not reach it.
     """
     path = (path or default_path()).expanduser().absolute()
-    if path.is_dir() and any(path.iterdir()) and not (path / "lock").exists():
+    if path.is_dir() and not (path / "lock").exists() and any(map(is_foreign, path.iterdir())):
         raise StartRefused(f"{path} is not empty and not ours: choose an empty or a new --data-dir")
     user = server_user() if os.geteuid() == 0 else None
-    standing = next(folder for folder in (path, *path.parents) if folder.exists())
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    standing = missing[-1].parent if missing else path
     if user is not None and not can_reach(user, standing):
         raise StartRefused(f"the user {user.name} cannot reach {standing}: choose a --data-dir it may enter")
     try:
-        path.mkdir(mode=0o755 if user else 0o700, parents=True, exist_ok=True)
+        for folder in reversed(missing):
+            folder.mkdir()
+            folder.chmod(0o755 if user else 0o700)  # whatever the umask says
     except OSError as error:
         raise StartRefused(f"cannot make {path} ({error.strerror}): choose another --data-dir") from error
     place = DataDir(path, user)
     place.give(place.cluster)
     place.give(place.run)
     return place
+
+
+def is_foreign(entry: Path) -> bool:
+    """Whether something in a data directory is not ours. Copied programs may be there before the data."""
+    return not entry.name.lstrip(".").startswith("postgresql-")
 
 
 def server_user() -> ServerUser:

