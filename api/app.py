@@ -18,12 +18,47 @@ from api.callers import Callers
 from api.door import Door, HotRoutes
 from api.entry_commit import open_queue
 from api.rate_limit import Buckets
-from api.routes import ledger_entries
+from api.routes import (
+    clock,
+    events,
+    health,
+    idempotency_keys,
+    ledger_accounts,
+    ledger_entries,
+    ledger_entry_batches,
+    ledger_holds,
+    ledger_reports,
+    merchants,
+    nspk_notifications,
+    orders,
+    payouts,
+    stores,
+    terminals,
+)
 from api.settings import Mode, Settings
-from ledger.clock import Clock, read_offset
-from ledger.database import create_engine, transaction
+from api.wiring import wire
+from ledger.clock import Clock
+from ledger.database import create_engine
 
-ROUTERS: tuple[APIRouter, ...] = (ledger_entries.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    merchants.router,
+    stores.router,
+    terminals.router,
+    orders.hot_router,
+    orders.router,
+    payouts.router,
+    events.router,
+    nspk_notifications.router,
+    ledger_accounts.router,
+    ledger_entries.hot_router,
+    ledger_entries.router,
+    ledger_entry_batches.router,
+    ledger_holds.router,
+    ledger_reports.router,
+    idempotency_keys.router,
+    clock.router,
+    health.router,
+)
 """Every router of the native API, in the order of the documents."""
 
 CLOCK_SECONDS = 1.0
@@ -58,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             door.is_draining = True
         if follow is not None:
             follow.cancel()
+        await door.wiring.close()
         await door.engine.dispose()
 
     app = Kopeyka(
@@ -73,10 +109,12 @@ def open_door(settings: Settings) -> Door:
     """What a process works with; connections are made when they are first needed."""
     url = settings.database_url.get_secret_value()
     engine = create_engine(url, size=settings.pool_size)
+    business_clock = Clock()
     return Door(
         settings=settings,
         engine=engine,
-        clock=Clock(),
+        clock=business_clock,
+        wiring=wire(settings, engine, business_clock),
         callers=Callers(engine, "test" if settings.mode is Mode.SANDBOX else "live"),
         buckets=Buckets(settings.rate_limit_per_second),
         entries=open_queue(
@@ -92,6 +130,5 @@ async def follow_clock(door: Door) -> None:
     """Keep a sandbox process on the business clock that all processes share."""
     while True:
         with contextlib.suppress(Exception):  # the database may be away; the clock goes on as it was
-            async with transaction(door.engine) as session:
-                door.clock.offset = await read_offset(session)
+            await door.read_clock()
         await asyncio.sleep(CLOCK_SECONDS)

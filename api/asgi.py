@@ -105,9 +105,7 @@ async def _send_problem(error: Exception, request_id: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _added(
-    scope: Scope, message: Message, request_id: str, trace: bytes | None
-) -> list[tuple[bytes, bytes]]:
+def _added(scope: Scope, message: Message, request_id: str, trace: bytes | None) -> list[tuple[bytes, bytes]]:
     """Headers that every answer carries, unless the route has set them."""
     there = {name for name, _ in message.get("headers", ())} & _SECURITY_NAMES
     added = [header for header in SECURITY_HEADERS if header[0] not in there] if there else list(SECURITY_HEADERS)
@@ -120,9 +118,7 @@ def _added(
     return added
 
 
-def _write_down(
-    scope: Scope, status: int, duration: float, fault: BaseException | None, trace: bytes | None
-) -> None:
+def _write_down(scope: Scope, status: int, duration: float, fault: BaseException | None, trace: bytes | None) -> None:
     """The one line of this request, and its metrics. The route is a template: no id, no card number."""
     route = getattr(scope.get("route"), "path", "unmatched")
     call: Call | None = scope.get(CALL)

@@ -30,8 +30,9 @@ from api.errors import (
 )
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
-from ledger.clock import Clock
-from ledger.database import Engine
+from api.wiring import Wiring
+from ledger.clock import Clock, read_offset
+from ledger.database import Engine, transaction
 
 KEY_CHARACTERS_MIN = 16
 KEY_CHARACTERS_MAX = 255
@@ -55,7 +56,14 @@ class Door:
     buckets: Buckets
     entries: Any
     """The group commit of single entries: see ``api.entry_commit``."""
+    wiring: Wiring
+    """NSPK and the bank, as this process reaches them."""
     is_draining: bool = False
+
+    async def read_clock(self) -> None:
+        """Learn how far the business clock is ahead of the machine's."""
+        async with transaction(self.engine) as session:
+            self.clock.offset = await read_offset(session)
 
 
 @dataclass(slots=True)
@@ -98,7 +106,7 @@ class Call:
 
 
 def needs(scope: str) -> Any:
-    """A dependency that gives the ``Call`` of a caller with this scope.
+    """A dependency that gives the ``Call`` of a caller with this scope; ``""`` means any caller.
 
     ``call: Annotated[Call, needs("orders:write")]``
     """
@@ -171,7 +179,9 @@ class DoorRoute(OpenRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.scopes = [scope for part in self.dependant.dependencies if (scope := getattr(part.call, "scope", None))]
+        self.scopes = [
+            scope for part in self.dependant.dependencies if (scope := getattr(part.call, "scope", None)) is not None
+        ]
         assert len(self.scopes) == 1, f"{path} must say which scope it needs, once"
         self.is_write = bool((self.methods or set()) & {"POST", "PATCH", "PUT", "DELETE"})
 
@@ -193,7 +203,8 @@ class DoorRoute(OpenRoute):
             path=scope["path"], query=scope["query_string"], now=now, allowance=allowance,
         )  # fmt: skip
         scope[CALL] = call
-        caller.require(self.scopes[0])
+        if self.scopes[0]:
+            caller.require(self.scopes[0])
         if not allowance.is_granted:
             raise RateLimited(retry_after_seconds=allowance.reset_seconds)
         if self.is_write:
@@ -212,8 +223,9 @@ class DirectRoute(DoorRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        assert self.body_field is not None
-        self.adapter: TypeAdapter[Any] = TypeAdapter(self.body_field.field_info.annotation)
+        model = self.body_field.field_info.annotation if self.body_field is not None else None
+        assert model is not None, "a direct route has a body"
+        self.adapter: TypeAdapter[Any] = TypeAdapter(model)
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
         """The answer to a request, without the dependency machinery."""

@@ -52,9 +52,7 @@ Outcome = Answer | Replay | None
 def open_queue(url: str, show_entry: EntryBytes, *, queue_max: int, writers: int) -> GroupCommit[EntryJob, Outcome]:
     """The queue of a process. Each writer opens its connection when it is first needed."""
 
-    async def commit_batch(
-        connection: AsyncConnection[Any], jobs: Sequence[EntryJob]
-    ) -> list[Outcome | KopeykaError]:
+    async def commit_batch(connection: AsyncConnection[Any], jobs: Sequence[EntryJob]) -> list[Outcome | KopeykaError]:
         return await commit_entries(connection, jobs, show_entry)
 
     return GroupCommit(url, commit_batch, weigh=lambda _job: JOB_WEIGHT, queue_max=queue_max, writers=writers)
@@ -92,7 +90,8 @@ async def commit_entries(
     async with connection.transaction(), AsyncCursor(connection, row_factory=namedtuple_row) as cursor:
         keys = list(firsts)
         await cursor.execute(_KNOWN, ([scope for scope, _ in keys], [key for _, key in keys]), prepare=True)
-        for row in await cursor.fetchall():
+        rows: list[Any] = await cursor.fetchall()
+        for row in rows:
             found[keys[row.place - 1]] = row
         fresh = [job for key, job in firsts.items() if key not in found]
         if fresh:

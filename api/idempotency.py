@@ -86,11 +86,11 @@ class Claim:
     attempt_no: int
 
 
-class _Busy(Exception):  # noqa: N818  # not an error: the same key is being carried out elsewhere
+class _Busy(Exception):  # not an error: the same key is being carried out elsewhere
     """Another transaction holds the key."""
 
 
-class _Refused(Exception):  # noqa: N818  # carries a final refusal out of its transaction
+class _Refused(Exception):  # carries a final refusal out of its transaction
     def __init__(self, error: Rejected) -> None:
         self.error = error
 
@@ -182,9 +182,7 @@ async def claim_key(session: Session, call: Call, prefix: str, *, with_lease: bo
     Raises: IdempotencyKeyReused, IdempotencyKeyExpired, IdempotencyInProgress.
     """
     assert call.key is not None, "only a request with an idempotency key is carried out once"
-    row = (
-        await session.execute(text(_KNOWN), {"scopes": [call.caller.idempotency_scope], "keys": [call.key]})
-    ).first()
+    row = (await session.execute(text(_KNOWN), {"scopes": [call.caller.idempotency_scope], "keys": [call.key]})).first()
     if row is not None and row.is_busy:
         raise _Busy
     if row is not None and (row.status == "finished" or not row.lease_is_over):
@@ -218,7 +216,7 @@ async def settle(session: Session, call: Call, claim: Claim, answer: Answer) -> 
             "location": answer.location,
         },
     )
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult, as every INSERT gives
+    if done.rowcount != 1:
         raise IdempotencyInProgress(attempt_no=claim.attempt_no)
 
 

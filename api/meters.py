@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client import generate_latest, multiprocess
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -16,9 +24,7 @@ idempotency = Counter(
     "What idempotency keys met: new, replayed, in_progress, mismatch, expired, recovered.",
     ["outcome"],
 )
-in_flight = Gauge(
-    "kopeyka_http_requests_in_flight", "Requests being carried out.", multiprocess_mode="livesum"
-)
+in_flight = Gauge("kopeyka_http_requests_in_flight", "Requests being carried out.", multiprocess_mode="livesum")
 
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

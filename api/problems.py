@@ -12,7 +12,8 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
-from sqlalchemy.exc import DBAPIError, InterfaceError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from api.errors import (
@@ -111,6 +112,18 @@ STATUS: dict[str, int] = {
     "checkout.invalid_order_number": 422,
     "checkout.amount_not_positive": 422,
     "checkout.amount_too_large": 422,
+    # SBP
+    "sbp_gateway.rejected": 422,
+    "sbp_gateway.merchant_not_registered": 422,
+    "sbp_gateway.invalid_payload": 422,
+    "sbp_gateway.refused_by_nspk": 422,
+    "sbp_gateway.nspk_unknown": 503,
+    # Tariffs and payouts
+    "reconciliation.rejected": 422,
+    "reconciliation.no_tariff": 422,
+    "reconciliation.payout_not_found": 404,
+    "reconciliation.payout_refused": 422,
+    "reconciliation.bank_unknown": 503,
 }
 """Every code that we may answer with, and its HTTP status. A test proves that none is missing."""
 

@@ -17,8 +17,9 @@ DEPTH_MAX = 12
 """Deeper values are cut off: nothing of ours is nested so deep."""
 
 SECRET_WORDS = frozenset(
-    "pan card_number cardnumber cvc cvv cvc2 cvv2 pin track1 track2 authorization proxy-authorization cookie "
-    "set-cookie password passphrase secret api_key access_token refresh_token private_key cryptogram".split()
+    {"pan", "card_number", "cardnumber", "cvc", "cvv", "cvc2", "cvv2", "pin", "track1", "track2", "cryptogram"}
+    | {"authorization", "proxy-authorization", "cookie", "set-cookie", "access_token", "refresh_token"}
+    | {"password", "passphrase", "secret", "api_key_secret", "private_key"}
 )
 """Names of fields whose values are never shown."""
 

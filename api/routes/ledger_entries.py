@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from api.door import Call, DirectRoute, needs
+from api.door import Call, DirectRoute, door_router, needs
 from api.entry_commit import book_once
+from api.idempotency import JSON, Answer, Claim, once
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_uuid_cursor
 from api.problems import to_bytes
-from api.wire import AccountCode, Amount, Body, Commodity, Flag, Instant, Kind, Reference, View, Whole
-from api.wire import show_instant, show_whole
+from api.wire import (
+    AccountCode,
+    Amount,
+    Body,
+    Commodity,
+    Instant,
+    Kind,
+    Reference,
+    View,
+    Whole,
+    show_instant,
+    show_whole,
+)
 from ledger import entry as forms
-from ledger.entry import Booked, Condition, Entry, Posting
+from ledger import ids, journal, statements
+from ledger.database import Session, transaction
+from ledger.entry import Booked, Condition, Entry, Posting, Refused
+from ledger.errors import EntryRejected
 from ledger.ids import show
+from ledger.statements import EntryFilter, ListedEntry
 
-router = APIRouter(prefix="/v1/ledger/entries", tags=["ledger entries"], route_class=DirectRoute)
+TAG = "ledger entries"
+hot_router = APIRouter(prefix="/v1/ledger/entries", tags=[TAG], route_class=DirectRoute)
+router = door_router("/v1/ledger/entries", TAG)
+
+Reader = Annotated[Call, needs("ledger:read")]
+Writer = Annotated[Call, needs("ledger:write")]
 
 
 class PostingBody(Body):
@@ -44,8 +67,15 @@ class EntryBody(Body):
     kind: Kind
     happened_at: Instant
     postings: Annotated[list[PostingBody], Field(min_length=1, max_length=forms.POSTINGS_MAX)]
-    metadata: dict[str, Any] = {}
-    conditions: Annotated[list[ConditionBody], Field(max_length=forms.CONDITIONS_MAX)] = []
+    metadata: Annotated[dict[str, Any], Field(default_factory=dict)]
+    conditions: Annotated[list[ConditionBody], Field(default_factory=list, max_length=forms.CONDITIONS_MAX)]
+
+
+class ReversalBody(Body):
+    """How to undo an entry."""
+
+    reference: Reference
+    happened_at: Instant
 
 
 class PostingView(View):
@@ -72,8 +102,16 @@ class EntryView(View):
     metadata: dict[str, Any]
     postings: list[PostingView]
 
+    @classmethod
+    def of(cls, entry: ListedEntry) -> EntryView:
+        return cls(
+            id=show("ent", entry.id), reference=entry.reference, kind=entry.kind, happened_at=entry.happened_at,
+            recorded_at=entry.recorded_at, metadata=dict(entry.metadata),
+            postings=[PostingView.model_validate(posting, from_attributes=True) for posting in entry.postings],
+        )  # fmt: skip
 
-def entry_of(body: EntryBody) -> Entry:
+
+def entry_of(body: EntryBody, *, is_linked: bool = False) -> Entry:
     """The entry that a client asks for.
 
     Raises: EntryRejected if it breaks a rule of form.
@@ -85,6 +123,7 @@ def entry_of(body: EntryBody) -> Entry:
         postings=tuple(Posting(p.debit, p.credit, p.amount, p.commodity) for p in body.postings),
         metadata=body.metadata,
         conditions=tuple(Condition(c.account, c.if_version, c.min_available_after) for c in body.conditions),
+        is_linked=is_linked,
     )
     forms.check(entry)
     return entry
@@ -117,7 +156,83 @@ def entry_bytes(entry: Entry, booked: Booked) -> bytes:
     )
 
 
-@router.post("", status_code=201, response_model=EntryView)
-async def post_entry(call: Annotated[Call, needs("ledger:write")], body: EntryBody) -> Response:
+@hot_router.post("", status_code=201, response_model=EntryView)
+async def post_entry(call: Writer, body: EntryBody) -> Response:
     """Book one entry. The same reference and body under a new key gives the entry that is there, with 200."""
     return await book_once(call, entry_of(body))
+
+
+@router.post("/dry-run", status_code=200, response_model=EntryView)
+async def try_entry(call: Writer, body: EntryBody) -> Response:
+    """What booking the entry would answer, with the balances after it. Nothing is booked, no key is used up."""
+    entry = entry_of(body)
+    async with transaction(call.engine) as session:
+        (verdict,) = await journal.dry_run(session, [entry], now=call.now)
+    if isinstance(verdict, Refused):
+        raise verdict.error()
+    return Response(entry_bytes(entry, verdict), 200, media_type=JSON)
+
+
+@router.get("", response_model=Page[EntryView])
+async def list_entries(
+    call: Reader,
+    kind: Annotated[str | None, Query(max_length=64)] = None,
+    reference_prefix: Annotated[str | None, Query(max_length=128)] = None,
+    account_prefix: Annotated[str | None, Query(max_length=250)] = None,
+    happened_from: Instant | None = None,
+    happened_to: Instant | None = None,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
+) -> Page[EntryView]:
+    """Entries in the order they were made."""
+    wanted = EntryFilter(kind, reference_prefix, account_prefix, happened_from, happened_to)
+    start = read_uuid_cursor("entries", after)
+    async with transaction(call.engine) as session:
+        found, has_more = await statements.list_entries(session, wanted, after=start, limit=limit)
+    return page_of("entries", [EntryView.of(one) for one in found], has_more, str(found[-1].id) if found else None)
+
+
+@router.get("/{entry_id}", response_model=EntryView)
+async def read_entry(call: Reader, entry_id: str) -> EntryView:
+    """One entry, whole."""
+    async with transaction(call.engine) as session:
+        return EntryView.of(await known_entry(session, read_entry_id(entry_id)))
+
+
+@router.post("/{entry_id}/reversal", status_code=201, response_model=EntryView)
+async def reverse_entry(call: Writer, entry_id: str, body: ReversalBody) -> Response:
+    """Undo an entry (сторно): the same amounts the other way. An entry is reversed once."""
+    uuid = read_entry_id(entry_id)
+
+    async def work(session: Session, _claim: Claim) -> Answer:
+        booked = await journal.reverse(
+            session, uuid, reference=body.reference, happened_at=body.happened_at, now=call.now
+        )
+        view = EntryView.of(await known_entry(session, booked.entry_id))
+        where = f"/v1/ledger/entries/{view.id}"
+        return Answer(201, view.model_dump_json().encode(), JSON, where, view.id)
+
+    return await once(call, work)
+
+
+def read_entry_id(text: str) -> UUID:
+    """The id in a path; one of another form names nothing.
+
+    Raises: EntryRejected with ``ledger.unknown_entry``.
+    """
+    try:
+        return ids.read("ent", text)
+    except ValueError:
+        raise EntryRejected("ledger.unknown_entry") from None
+
+
+async def known_entry(session: Session, entry_id: UUID) -> ListedEntry:
+    """The entry: the first on the page that begins just before it.
+
+    Raises: EntryRejected with ``ledger.unknown_entry``.
+    """
+    before = UUID(int=max(entry_id.int - 1, 0))
+    found, _ = await statements.list_entries(session, EntryFilter(), after=before, limit=1)
+    if not found or found[0].id != entry_id:
+        raise EntryRejected("ledger.unknown_entry", entry_id=show("ent", entry_id))
+    return found[0]

@@ -1,0 +1,73 @@
+"""Pages: keyset cursors that stay right while rows are added, and a named limit."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Annotated, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Query
+
+from api.errors import CursorUnknown
+from api.wire import View
+
+PAGE_MAX = 200
+PAGE_USUAL = 50
+_CHECK_BYTES = 4
+
+Item = TypeVar("Item")
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.", examples=[PAGE_USUAL])]
+After = Annotated[
+    str | None,
+    Query(max_length=600, description="The `next` of the page before; the first page has none."),
+]
+
+
+class Page(View, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    has_more: bool
+    next: str | None = None
+    """Where the next page begins; nothing on the last."""
+
+
+def cursor_of(kind: str, place: str) -> str:
+    """An opaque cursor: the place of the last item, and a check that it is ours and of this list."""
+    return base64.urlsafe_b64encode(_check(kind, place) + place.encode()).decode().rstrip("=")
+
+
+def read_cursor(kind: str, cursor: str | None) -> str | None:
+    """The place in a cursor of this list; nothing for the first page.
+
+    Raises: CursorUnknown.
+    """
+    if cursor is None:
+        return None
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place = raw[_CHECK_BYTES:].decode()
+    except (binascii.Error, ValueError):
+        raise CursorUnknown() from None
+    if not place or raw[:_CHECK_BYTES] != _check(kind, place):
+        raise CursorUnknown()
+    return place
+
+
+def read_uuid_cursor(kind: str, cursor: str | None) -> UUID | None:
+    """The same for lists in the order of their ids."""
+    place = read_cursor(kind, cursor)
+    return None if place is None else UUID(place)
+
+
+def page_of(kind: str, items: list[Item], has_more: bool, place: str | None) -> Page[Item]:
+    """A page that ends at ``place``."""
+    cursor = cursor_of(kind, place) if has_more and place is not None else None
+    return Page(items=items, has_more=has_more, next=cursor)
+
+
+def _check(kind: str, place: str) -> bytes:
+    return hashlib.sha256(f"{kind}\n{place}".encode()).digest()[:_CHECK_BYTES]
