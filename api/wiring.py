@@ -23,14 +23,6 @@ from sbp_gateway.nspk_http import NspkHttp, nspk_client
 
 
 @dataclass(frozen=True, slots=True)
-class SbpRequest:
-    """What NSPK will be asked for an offer, and under which code of ours."""
-
-    qr_id: str
-    registration: Registration
-
-
-@dataclass(frozen=True, slots=True)
 class SbpRail:
     """SBP by dynamic QR, fitted to what checkout asks of a rail."""
 
@@ -43,13 +35,13 @@ class SbpRail:
             session, attempt_id=offer.attempt_id, merchant_id=offer.merchant_id, amount=offer.amount,
             purpose=offer.purpose, now=now,
         )  # fmt: skip
-        return replace(offer, request=SbpRequest(qr.id, registration))
+        return replace(offer, reference=qr.id, request=registration)
 
     async def start(self, offer: Offer) -> Start:
         """Call: register the link."""
-        assert isinstance(offer.request, SbpRequest)
+        assert isinstance(offer.request, Registration)
         try:
-            link = await self.nspk.register(offer.request.registration)
+            link = await self.nspk.register(offer.request)
         except NspkRefused as refused:
             return Start(StartStatus.REFUSED, reason=str(refused.facts.get("nspk_code", refused)))
         except NspkUnknown:
@@ -58,8 +50,7 @@ class SbpRail:
 
     async def record_start(self, session: Session, offer: Offer, start: Start, *, now: datetime) -> bool:
         """Outcome: the link, the refusal, or a look by the worker at once."""
-        assert isinstance(offer.request, SbpRequest)
-        qr_id = offer.request.qr_id
+        qr_id = offer.reference
         if start.link_id is not None and start.payload is not None:
             link = RegisteredLink(start.link_id, start.payload)
             return await registering.record_link(session, qr_id, link, now=now)

@@ -21,6 +21,8 @@ class Offer:
     amount: Kopecks
     purpose: str
     """What the buyer reads in the bank's application."""
+    reference: str = ""
+    """The rail's own id of the offer; filled by ``Rail.offer``."""
     request: object = None
     """What the rail will be asked, in its own words; filled by ``Rail.offer``."""
 

@@ -27,6 +27,9 @@ from sbp_gateway.qr_codes import (
     registration_of,
 )
 
+GIVE_UP_AFTER = timedelta(minutes=TTL_MINUTES)
+"""An attempt whose registrations were lost for so long is over: no buyer waits at the till any more."""
+
 
 async def import_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
     """Keep what a bank registered with NSPK, and open the accounts its payments are booked to."""

@@ -1,0 +1,35 @@
+"""The worker's small jobs: the shared clock, expired holds, day totals, old idempotency keys."""
+
+from __future__ import annotations
+
+from api import idempotency
+from api.settings import Mode, Settings
+from ledger import days, holds
+from ledger.clock import Clock, read_offset
+from ledger.database import Engine, transaction
+
+
+async def follow_clock(settings: Settings, engine: Engine, clock: Clock) -> int:
+    """Keep to the business clock that all processes of a sandbox share."""
+    if settings.mode is Mode.SANDBOX:
+        async with transaction(engine) as session:
+            clock.offset = await read_offset(session)
+    return 0
+
+
+async def expire_holds(engine: Engine, clock: Clock) -> int:
+    """Give back holds whose time has passed."""
+    async with transaction(engine) as session:
+        return await holds.expire_due(session, now=clock.now())
+
+
+async def fold_days(engine: Engine) -> int:
+    """Add what was booked since to the totals of its days."""
+    async with transaction(engine) as session:
+        return await days.fold(session)
+
+
+async def clear_idempotency_keys(engine: Engine, clock: Clock) -> int:
+    """Empty old answers and remove very old keys."""
+    async with transaction(engine) as session:
+        return await idempotency.clear_old(session, clock.now())

@@ -1,0 +1,55 @@
+"""Events: what happened, in the order in which it became final. Polling this list misses nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from api.door import Call, door_router, needs
+from api.errors import CursorUnknown
+from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.wire import Instant, View
+from ledger import outbox
+from ledger.database import transaction
+from ledger.outbox import Published
+
+router = door_router("/v1/events", "events")
+
+
+class EventView(View):
+    """Something that happened to an object."""
+
+    id: str
+    type: str
+    object_id: str
+    sequence: int
+    """1, 2, 3 and so on for each object: a gap shows that one was missed."""
+    created_at: Instant
+    data: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: Published) -> EventView:
+        """The event as it is shown and delivered."""
+        return cls(
+            id=event.id, type=event.type, object_id=event.object_id, sequence=event.sequence,
+            created_at=event.created_at, data=dict(event.data),
+        )  # fmt: skip
+
+
+@router.get("")
+async def list_events(
+    call: Annotated[Call, needs("events:read")],
+    type: str | None = None,  # noqa: A002  # its name on the wire
+    after: After = "",
+    limit: Limit = PAGE_DEFAULT,
+) -> Page[EventView]:
+    """Events, oldest first; keep ``next_after`` and ask again later for what came since."""
+    async with transaction(call.engine) as session:
+        try:
+            found, has_more = await outbox.list_events(
+                session, type_=type, merchant_id=call.caller.merchant_id, after=after, limit=limit
+            )
+        except ValueError:
+            raise CursorUnknown() from None
+    return page_of(
+        [EventView.of(event) for event in found], [event.cursor for event in found], has_more=has_more, after=after
+    )

@@ -1,0 +1,209 @@
+"""Orders (заказы) and attempts to have them paid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import Field, StrictInt
+from starlette.responses import Response
+
+from api.door import Call, DirectRoute, door_router, needs
+from api.idempotency import Claim, in_phases, once
+from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.wire import Body, Instant, Text, View
+from checkout import repository, till
+from checkout.attempts import Attempt, AttemptStatus
+from checkout.orders import Order, OrderRequest, OrderStatus
+from checkout.rail import Offer, ShownQr, Start
+from ledger.database import Session, transaction
+
+hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=DirectRoute)
+router = door_router("/v1/orders", "orders")
+
+CanWrite = Annotated[Call, needs("orders:write")]
+CanRead = Annotated[Call, needs("orders:read")]
+
+
+class OrderBody(Body):
+    """An order to be placed."""
+
+    terminal_id: Annotated[str, Field(strict=True, max_length=40)]
+    number: Annotated[str, Field(strict=True, max_length=200, examples=["A-1001"])]
+    """The merchant's own number, unique for the merchant."""
+    amount_kopecks: Annotated[StrictInt, Field(examples=[149990])]
+    description: Annotated[Text, Field(max_length=140)] | None = None
+    placed_at: Instant | None = None
+
+
+class AttemptBody(Body):
+    """How the buyer wants to pay."""
+
+    rail: Literal["sbp"]
+
+
+class QrView(View):
+    """What the buyer scans."""
+
+    id: str
+    qrc_id: str
+    payload: str
+
+
+class AttemptView(View):
+    """One try to have an order paid."""
+
+    id: str
+    order_id: str
+    rail: str
+    amount_kopecks: int
+    status: AttemptStatus
+    qr: QrView | None
+    payment_id: str | None
+    created_at: Instant
+    version: int
+
+    @classmethod
+    def of(cls, attempt: Attempt, qr: ShownQr | None) -> AttemptView:
+        """The attempt as it is shown; its QR as long as it may be scanned, and after."""
+        return cls(
+            id=attempt.id, order_id=attempt.order_id, rail=attempt.rail, amount_kopecks=int(attempt.amount),
+            status=attempt.status, qr=None if qr is None else QrView(id=qr.id, qrc_id=qr.qrc_id, payload=qr.payload),
+            payment_id=attempt.payment_id, created_at=attempt.created_at, version=attempt.version,
+        )  # fmt: skip
+
+
+class OrderView(View):
+    """An order with its attempts."""
+
+    id: str
+    merchant_id: str
+    store_id: str
+    terminal_id: str
+    number: str
+    amount_kopecks: int
+    description: str | None
+    status: OrderStatus
+    placed_at: Instant
+    created_at: Instant
+    paid_at: Instant | None
+    version: int
+    attempts: list[AttemptView]
+
+    @classmethod
+    def of(cls, order: Order, attempts: Sequence[AttemptView]) -> OrderView:
+        """The order as it is shown."""
+        return cls(
+            id=order.id, merchant_id=order.merchant_id, store_id=order.store_id, terminal_id=order.terminal_id,
+            number=order.number, amount_kopecks=int(order.amount), description=order.description,
+            status=order.status, placed_at=order.placed_at, created_at=order.created_at, paid_at=order.paid_at,
+            version=order.version, attempts=list(attempts),
+        )  # fmt: skip
+
+
+@hot_router.post("", status_code=201, response_model=OrderView)
+async def create_order(call: CanWrite, body: OrderBody) -> Response:
+    """Place an order for a terminal."""
+
+    async def work(session: Session, claim: Claim) -> OrderView:
+        request = OrderRequest(
+            body.terminal_id, body.number, body.amount_kopecks, body.description, body.placed_at or call.now
+        )
+        order = await till.place_order(
+            session, claim.resource_id, request, merchant_id=call.caller.merchant_id, now=call.now
+        )
+        return OrderView.of(order, [])
+
+    return await once(call, work, prefix="ord", location="/v1/orders/{id}")
+
+
+@router.post("/{order_id}/attempts", status_code=201, response_model=AttemptView)
+async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Response:
+    """Try to have an order paid: the answer holds the QR to show.
+
+    When NSPK's answer is lost the attempt is ``unknown`` and has no QR yet; read the order again.
+    """
+    assert body.rail == "sbp"
+    rail = call.door.wiring.rail
+
+    async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:
+        if claim.attempt_no > 1 and await repository.load_attempt(session, claim.resource_id) is not None:
+            return claim.resource_id, None  # we died in the call; the worker finds out
+        _, offer = await till.begin_attempt(
+            session, rail, claim.resource_id, order_id=order_id, merchant_id=call.caller.merchant_id, now=call.now
+        )
+        return claim.resource_id, offer
+
+    async def act(intended: tuple[str, Offer | None]) -> Start | None:
+        return None if intended[1] is None else await rail.start(intended[1])
+
+    async def outcome(session: Session, intended: tuple[str, Offer | None], start: Start | None) -> AttemptView:
+        attempt_id, offer = intended
+        if offer is None or start is None:
+            attempt = await repository.load_attempt(session, attempt_id)
+            assert attempt is not None
+            return (await _attempt_views(call, session, [attempt]))[attempt.id]
+        attempt = await till.record_start(session, rail, offer, start, now=call.now)
+        return AttemptView.of(attempt, _shown(offer, start, attempt))
+
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att")
+
+
+def _shown(offer: Offer, start: Start, attempt: Attempt) -> ShownQr | None:
+    if attempt.status is not AttemptStatus.WAITING or start.link_id is None or start.payload is None:
+        return None
+    return ShownQr(offer.reference, start.link_id, start.payload)
+
+
+@router.post("/{order_id}/cancel", status_code=200, response_model=OrderView)
+async def cancel_order(order_id: str, call: CanWrite) -> Response:
+    """Cancel an order that nobody can pay any more."""
+
+    async def work(session: Session, _claim: Claim) -> OrderView:
+        order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
+        return (await _order_views(call, session, [order]))[0]
+
+    return await once(call, work, status=200)
+
+
+@router.get("/{order_id}")
+async def read_order(order_id: str, call: CanRead) -> OrderView:
+    """One order with its attempts."""
+    async with transaction(call.engine) as session:
+        order = await repository.load_order(session, order_id, merchant_id=call.caller.merchant_id)
+        return (await _order_views(call, session, [order]))[0]
+
+
+@router.get("")
+async def list_orders(
+    call: CanRead,
+    merchant_id: str | None = None,
+    status: OrderStatus | None = None,
+    after: After = "",
+    limit: Limit = PAGE_DEFAULT,
+) -> Page[OrderView]:
+    """Orders, oldest first."""
+    whose = call.caller.merchant_id or merchant_id
+    async with transaction(call.engine) as session:
+        found, has_more = await repository.list_orders(
+            session, merchant_id=whose, status=status, after=after, limit=limit
+        )
+        views = await _order_views(call, session, found)
+    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+
+
+async def _order_views(call: Call, session: Session, orders: Sequence[Order]) -> list[OrderView]:
+    attempts = await repository.attempts_of_orders(session, [order.id for order in orders])
+    shown = await _attempt_views(call, session, attempts)
+    return [
+        OrderView.of(order, [shown[attempt.id] for attempt in attempts if attempt.order_id == order.id])
+        for order in orders
+    ]
+
+
+async def _attempt_views(call: Call, session: Session, attempts: Sequence[Attempt]) -> Mapping[str, AttemptView]:
+    if not attempts:
+        return {}
+    codes = await call.door.wiring.rail.shown(session, [attempt.id for attempt in attempts])
+    return {attempt.id: AttemptView.of(attempt, codes.get(attempt.id)) for attempt in attempts}

@@ -1,0 +1,128 @@
+"""The worker: ``python -m api.worker``. What must happen although nobody asks just now.
+
+Every job takes its rows with a lease and skips what others hold, so several workers may run. No job
+ends the process: PostgreSQL and the outside world may go away and come back. SIGTERM lets what runs
+come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx
+import structlog
+import uvloop
+
+from api import logs
+from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
+from api.deliveries import deliver_events, events_client
+from api.payout_calls import carry_out_payouts
+from api.settings import Settings
+from api.watching import poll_links, resume_lost_links
+from api.wiring import Wiring, wire
+from ledger.clock import Clock
+from ledger.database import Engine, create_engine
+
+STOP_SECONDS_MAX = 8.0
+"""How long running jobs may go on after SIGTERM; then they are cut, as a crash would."""
+BACKOFF_SECONDS_MIN = 0.2
+BACKOFF_SECONDS_MAX = 5.0
+CONNECTIONS = 6
+
+log = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What jobs work with."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    wiring: Wiring
+    events: httpx.AsyncClient
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something done over and over."""
+
+    name: str
+    run: Callable[[Tools], Awaitable[int]]
+    """Does what is due, up to a batch, and says how much there was."""
+    idle_seconds: float
+    """How long to rest when nothing was due."""
+
+
+JOBS: Sequence[Job] = (
+    Job("follow_clock", lambda t: follow_clock(t.settings, t.engine, t.clock), 1.0),
+    Job("deliver_events", lambda t: deliver_events(t.engine, t.events, t.settings.events_url, t.clock), 0.2),
+    Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5),
+    Job("resume_lost_links", lambda t: resume_lost_links(t.engine, t.wiring, t.clock), 0.3),
+    Job("carry_out_payouts", lambda t: carry_out_payouts(t.engine, t.wiring.bank, t.clock), 0.5),
+    Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0),
+    Job("fold_days", lambda t: fold_days(t.engine), 2.0),
+    Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
+)
+
+
+async def repeat(job: Job, tools: Tools, stop: asyncio.Event) -> None:
+    """Do a job until asked to stop; after a failure wait longer each time, and never give up."""
+    backoff = BACKOFF_SECONDS_MIN
+    while not stop.is_set():
+        try:
+            pause = 0.0 if await job.run(tools) else job.idle_seconds
+            backoff = BACKOFF_SECONDS_MIN
+        except Exception as error:
+            log.warning("job_failed", job=job.name, error=type(error).__name__, retry_in_seconds=backoff)
+            pause, backoff = backoff, min(backoff * 2, BACKOFF_SECONDS_MAX)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause or 0.001)
+
+
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    """Do every job until asked to stop, then let what runs end."""
+    engine = create_engine(settings.database_url.get_secret_value(), size=CONNECTIONS)
+    clock = Clock()
+    tools = Tools(settings, engine, clock, wire(settings, engine, clock), events_client())
+    tasks = [asyncio.create_task(repeat(job, tools, stop), name=job.name) for job in JOBS]
+    log.info("worker_started", jobs=len(tasks))
+    await stop.wait()
+    _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS_MAX)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await tools.wiring.close()
+    await tools.events.aclose()
+    await engine.dispose()
+    log.info("worker_stopped", cut=[task.get_name() for task in late])
+
+
+async def run_until_told(settings: Settings) -> None:
+    """Work until SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await work(settings, stop)
+
+
+def main() -> None:
+    """Run one worker.
+
+    Raises: RuntimeError under ``python -O``: asserts are part of the books.
+    """
+    if sys.flags.optimize:
+        raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
+    settings = Settings()
+    logs.set_up(settings.log_level)
+    uvloop.run(run_until_told(settings))
+
+
+if __name__ == "__main__":
+    main()
