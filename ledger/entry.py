@@ -26,7 +26,7 @@ HAPPENED_BEFORE = datetime(2200, 1, 1, tzinfo=UTC)
 REFERENCE_CHARACTERS_MAX = 128
 
 _NAME = re.compile(r"[A-Za-z0-9_:.-]{1,250}")
-_REFERENCE = re.compile(r"[!-~]([ -~]{0,126}[!-~])?")
+_REFERENCE = re.compile(rf"[!-~]([ -~]{{0,{REFERENCE_CHARACTERS_MAX - 2}}}[!-~])?")
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 

@@ -40,7 +40,8 @@ async def our_balances(engine: Engine, book: str, through_on: date | None) -> Ba
 
 
 def hledger_balances(journal: Path) -> Balances:
-    assert shutil.which("hledger"), "install the Debian package hledger"
+    if shutil.which("hledger") is None:
+        pytest.skip("hledger is missing: install the Debian package")
     subprocess.run(["hledger", "-f", journal, "check", "--strict"], check=True)
     answer = subprocess.run(
         ["hledger", "-f", journal, "bal", "--flat", "--no-total", "-O", "json"],
