@@ -36,6 +36,7 @@ class Child:
     """In a row, each soon after its start."""
     started_at: float = field(default=0.0, init=False)
     restart_at: float = field(default=0.0, init=False)
+    """0 while nobody has noticed its death."""
 
     @property
     def pid(self) -> int | None:
@@ -44,7 +45,7 @@ class Child:
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches the supervisor alone."""
-        self.started_at = time.monotonic()
+        self.started_at, self.restart_at = time.monotonic(), 0.0
         self.process = subprocess.Popen(
             self.command,
             env=dict(self.environment),
@@ -59,7 +60,7 @@ class Child:
         if self.process is None or self.process.poll() is None:
             return False
         at = time.monotonic()
-        if self.restart_at <= self.started_at:
+        if not self.restart_at:
             self.deaths = 0 if at - self.started_at > HEALTHY_SECONDS else self.deaths + 1
             pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2**self.deaths)
             self.restart_at = at + pause

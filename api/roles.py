@@ -11,7 +11,7 @@ from enum import StrEnum
 from api.data_dir import StartRefused
 from api.processes import Child
 from api.running import Installation
-from api.serve import LISTEN_FD, listening_socket
+from api.serve import LISTEN_FD, listening_sockets
 
 WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD})
 """What children never get, whatever we were started with."""
@@ -28,7 +28,8 @@ class Role(StrEnum):
 
 def add_simulators(running: Installation, role: Role, stack: ExitStack) -> None:
     """The outside world on a port of its own, with a file in which it remembers."""
-    listener = listen(running, running.settings.port if role is Role.SIMULATORS else 0, stack)
+    port = running.settings.port if role is Role.SIMULATORS else 0
+    (listener,) = listen(running, port, 1, stack)
     running.urls["simulators"] = url_of(listener)
     folder = running.server.place.path if running.server is not None else running.scratch
     own = {LISTEN_FD: str(listener.fileno()), "KOPEYKA_SIMULATORS_STATE": str(folder / "simulators.jsonl")}
@@ -36,26 +37,28 @@ def add_simulators(running: Installation, role: Role, stack: ExitStack) -> None:
 
 
 def add_api(running: Installation, stack: ExitStack) -> None:
-    """As many api processes as the settings say, on one socket that outlives each of them."""
+    """As many api processes as the settings say, each with its socket on the same port."""
     settings = running.settings
-    listener = listen(running, settings.port, stack)
-    running.urls["api"] = settings.public_url or url_of(listener)
+    listeners = listen(running, settings.port, settings.workers, stack)
+    running.urls["api"] = settings.public_url or url_of(listeners[0])
     metrics = running.scratch / "metrics"
     metrics.mkdir()
-    own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-    running.children += [
-        Child(f"api-{number}", python("api.serve", "api.app:create_app"), own, [listener.fileno()])
-        for number in range(1, settings.workers + 1)
-    ]
+    for number, listener in enumerate(listeners, start=1):
+        own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        command = python("api.serve", "api.app:create_app")
+        running.children.append(Child(f"api-{number}", command, own, [listener.fileno()]))
 
 
-def listen(running: Installation, port: int, stack: ExitStack) -> socket.socket:
-    """A listening socket that stays open until the stop, whoever dies meanwhile."""
+def listen(running: Installation, port: int, count: int, stack: ExitStack) -> list[socket.socket]:
+    """Listening sockets that stay open until the stop, whoever dies meanwhile."""
     host = running.settings.host
     try:
-        return stack.enter_context(listening_socket(host, port))
+        listeners = listening_sockets(host, port, count)
     except OSError as error:
         raise StartRefused(f"cannot listen on {host}:{port} ({error.strerror}): set KOPEYKA_PORT") from error
+    for listener in listeners:
+        stack.enter_context(listener)
+    return listeners
 
 
 def url_of(listener: socket.socket) -> str:

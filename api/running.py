@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -34,7 +33,7 @@ class Installation:
     announce: Announce
     databases: Databases
     server: Server | None = None
-    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="kopeyka-")))
+    scratch: Path = Path()
     """For files that are worth nothing after the stop."""
     children: list[Child] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)

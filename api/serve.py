@@ -1,8 +1,9 @@
 """One server process: ``python -m api.serve api.app:create_app``.
 
-The supervisor binds the port and hands the listening socket to several of these, so any of them
-may die without the port closing. uvicorn's own multi-process mode is not used: it stops for good
-when a restarted worker fails to start (domain/reliability.md, 3).
+The supervisor binds the port and hands each of several of these a listening socket which it keeps
+too. So when one dies, callers that were dealt to it wait for its successor and are not refused.
+uvicorn's own multi-process mode is not used: it stops for good when a restarted worker fails to
+start (domain/reliability.md, 3).
 """
 
 from __future__ import annotations
@@ -22,14 +23,34 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than balancers keep idle connections, so that they close first."""
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A socket that listens on ``host:port``; port 0 is any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
     listener.listen(BACKLOG)
     return listener
+
+
+def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """One socket for each of ``count`` processes, all on the same port.
+
+    On Linux the kernel deals connections out evenly between sockets that share a port. Processes
+    that accept from one socket do not: the first awake takes nearly all (measured: 59 of 64).
+    Elsewhere all get the same socket.
+    """
+    if sys.platform != "linux":
+        return [listening_socket(host, port)] * count
+    with listening_socket(host, port) as probe:  # refuses a port that somebody else listens on
+        port = probe.getsockname()[1]
+    return [listening_socket(host, port, shared=True) for _ in range(count)]
 
 
 def serve(factory: str, listener: socket.socket) -> None:

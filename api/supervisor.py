@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,11 +41,11 @@ def up(settings: Settings, *, role: Role, path: Path | None, runtime_file: Path 
     with ExitStack() as stack:
         running = Installation(settings, announce, installation.of_settings(settings))
         stack.enter_context(stopping_signals(running))
-        stack.callback(shutil.rmtree, running.scratch, ignore_errors=True)
         if role is Role.ALL and not running.databases.app:
             embed_postgres(running, path, stack)
         elif role is Role.ALL and running.databases.migrator:
             migrate.upgrade(running.databases.migrator)
+        make_scratch(running, stack)
         if runtime_file is not None:
             running.runtime_files.append(runtime_file)
         try:
@@ -89,6 +90,17 @@ def embed_postgres(running: Installation, path: Path | None, stack: ExitStack) -
     stack.callback(running.server.stop)
     running.databases = installation.start(running.server)
     running.runtime_files.append(place.path / RUNTIME_FILE)
+
+
+def make_scratch(running: Installation, stack: ExitStack) -> None:
+    """An empty folder for what is worth nothing after the stop, in the data directory if there is one."""
+    if running.server is not None:
+        running.scratch = running.server.place.path / "scratch"
+        shutil.rmtree(running.scratch, ignore_errors=True)
+        running.scratch.mkdir(mode=0o700)
+    else:
+        running.scratch = Path(tempfile.mkdtemp(prefix="kopeyka-"))
+    stack.callback(shutil.rmtree, running.scratch, ignore_errors=True)
 
 
 def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
