@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+import psycopg
 import sqlalchemy
 from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.pq import TransactionStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -56,15 +58,28 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
 
 @asynccontextmanager
 async def transaction(engine: Engine) -> AsyncIterator[Session]:
-    """Open a session; commit when the block ends, roll back when it raises."""
+    """Open a session; commit when the block ends, roll back when it raises.
+
+    A block that swallows a database error would lose all its writes without a word, because PostgreSQL
+    answers COMMIT with a rollback; that is our bug and says so.
+    Raises: RuntimeError if the block ended in a failed transaction.
+    """
     async with engine.connect() as connection:
         await connection.begin()
         try:
             yield connection
+            if (await driver_connection(connection)).info.transaction_status == TransactionStatus.INERROR:
+                raise RuntimeError("a database error was swallowed inside its transaction")
         except BaseException:
             await connection.rollback()
             raise
         await connection.commit()
+
+
+async def driver_connection(session: Session) -> psycopg.AsyncConnection[Any]:
+    """The bare psycopg connection under a session, for the hot paths."""
+    raw = await session.get_raw_connection()
+    return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
 
 
 async def in_transaction(engine: Engine, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -17,7 +17,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from sqlalchemy import text
 
 from ledger import entry as forms
-from ledger.database import Session
+from ledger.database import Session, driver_connection
 from ledger.entry import Booked, BookedPosting, Entry, Posting, Refused, Verdict
 from ledger.errors import EntryRejected, refusal_of
 from ledger.ids import new_uuid
@@ -58,9 +58,7 @@ async def post_batch(
     if not entries:
         return []
     forms.check_batch(entries)
-    raw = await session.get_raw_connection()
-    connection = cast("AsyncConnection[Any]", raw.driver_connection)
-    return await book_batch(connection, entries, now=now, book=book)
+    return await book_batch(await driver_connection(session), entries, now=now, book=book)
 
 
 async def dry_run(session: Session, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK) -> list[Verdict]:
