@@ -1,4 +1,4 @@
-"""The books' tables as the migration makes them. What the database checks is in the migration's SQL."""
+"""The books' and the outbox's tables as migrations make them. What the database checks is in their SQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -230,4 +231,47 @@ business_clock = Table(
     metadata,
     Column("id", Boolean, primary_key=True, server_default=text("true")),
     required("offset_seconds", BigInteger, "0"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    required("id", Code),
+    required("type", Code),
+    required("object_id", Code),
+    optional("merchant_id", Code),
+    required("sequence", BigInteger),
+    required("data", JSONB),
+    required("created_at", Instant),
+    required("xid", Xid8(), "pg_current_xact_id()"),
+    PrimaryKeyConstraint("id", name="events_pkey"),
+    UniqueConstraint("object_id", "sequence", name="events_sequence_key"),
+    Index("events_xid", "xid", "id"),
+)
+
+relay_positions = Table(
+    "relay_positions",
+    metadata,
+    required("destination", Code),
+    required("passed_xid", Xid8(), "'0'"),
+    required("passed_event", Code, "''"),
+    PrimaryKeyConstraint("destination", name="relay_positions_pkey"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_id", Code, ForeignKey("events.id", name="deliveries_event_id_fkey"), nullable=False),
+    required("destination", Code),
+    required("object_id", Code),
+    required("sequence", BigInteger),
+    required("state", Code, "'pending'"),
+    required("attempts", Integer, "0"),
+    required("next_attempt_at", Instant),
+    optional("lease_until", Instant),
+    optional("delivered_at", Instant),
+    optional("last_error", Text),
+    PrimaryKeyConstraint("event_id", "destination", name="deliveries_pkey"),
+    Index("deliveries_pending", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+    Index("deliveries_order", "destination", "object_id", "sequence", unique=True),
 )

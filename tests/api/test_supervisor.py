@@ -58,8 +58,13 @@ def start(root: Path) -> Running:
             [sys.executable, "-m", "api.cli.main", "up", "--data-dir", data, "--runtime-file", file],
             stdout=log, stderr=log, env=os.environ | {"KOPEYKA_WORKERS": "2"},
         )  # fmt: skip
-    until(lambda: file.exists() or process.poll() is not None)
-    assert process.poll() is None, (root / "log").read_text()
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not file.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            process.wait()
+            pytest.fail((root / "log").read_text()[-2000:])
+        time.sleep(0.05)
     return Running(process, data, file)
 
 

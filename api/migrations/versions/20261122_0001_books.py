@@ -19,7 +19,7 @@ INSERT INTO books (number, name, created_at) VALUES (1, 'main', now());
 INSERT INTO commodities (code, scale, created_at) VALUES ('RUB', 2, now());
 """
 
-BUSINESS_CLOCK = """
+CLOCK_AND_RELEASE = """
 CREATE TABLE business_clock (
     id             boolean NOT NULL DEFAULT true,
     offset_seconds bigint NOT NULL DEFAULT 0,
@@ -29,6 +29,7 @@ CREATE TABLE business_clock (
 INSERT INTO business_clock DEFAULT VALUES;
 GRANT SELECT, UPDATE ON business_clock TO kopeyka_app;
 GRANT SELECT ON business_clock TO kopeyka_sequencer;
+GRANT SELECT ON alembic_version TO kopeyka_app, kopeyka_sequencer;  -- readiness compares it with the release
 """
 
 DROP_ALL = """
@@ -55,7 +56,7 @@ def upgrade() -> None:
     for name in FILES:
         run_sql_file(name)
     run_sql(FIRST_ROWS)
-    run_sql(BUSINESS_CLOCK)
+    run_sql(CLOCK_AND_RELEASE)
 
 
 def downgrade() -> None:
