@@ -28,12 +28,20 @@ class Databases:
 
 
 def of_settings(settings: Settings) -> Databases:
-    """The servers of others that the settings name."""
-    return Databases(
-        app=settings.database_url.get_secret_value(),
-        migrator=settings.migrator_database_url.get_secret_value(),
-        vault=settings.vault_database_url.get_secret_value(),
-    )
+    """The servers of others that the settings name.
+
+    Raises: StartRefused if an address is not PostgreSQL's.
+    """
+    named = {
+        "KOPEYKA_DATABASE_URL": settings.database_url.get_secret_value(),
+        "KOPEYKA_MIGRATOR_DATABASE_URL": settings.migrator_database_url.get_secret_value(),
+        "KOPEYKA_VAULT_DATABASE_URL": settings.vault_database_url.get_secret_value(),
+    }
+    for variable, url in named.items():
+        if url and not url.startswith("postgresql://"):
+            raise StartRefused(f"{variable} must look like postgresql://role:password@host/database")
+    app, migrator, vault = named.values()
+    return Databases(app=app, migrator=migrator, vault=vault)
 
 
 def of_server(server: Server) -> Databases:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.api.cli.conftest import Kopeyka
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        pytest.param("KOPEYKA_WORKERS", "0", "KOPEYKA_WORKERS: Input should be", id="a setting out of range"),
+        pytest.param("KOPEYKA_DATABASE_URL", "mysql://x", "must look like postgresql://", id="not PostgreSQL"),
+        pytest.param(
+            "KOPEYKA_DATABASE_URL", "postgresql:///x?host=/nonexistent", "PostgreSQL says: ", id="no server there"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_one_line(
+    kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    told = kopeyka("clock", "show")
+
+    assert (told.code, told.out) == (1, "")
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_a_role_alone_needs_a_database(kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    monkeypatch.delenv("KOPEYKA_DATABASE_URL")
+
+    told = kopeyka("up", "--role", role)
+
+    assert told.code == 1
+    assert "set KOPEYKA_DATABASE_URL" in told.err
+
+
+def test_simulators_are_refused_in_production(kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOPEYKA_MODE", "production")
+
+    told = kopeyka("up", "--role", "simulators")
+
+    assert told.code == 1
+    assert "do not run with real money" in told.err
+
+
+def test_the_description_of_the_api_is_printed(kopeyka: Kopeyka) -> None:
+    told = kopeyka("openapi")
+
+    assert json.loads(told.out)["openapi"].startswith("3.1")
