@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import logs
+from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
 from api.door import Door, HotRoutes
@@ -70,6 +70,12 @@ log = structlog.get_logger("api")
 class Kopeyka(FastAPI):
     """FastAPI inside our one layer: whatever it raises leaves as a problem document."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         return Outermost(HotRoutes(AsyncExitStackMiddleware(self.router), self.routes))
 
@@ -88,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         follow = asyncio.create_task(follow_clock(door)) if settings.mode is Mode.SANDBOX else None
-        async with door.entries:
+        async with door.entries, door.balances:
             yield
             door.is_draining = True
         if follow is not None:
@@ -123,6 +129,7 @@ def open_door(settings: Settings) -> Door:
             queue_max=settings.group_commit_queue_max,
             writers=settings.group_commit_writers,
         ),
+        balances=balance_reads.open_queue(url, queue_max=settings.group_commit_queue_max),
     )
 
 

@@ -6,7 +6,8 @@ validates the body, and only then does the route run. None of these is ever stor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.balance_reads import BalanceQueue
 from api.bodies import BODY_BYTES_MAX, Fingerprint, fingerprint, read_body, read_json
 from api.callers import Caller, Callers
 from api.errors import (
@@ -33,6 +35,7 @@ from api.settings import Settings
 from api.wiring import Wiring
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
+from pci.redaction import redact_text
 
 KEY_CHARACTERS_MIN = 16
 KEY_CHARACTERS_MAX = 255
@@ -56,6 +59,7 @@ class Door:
     buckets: Buckets
     entries: Any
     """The group commit of single entries: see ``api.entry_commit``."""
+    balances: BalanceQueue
     wiring: Wiring
     """NSPK and the bank, as this process reaches them."""
     is_draining: bool = False
@@ -209,7 +213,7 @@ class DoorRoute(OpenRoute):
             raise RateLimited(retry_after_seconds=allowance.reset_seconds)
         if self.is_write:
             call.key = read_key(headers, is_needed=call.method in ("POST", "PATCH"))
-            call.reason = headers.get(b"reason", b"").decode("latin-1")[:REASON_CHARACTERS_MAX] or None
+            call.reason = read_reason(headers)
             call.raw, call.body = await self.read(scope, receive)
         scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body
         return call
@@ -239,26 +243,56 @@ class DirectRoute(DoorRoute):
         return response
 
 
+DirectRead = Callable[["Call", str], Awaitable[Response]]
+
+
+def reads_directly(read: DirectRead) -> Callable[[Endpoint], Endpoint]:
+    """Answer a GET of one path parameter and no query by ``read``, without the dependency machinery.
+
+    With a query, or a parameter of another form, the endpoint itself answers.
+    """
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.__dict__["direct_read"] = read
+        return endpoint
+
+    return mark
+
+
 class HotRoutes:
-    """Answers direct routes by their exact path, before any pattern is tried."""
+    """Answers direct routes before any pattern is tried: writes by their exact path, reads by their shape."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self.app = app
-        self.hot = {
+        self.writes = {
             (method, route.path): route
             for route in routes
             if isinstance(route, DirectRoute)
             for method in route.methods or ()
         }
+        self.reads = [
+            (re.compile("([A-Za-z0-9_.:-]+)".join(re.split(r"{\w+}", route.path))), route)
+            for route in routes
+            if isinstance(route, DoorRoute) and hasattr(route.endpoint, "direct_read")
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self.hot.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if route is None:
-            await self.app(scope, receive, send)
-            return
-        scope["route"] = route
-        response = await route.answer(scope, receive)
-        await response(scope, receive, send)
+        if scope["type"] == "http":
+            write = self.writes.get((scope["method"], scope["path"]))
+            if write is not None:
+                scope["route"] = write
+                response = await write.answer(scope, receive)
+                await response(scope, receive, send)
+                return
+            if scope["method"] == "GET" and not scope["query_string"]:
+                for shape, route in self.reads:
+                    if match := shape.fullmatch(scope["path"]):
+                        scope["route"] = route
+                        call = await route.open_call(scope, receive)
+                        response = await route.endpoint.direct_read(call, match[1])  # type: ignore[attr-defined]
+                        await response(scope, receive, send)
+                        return
+        await self.app(scope, receive, send)
 
 
 def read_key(headers: Mapping[bytes, bytes], *, is_needed: bool) -> str | None:
@@ -279,6 +313,12 @@ def read_key(headers: Mapping[bytes, bytes], *, is_needed: bool) -> str | None:
     if not key.isprintable():
         raise IdempotencyKeyInvalid()
     return key
+
+
+def read_reason(headers: Mapping[bytes, bytes]) -> str | None:
+    """Why the caller does this, in its own words and without card numbers."""
+    given = headers.get(b"reason")
+    return redact_text(given.decode("utf-8", "replace"))[:REASON_CHARACTERS_MAX] if given else None
 
 
 def door_router(prefix: str, tag: str) -> APIRouter:

@@ -8,7 +8,7 @@ another transaction comes back empty-handed and is tried again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,7 @@ LOCKS_MAX = 250
 JOB_WEIGHT = 4
 """A batch weighs at most 1,000, so it holds at most ``LOCKS_MAX`` jobs."""
 
-EntryBytes = Callable[[Entry, Booked], bytes]
+EntryBytes = Callable[[Entry, Booked, str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ async def commit_entries(
     found: dict[tuple[str, str], Any] = {}
     async with connection.transaction(), AsyncCursor(connection, row_factory=namedtuple_row) as cursor:
         keys = list(firsts)
-        await cursor.execute(_KNOWN, ([scope for scope, _ in keys], [key for _, key in keys]), prepare=True)
+        scopes = _array(_quoted(scope) for scope, _ in keys)
+        await cursor.execute(_KNOWN, (scopes, _array(_quoted(key) for _, key in keys)), prepare=True, binary=True)
         rows: list[Any] = await cursor.fetchall()
         for row in rows:
             found[keys[row.place - 1]] = row
@@ -118,7 +119,7 @@ def _made(job: EntryJob, verdict: Verdict, show_entry: EntryBytes) -> Answer:
         return Answer(status_of(error), problem_bytes(error, job.call.request_id), PROBLEM_JSON, None, entry_id)
     entry_id = show("ent", verdict.entry_id)
     status = 200 if verdict.is_replay else 201
-    return Answer(status, show_entry(job.entry, verdict), JSON, f"/v1/ledger/entries/{entry_id}", entry_id)
+    return Answer(status, show_entry(job.entry, verdict, entry_id), JSON, f"/v1/ledger/entries/{entry_id}", entry_id)
 
 
 def _outcome(
@@ -156,26 +157,41 @@ def _second(job: EntryJob, first: EntryJob, answer: Answer) -> Replay:
 
 
 def _columns(jobs: Sequence[EntryJob], made: dict[tuple[str, str], Answer]) -> tuple[Any, ...]:
+    """What is kept of each request, as arrays in PostgreSQL's own text: half the time of typed lists."""
     calls = [job.call for job in jobs]
     answers = [made[_key(job)] for job in jobs]
     return (
         FINGERPRINT_VERSION,
         calls[0].method,
         calls[0].route,
-        [call.now for call in calls],
-        [answer.status for answer in answers],
-        [call.fingerprint.digest for call in calls],
-        [call.fingerprint.fields for call in calls],
-        [call.caller.idempotency_scope for call in calls],
-        [call.key for call in calls],
-        [call.caller.key_id for call in calls],
-        [call.request_id for call in calls],
-        [answer.resource_id for answer in answers],
-        [call.reason for call in calls],
-        [answer.content_type for answer in answers],
-        [answer.location for answer in answers],
-        [answer.body for answer in answers],
+        _array(f'"{call.now.isoformat()}"' for call in calls),
+        _array(str(answer.status) for answer in answers),
+        _array(_hexadecimal(call.fingerprint.digest) for call in calls),
+        _array(_hexadecimal(call.fingerprint.fields) for call in calls),
+        _array(_quoted(call.caller.idempotency_scope) for call in calls),
+        _array(_quoted(call.key) for call in calls),
+        _array(_quoted(call.caller.key_id) for call in calls),
+        _array(_quoted(call.request_id) for call in calls),
+        _array(_quoted(answer.resource_id) for answer in answers),
+        _array(_quoted(call.reason) for call in calls),
+        _array(_quoted(answer.content_type) for answer in answers),
+        _array(_quoted(answer.location) for answer in answers),
+        _array(_hexadecimal(answer.body) for answer in answers),
     )
+
+
+def _array(values: Iterable[str]) -> str:
+    return "{" + ",".join(values) + "}"
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _hexadecimal(value: bytes) -> str:
+    return '"\\\\x' + value.hex() + '"'
 
 
 _KNOWN = "SELECT place, is_busy, lease_is_over, (known).* FROM known_keys(%s::text[], %s::text[])"

@@ -8,8 +8,8 @@ from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from api.door import Call, door_router, needs
-from api.idempotency import Claim, once
+from api.door import Call, door_router, needs, reads_directly
+from api.idempotency import JSON, Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import ACCOUNT_CODE, AccountCode, Body, Commodity, Instant, View, Whole
 from ledger import accounts, balances, entry, statements
@@ -158,7 +158,13 @@ async def close_account(call: Writer, code: Code) -> Response:
     return await once(call, work, status=200)
 
 
+async def read_balance_now(call: Call, code: str) -> Response:
+    """The balance now, read together with those that others ask for."""
+    return Response(await call.door.balances.submit(code), 200, media_type=JSON)
+
+
 @router.get("/{code}/balance", response_model=BalanceView, response_model_exclude_none=True)
+@reads_directly(read_balance_now)
 async def read_balance(
     call: Reader,
     code: Code,

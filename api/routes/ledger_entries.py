@@ -129,11 +129,11 @@ def entry_of(body: EntryBody, *, is_linked: bool = False) -> Entry:
     return entry
 
 
-def entry_bytes(entry: Entry, booked: Booked) -> bytes:
+def entry_bytes(entry: Entry, booked: Booked, entry_id: str) -> bytes:
     """A booked entry as ``EntryView`` in JSON, made once and kept."""
     return to_bytes(
         {
-            "id": show("ent", booked.entry_id),
+            "id": entry_id,
             "reference": entry.reference,
             "kind": entry.kind,
             "happened_at": show_instant(entry.happened_at),
@@ -170,7 +170,7 @@ async def try_entry(call: Writer, body: EntryBody) -> Response:
         (verdict,) = await journal.dry_run(session, [entry], now=call.now)
     if isinstance(verdict, Refused):
         raise verdict.error()
-    return Response(entry_bytes(entry, verdict), 200, media_type=JSON)
+    return Response(entry_bytes(entry, verdict, show("ent", verdict.entry_id)), 200, media_type=JSON)
 
 
 @router.get("", response_model=Page[EntryView])
