@@ -13,10 +13,6 @@ from ledger.money import Kopecks
 ORDER_KOPECKS_MAX = 1_000_000_00
 """A million roubles: the largest SBP operation. Source: Bank of Russia, page on SBP."""
 NUMBER_CHARACTERS_MAX = 64
-DESCRIPTION_CHARACTERS_MAX = 140
-"""What a bank shows to the buyer as the purpose of a payment."""
-PAGE_MAX = 200
-"""Orders on one page."""
 
 _NUMBER = re.compile(rf"[!-~]([ -~]{{0,{NUMBER_CHARACTERS_MAX - 2}}}[!-~])?")
 

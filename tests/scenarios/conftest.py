@@ -60,7 +60,7 @@ class Installation:
         return response.json()
 
     async def get(self, path: str, **query: Any) -> Any:
-        response = await self.api.get(path, params=query)
+        response = await self.api.get(path, params=query or None)
         assert response.status_code == 200, response.text
         return response.json()
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Any
 
-from tests.scenarios.conftest import REFUSED_ACCOUNT, Installation
+from tests.scenarios.conftest import Installation
 
 
 async def attempt_of(installation: Installation, order_id: str) -> Any:

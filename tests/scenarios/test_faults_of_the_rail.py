@@ -1,0 +1,180 @@
+"""What goes wrong between us and the rail ends well, and every kopeck is where it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+from sqlalchemy import text
+
+from ledger.database import Engine, transaction
+from ledger.proofs import broken_proofs
+from tests.scenarios.conftest import REFUSED_ACCOUNT, Installation
+
+
+async def attempt_of(installation: Installation, order_id: str) -> Any:
+    return await installation.made(f"/v1/orders/{order_id}/attempts", {"rail": "sbp"})
+
+
+async def balance(installation: Installation, code: str) -> int:
+    return int((await installation.get(f"/v1/ledger/accounts/{code}"))["balance"])
+
+
+def is_paid(found: Any) -> bool:
+    return bool(found["status"] == "paid")
+
+
+async def test_a_lost_answer_leaves_the_attempt_unknown_until_the_worker_shows_a_new_code(
+    installation: Installation,
+) -> None:
+    terminal = await installation.terminal()
+    order = await installation.order(terminal, "A-1", 10_000)
+    await installation.faults(lost_answer=1.0)
+
+    attempt = await attempt_of(installation, order["id"])
+    assert (attempt["status"], attempt["qr"]) == ("unknown", None)
+    await installation.faults(lost_answer=0.0)
+
+    found = await installation.until(
+        f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["status"] == "waiting"
+    )
+    assert len(found["attempts"]) == 1
+    assert (await installation.pays(found["attempts"][0]["qr"]["qrc_id"])).status_code == 200
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
+
+
+async def test_a_payment_nobody_told_us_about_is_found_by_asking(installation: Installation) -> None:
+    terminal = await installation.terminal()
+    await installation.faults(lost_notification=1.0)
+    orders = [await installation.order(terminal, f"A-{number}", 10_000) for number in range(5)]
+    for order in orders:
+        attempt = await attempt_of(installation, order["id"])
+        assert (await installation.pays(attempt["qr"]["qrc_id"])).status_code == 200
+
+    for order in orders:
+        await installation.until(f"/v1/orders/{order['id']}", is_paid)
+    assert await balance(installation, "asset:sbp_settlement:100000000999") == 50_000
+
+
+async def test_repeated_notifications_and_payers_who_pay_twice_pay_once(installation: Installation) -> None:
+    terminal = await installation.terminal(tariff_group="government")
+    await installation.faults(duplicate_notification=1.0)
+    order = await installation.order(terminal, "A-1", 77_700)
+    qrc_id = (await attempt_of(installation, order["id"]))["qr"]["qrc_id"]
+
+    first, second = await asyncio.gather(installation.pays(qrc_id), installation.pays(qrc_id))
+    assert sorted((first.status_code, second.status_code)) == [200, 409]
+    assert first.json()["trx_id"] == second.json()["trx_id"]
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
+    await asyncio.sleep(0.5)
+
+    assert await balance(installation, "asset:sbp_settlement:100000000999") == 77_700
+    assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 77_700
+
+
+async def test_money_for_an_expired_attempt_is_kept_for_the_buyer(installation: Installation) -> None:
+    terminal = await installation.terminal()
+    await installation.faults(lost_notification=1.0)
+    order = await installation.order(terminal, "A-1", 10_000)
+    first = await attempt_of(installation, order["id"])
+    moved = await installation.post("/v1/clock/advance", {"seconds": 3600})
+    assert moved.status_code in (200, 201), moved.text
+    await installation.until(f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["status"] == "expired")
+    second = await attempt_of(installation, order["id"])
+    await installation.faults(lost_notification=0.0)
+    assert (await installation.pays(second["qr"]["qrc_id"])).status_code == 200
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
+
+    assert (await installation.pays(first["qr"]["qrc_id"])).status_code == 200
+
+    late = await installation.until("/v1/events?type=payment.late", lambda found: len(found["data"]) == 1)
+    assert late["data"][0]["data"]["attempt_id"] == first["id"]
+    assert await balance(installation, "liability:late_receipts:sbp") == 10_000
+    assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 10_000 - 40
+    found = await installation.get(f"/v1/orders/{order['id']}")
+    assert [attempt["status"] for attempt in found["attempts"]] == ["expired", "paid"]
+
+
+async def test_a_rejected_operation_ends_the_attempt_and_another_may_follow(installation: Installation) -> None:
+    terminal = await installation.terminal()
+    order = await installation.order(terminal, "A-1", 10_000)
+    first = await attempt_of(installation, order["id"])
+    refused = await installation.post(f"/v1/orders/{order['id']}/attempts", {"rail": "sbp"})
+    assert refused.json()["code"] == "checkout.attempt_live"
+
+    await installation.pays(first["qr"]["qrc_id"], outcome="rejected")
+
+    await installation.until(f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["status"] == "rejected")
+    assert (await attempt_of(installation, order["id"]))["status"] == "waiting"
+
+
+async def test_a_payout_the_bank_refuses_is_payable_again(installation: Installation) -> None:
+    terminal = await installation.terminal(tariff_group="government", account=REFUSED_ACCOUNT)
+    order = await installation.order(terminal, "A-1", 10_000)
+    await installation.pays((await attempt_of(installation, order["id"]))["qr"]["qrc_id"])
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
+
+    run = await installation.made("/v1/payout-runs", {"merchant_ids": [terminal["merchant_id"]]})
+    assert run["amount_kopecks"] == 10_000
+    await installation.until(f"/v1/payouts?run_id={run['id']}", lambda found: found["data"][0]["status"] == "rejected")
+
+    account = await installation.get(f"/v1/ledger/accounts/liability:merchant_payable:{terminal['merchant_id']}")
+    assert (account["balance"], account["available"]) == (10_000, 10_000)
+
+
+async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
+    installation: Installation, engine: Engine
+) -> None:
+    """A busy hour with everything going wrong: nothing is lost, nothing is doubled, the books agree."""
+    installation.commands["worker-2"] = installation.commands["worker"]
+    installation.start("worker-2")
+    terminal = await installation.terminal(tariff_group="standard")
+    await installation.faults(
+        lost_request=0.1, lost_answer=0.2, lost_notification=0.3, duplicate_notification=0.3, seed=7
+    )
+    amounts = [10_000 + number for number in range(60)]
+    places = asyncio.Semaphore(8)
+
+    async def buy(number: int) -> None:
+        async with places:
+            order = await installation.order(terminal, f"A-{number}", amounts[number])
+            await attempt_of(installation, order["id"])
+            found = await installation.until(
+                f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["qr"] is not None, 30.0
+            )
+            await installation.pays(found["attempts"][0]["qr"]["qrc_id"])
+            await installation.until(f"/v1/orders/{order['id']}", is_paid, 40.0)
+
+    async def kill_workers() -> None:
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            installation.stop("worker", signal.SIGKILL)
+            installation.start("worker")
+
+    await asyncio.gather(kill_workers(), *(buy(number) for number in range(len(amounts))))
+    run = await installation.made("/v1/payout-runs", {})
+    await installation.until(
+        f"/v1/payouts?run_id={run['id']}", lambda found: found["data"][0]["status"] == "sent", 30.0
+    )
+
+    fees = sum(amount * 70 // 10_000 for amount in amounts)
+    assert run["amount_kopecks"] == sum(amounts) - fees
+    summary = (await installation.world.get("/simulator/summary")).json()
+    assert (summary["paid_kopecks"], summary["payouts_kopecks"]) == (sum(amounts), sum(amounts) - fees)
+    assert summary["faults"]["lost_answer"] > 0
+    async with transaction(engine) as session:
+        assert await broken_proofs(session) == []
+        paid = await session.scalar(text("SELECT count(*) FROM sbp_payments WHERE NOT is_late"))
+    assert paid == len(amounts)
+    for _ in range(100):
+        sink = (await installation.world.get("/sink/events/count")).json()
+        if sink["events"] == len(amounts) + 1:
+            break
+        await asyncio.sleep(0.1)
+    assert sink["types"] == {"order.paid": len(amounts), "payout.sent": 1}
+
+
+async def test_a_worker_told_to_stop_ends_within_ten_seconds(installation: Installation) -> None:
+    assert installation.stop("worker", signal.SIGTERM) < 10.0
+    assert installation.processes["worker"].returncode == 0
