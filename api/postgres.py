@@ -39,10 +39,12 @@ PORT = 5432
 PR_SET_PDEATHSIG = 1
 """Linux's number for ``prctl``."""
 
+CONNECTIONS_MAX = 120
+
 SETTINGS = {
     "listen_addresses": "''",
     "unix_socket_permissions": "0700",
-    "max_connections": "120",
+    "max_connections": str(CONNECTIONS_MAX),
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",

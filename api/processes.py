@@ -31,6 +31,8 @@ class Child:
     environment: Mapping[str, str]
     descriptors: Sequence[int] = ()
     """Sockets it inherits."""
+    bury: Callable[[int], None] | None = None
+    """Called with the process id of each that died."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     deaths: int = field(default=0, init=False)
     """In a row, each soon after its start."""
@@ -64,6 +66,8 @@ class Child:
             self.deaths = 0 if at - self.started_at > HEALTHY_SECONDS else self.deaths + 1
             pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2**self.deaths)
             self.restart_at = at + pause
+            if self.bury is not None:
+                self.bury(self.process.pid)
             announce(f"{self.name} (pid {self.process.pid}) {how_it_ended(self.process)}; again in {pause:.1f} s")
         if at < self.restart_at:
             return False

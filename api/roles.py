@@ -7,6 +7,9 @@ import socket
 import sys
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
+
+from prometheus_client import multiprocess
 
 from api.data_dir import StartRefused
 from api.processes import Child
@@ -46,7 +49,8 @@ def add_api(running: Installation, stack: ExitStack) -> None:
     for number, listener in enumerate(listeners, start=1):
         own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = python("api.serve", "api.app:create_app")
-        running.children.append(Child(f"api-{number}", command, own, [listener.fileno()]))
+        bury = partial(multiprocess.mark_process_dead, path=str(metrics))  # the dead have nothing in flight
+        running.children.append(Child(f"api-{number}", command, own, [listener.fileno()], bury))
 
 
 def listen(running: Installation, port: int, count: int, stack: ExitStack) -> list[socket.socket]:

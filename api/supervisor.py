@@ -20,7 +20,7 @@ from pathlib import Path
 from api import data_dir, installation, migrate, roles
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
-from api.postgres import Server
+from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
 from api.running import Announce, Installation, Stopped, forget_runtime, write_runtime
@@ -28,6 +28,8 @@ from api.sandbox import all_powerful_key
 from api.settings import Mode, Settings
 
 READY_SECONDS_MAX = 60.0
+CONNECTIONS_SPARE = 20
+"""For the worker, the command line and whoever looks in with psql."""
 READY_DEATHS_MAX = 4
 """Whoever dies this often before all are ready will not get better."""
 
@@ -83,8 +85,18 @@ def stopping_signals(running: Installation) -> Iterator[None]:
 
 
 def embed_postgres(running: Installation, path: Path | None, stack: ExitStack) -> None:
-    """Take the data directory and start PostgreSQL on it."""
-    place = data_dir.prepare(path or running.settings.data_dir)
+    """Take the data directory and start PostgreSQL on it.
+
+    Raises: StartRefused, also when the settings ask for more connections than it has.
+    """
+    settings = running.settings
+    needed = settings.workers * (settings.pool_size + settings.group_commit_writers) + CONNECTIONS_SPARE
+    if needed > CONNECTIONS_MAX:
+        raise StartRefused(
+            f"{needed} connections are asked for and the embedded PostgreSQL has {CONNECTIONS_MAX}: "
+            "lower KOPEYKA_WORKERS or KOPEYKA_POOL_SIZE"
+        )
+    place = data_dir.prepare(path or settings.data_dir)
     stack.callback(data_dir.hold(place).release)
     running.server = Server(place)
     stack.callback(running.server.stop)

@@ -29,7 +29,8 @@ def die(child: Child) -> None:
 
 
 def test_a_dead_process_is_started_again_after_a_pause() -> None:
-    child, said = started(SLEEP), list[str]()
+    child, said, buried = started(SLEEP), list[str](), list[int]()
+    child.bury = buried.append
     before = child.pid
     die(child)
 
@@ -38,6 +39,7 @@ def test_a_dead_process_is_started_again_after_a_pause() -> None:
     assert child.look_after(said.append)
 
     assert child.pid not in (None, before)
+    assert buried == [before]
     assert said == [f"worker (pid {before}) was killed by SIGKILL; again in 0.2 s"]
     stop_all([child])
 

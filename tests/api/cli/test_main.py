@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,20 @@ def test_a_role_alone_needs_a_database(kopeyka: Kopeyka, monkeypatch: pytest.Mon
 
     assert told.code == 1
     assert "set KOPEYKA_DATABASE_URL" in told.err
+
+
+def test_more_connections_than_there_are_is_refused(
+    kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("KOPEYKA_DATABASE_URL")
+    monkeypatch.delenv("KOPEYKA_MIGRATOR_DATABASE_URL")
+    monkeypatch.setenv("KOPEYKA_WORKERS", "64")
+
+    told = kopeyka("up", "--data-dir", str(tmp_path))
+
+    assert told.code == 1
+    assert "lower KOPEYKA_WORKERS" in told.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_simulators_are_refused_in_production(kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch) -> None:
