@@ -30,7 +30,7 @@ from ledger.group_commit import entries_together, submit_entries
 ACCOUNTS = 10_000
 ROUNDS = 3
 ROUND_SECONDS = 3
-GROWN_POSTINGS = 200_000
+GROWN_POSTINGS = 2_000_000
 GROWN_POSTINGS_FULL = 10_000_000
 SMALL_POSTINGS = 100_000
 GROWTH_TURNS = 5
@@ -98,15 +98,14 @@ class Source:
         self.is_hot = is_hot
         self.postings = postings
         self.now = machine_now()
-        self.run = f"{random.getrandbits(48):012x}"
+        self.run = f"{random.getrandbits(32):08x}"
         self.count = 0
 
     def next(self) -> Entry:
         """One more entry."""
         self.count += 1
-        return Entry(
-            f"order:{self.run}:{self.count}", "bench", self.now, tuple(self._posting() for _ in range(self.postings))
-        )
+        postings = tuple(self._posting() for _ in range(self.postings))
+        return Entry(f"order:{self.run}:{self.count:09}", "bench", self.now, postings)
 
     def _posting(self) -> Posting:
         place = random.randrange(2, ACCOUNTS)
@@ -198,6 +197,4 @@ async def _growth_row(server: Server, grown: int) -> Row:
         small.append(await _batches(small_url, entries_max=20_000))
         large.append(await _batches(grown_url, entries_max=20_000))
     name = f"growth_{grown // 1_000_000}m"
-    return faster(
-        name, median(large), median(small), 0.85, "entries/s", "the same on books of 100 thousand"
-    )
+    return faster(name, median(large), median(small), 0.85, "entries/s", "the same on books of 100 thousand")

@@ -58,3 +58,11 @@ async def list_closes(session: Session, *, book: str = MAIN_BOOK) -> list[Period
 
 
 _COLUMNS = "c.closed_through_on, c.closed_at, c.closed_by, c.accounts, c.postings, encode(c.proof, 'hex') AS proof"
+
+
+async def open_from(session: Session, *, book: str = MAIN_BOOK) -> date | None:
+    """The first Moscow day that is not closed; nothing when none was ever closed."""
+    found: date | None = await session.scalar(
+        text("SELECT closed_through_on + 1 FROM books WHERE name = :book"), {"book": book}
+    )
+    return found

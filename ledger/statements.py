@@ -101,17 +101,16 @@ _LINES = """
          WHERE b.name = :book AND a.code = :code
     ), legs AS (
         (SELECT p.debit_version AS version, p.entry_id, p.number, p.credit AS counter, p.amount AS debit, 0 AS credit,
-                p.debit_balance AS balance, p.book, p.happened_at, p.recorded_at
+                p.debit_balance AS balance, p.book
            FROM me JOIN postings AS p ON p.book = me.book AND p.debit = me.number AND p.debit_version > :after
           ORDER BY p.debit_version LIMIT :limit)
         UNION ALL
-        (SELECT p.credit_version, p.entry_id, p.number, p.debit, 0, p.amount, p.credit_balance, p.book,
-                p.happened_at, p.recorded_at
+        (SELECT p.credit_version, p.entry_id, p.number, p.debit, 0, p.amount, p.credit_balance, p.book
            FROM me JOIN postings AS p ON p.book = me.book AND p.credit = me.number AND p.credit_version > :after
           ORDER BY p.credit_version LIMIT :limit)
     )
     SELECT l.version, l.entry_id, l.number, c.code AS counter_account, l.debit, l.credit, l.balance,
-           head.kind, head.reference, l.happened_at, l.recorded_at
+           head.kind, head.reference, head.happened_at, head.recorded_at
       FROM legs AS l
       JOIN accounts AS c ON c.book = l.book AND c.number = l.counter
       JOIN postings AS head ON head.book = l.book AND head.entry_id = l.entry_id AND head.number = 1

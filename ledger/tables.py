@@ -53,7 +53,7 @@ def optional(name: str, kind: Any) -> Column[Any]:
 books = Table(
     "books",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
     required("name", Code),
     optional("closed_through_on", Date),
     required("folded_below", Xid8(), "'0'"),
@@ -72,7 +72,7 @@ commodities = Table(
 accounts = Table(
     "accounts",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("number", Integer),
     required("debits_posted", BigInteger, "0"),
     required("credits_posted", BigInteger, "0"),
@@ -100,10 +100,10 @@ postings = Table(
     required("debit_balance", BigInteger),
     required("credit_version", BigInteger),
     required("credit_balance", BigInteger),
-    required("happened_at", Instant),
-    required("recorded_at", Instant),
-    required("xid", Xid8()),
-    required("book", Integer),
+    optional("happened_at", Instant),
+    optional("recorded_at", Instant),
+    optional("xid", Xid8()),
+    required("book", SmallInteger),
     required("debit", Integer),
     required("credit", Integer),
     required("number", SmallInteger),
@@ -129,13 +129,14 @@ postings = Table(
         "happened_at",
         postgresql_using="brin",
         postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        postgresql_where=text("number = 1"),
     ),
 )
 
 refusals = Table(
     "refusals",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("reference", Code),
     required("entry_id", Uuid),
     required("body_hash", Uuid),
@@ -148,7 +149,7 @@ refusals = Table(
 holds = Table(
     "holds",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("id", Uuid),
     required("reference", Code),
     required("body_hash", Uuid),
@@ -176,7 +177,7 @@ holds = Table(
 hold_events = Table(
     "hold_events",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("hold_id", Uuid),
     required("number", Integer),
     required("what", Code),
@@ -193,7 +194,7 @@ hold_events = Table(
 day_totals = Table(
     "day_totals",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("account", Integer),
     required("day_on", Date),
     required("debits", BigInteger),
@@ -205,7 +206,7 @@ day_totals = Table(
 period_closes = Table(
     "period_closes",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("closed_through_on", Date),
     required("closed_at", Instant),
     required("closed_by", Text),
@@ -218,7 +219,7 @@ period_closes = Table(
 period_balances = Table(
     "period_balances",
     metadata,
-    required("book", Integer),
+    required("book", SmallInteger),
     required("closed_through_on", Date),
     required("account", Integer),
     required("debits", BigInteger),

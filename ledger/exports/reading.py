@@ -183,13 +183,14 @@ async def _posting_rows(session: Session, book: int, period: Period) -> AsyncIte
 _POSTINGS = text("""
     SELECT p.entry_id, p.number, d.code AS debit, c.code AS credit, p.amount, p.commodity,
            p.debit_version, p.debit_balance, p.credit_version, p.credit_balance,
-           p.happened_at, p.recorded_at, p.reference, p.kind, p.metadata
+           head.happened_at, head.recorded_at, head.reference, head.kind, head.metadata
       FROM postings AS p
+      JOIN postings AS head ON head.book = p.book AND head.entry_id = p.entry_id AND head.number = 1
       JOIN accounts AS d ON d.book = p.book AND d.number = p.debit
       JOIN accounts AS c ON c.book = p.book AND c.number = p.credit
      WHERE p.book = :book AND (p.entry_id, p.number) > (:entry_id, :number)
-       AND (CAST(:starts_at AS timestamptz) IS NULL OR p.happened_at >= :starts_at)
-       AND (CAST(:ends_at AS timestamptz) IS NULL OR p.happened_at < :ends_at)
+       AND (CAST(:starts_at AS timestamptz) IS NULL OR head.happened_at >= :starts_at)
+       AND (CAST(:ends_at AS timestamptz) IS NULL OR head.happened_at < :ends_at)
      ORDER BY p.entry_id, p.number LIMIT :page
 """)
 

@@ -167,7 +167,9 @@ BEGIN
             happened_at, recorded_at, xid, book, debit, credit, number, commodity,
             body_hash, reference, kind, metadata)
         SELECT p_ids[p_entry[ord]], p_amount[ord], debit_version, debit_balance, credit_version, credit_balance,
-               p_happened[p_entry[ord]], book_all.recorded_at, pg_current_xact_id(),
+               CASE WHEN p_number[ord] = 1 THEN p_happened[p_entry[ord]] END,
+               CASE WHEN p_number[ord] = 1 THEN book_all.recorded_at END,
+               CASE WHEN p_number[ord] = 1 THEN pg_current_xact_id() END,
                p_book, v_number[p_debit[ord]], v_number[p_credit[ord]], p_number[ord], p_commodity[ord],
                CASE WHEN p_number[ord] = 1 THEN p_hashes[p_entry[ord]] END,
                CASE WHEN p_number[ord] = 1 THEN p_references[p_entry[ord]] END,

@@ -25,7 +25,7 @@ BEGIN
     END IF;
 
     WITH fresh AS (
-        SELECT p.debit, p.credit, p.amount, moscow_day(p.happened_at) AS day_on
+        SELECT p.debit, p.credit, p.amount, moscow_day(head.happened_at) AS day_on
           FROM postings AS head JOIN postings AS p ON p.book = head.book AND p.entry_id = head.entry_id
          WHERE head.book = v_book.number AND head.number = 1
            AND head.xid >= v_book.folded_below AND head.xid < v_below
@@ -48,7 +48,7 @@ END $$;
 CREATE FUNCTION unfolded_legs(p_book integer, p_account integer, p_folded_below xid8)
 RETURNS TABLE (debits bigint, credits bigint, happened_at timestamptz) LANGUAGE sql STABLE AS $$
     SELECT CASE p.debit WHEN p_account THEN p.amount ELSE 0 END,
-           CASE p.credit WHEN p_account THEN p.amount ELSE 0 END, p.happened_at
+           CASE p.credit WHEN p_account THEN p.amount ELSE 0 END, head.happened_at
       FROM postings AS head JOIN postings AS p ON p.book = head.book AND p.entry_id = head.entry_id
      WHERE head.book = p_book AND head.number = 1 AND head.xid >= p_folded_below
        AND p_account IN (p.debit, p.credit)
@@ -66,12 +66,12 @@ LANGUAGE sql STABLE AS $$
          WHERE book = p_book AND account = p_account AND day_on = moscow_day(p_at)
            AND p_at >= ((moscow_day(p_at) + 1)::timestamp AT TIME ZONE 'Europe/Moscow') - interval '1 microsecond'
         UNION ALL
-        SELECT CASE debit WHEN p_account THEN amount ELSE 0 END, CASE credit WHEN p_account THEN amount ELSE 0 END
-          FROM postings
-         WHERE book = p_book AND p_account IN (debit, credit)
-           AND happened_at >= moscow_day(p_at)::timestamp AT TIME ZONE 'Europe/Moscow' AND happened_at <= p_at
+        SELECT CASE p.debit WHEN p_account THEN p.amount ELSE 0 END, CASE p.credit WHEN p_account THEN p.amount ELSE 0 END
+          FROM postings AS head JOIN postings AS p ON p.book = head.book AND p.entry_id = head.entry_id
+         WHERE head.book = p_book AND head.number = 1 AND p_account IN (p.debit, p.credit)
+           AND head.happened_at >= moscow_day(p_at)::timestamp AT TIME ZONE 'Europe/Moscow' AND head.happened_at <= p_at
            AND p_at < ((moscow_day(p_at) + 1)::timestamp AT TIME ZONE 'Europe/Moscow') - interval '1 microsecond'
-           AND xid < (SELECT folded_below FROM books WHERE number = p_book)
+           AND head.xid < (SELECT folded_below FROM books WHERE number = p_book)
         UNION ALL
         SELECT u.debits, u.credits
           FROM books AS b, unfolded_legs(p_book, p_account, b.folded_below) AS u
@@ -89,18 +89,21 @@ DECLARE
     v_high bigint;
     v_mid  bigint;
     v_leg  record;
+    v_recorded_at timestamptz;
 BEGIN
     balance := 0;
     SELECT a.version INTO v_high FROM accounts AS a WHERE a.book = p_book AND a.number = p_account;
     WHILE v_low < v_high LOOP
         v_mid := (v_low + v_high + 1) / 2;
-        SELECT recorded_at, debit_balance AS balance INTO v_leg FROM postings
+        SELECT entry_id, debit_balance AS balance INTO v_leg FROM postings
          WHERE book = p_book AND debit = p_account AND debit_version = v_mid;
         IF NOT FOUND THEN
-            SELECT recorded_at, credit_balance AS balance INTO v_leg FROM postings
+            SELECT entry_id, credit_balance AS balance INTO v_leg FROM postings
              WHERE book = p_book AND credit = p_account AND credit_version = v_mid;
         END IF;
-        IF v_leg.recorded_at <= p_at THEN
+        SELECT recorded_at INTO v_recorded_at FROM postings
+         WHERE book = p_book AND entry_id = v_leg.entry_id AND number = 1;
+        IF v_recorded_at <= p_at THEN
             v_low := v_mid;
             balance := v_leg.balance;
         ELSE
@@ -118,7 +121,7 @@ RETURNS TABLE (account integer, debits bigint, credits bigint, postings bigint) 
           FROM books AS b
           JOIN postings AS head ON head.book = b.number AND head.number = 1 AND head.xid >= b.folded_below
           JOIN postings AS p ON p.book = head.book AND p.entry_id = head.entry_id
-         WHERE b.number = p_book AND moscow_day(p.happened_at) <= p_day
+         WHERE b.number = p_book AND moscow_day(head.happened_at) <= p_day
     )
     SELECT account, sum(d)::bigint, sum(c)::bigint, sum(n)::bigint
       FROM (SELECT account, debits AS d, credits AS c, postings AS n FROM day_totals WHERE book = p_book AND day_on <= p_day

@@ -2,7 +2,7 @@
 -- Read ledger/README.md first; this file is its second half.
 
 CREATE TABLE books (
-    number            integer PRIMARY KEY,
+    number            smallint PRIMARY KEY,
     name              text COLLATE "C" NOT NULL UNIQUE,
     closed_through_on date,
     folded_below      xid8 NOT NULL DEFAULT '0',
@@ -19,7 +19,7 @@ CREATE TABLE commodities (
 );
 
 CREATE TABLE accounts (
-    book           integer NOT NULL,
+    book           smallint NOT NULL,
     number         integer NOT NULL,
     debits_posted  bigint NOT NULL DEFAULT 0,
     credits_posted bigint NOT NULL DEFAULT 0,
@@ -54,8 +54,8 @@ CREATE TABLE accounts (
     )
 ) WITH (fillfactor = 50);
 
--- One row is one posting. The first posting of an entry (number 1) also carries
--- what belongs to the entry as a whole; a second table would cost 40 % more disk.
+-- One row is one posting. The first posting of an entry (number 1) also carries what belongs
+-- to the entry as a whole, its times included; a second table would cost 40 % more disk.
 CREATE TABLE postings (
     entry_id       uuid NOT NULL,
     amount         bigint NOT NULL,
@@ -63,12 +63,12 @@ CREATE TABLE postings (
     debit_balance  bigint NOT NULL,
     credit_version bigint NOT NULL,
     credit_balance bigint NOT NULL,
-    happened_at    timestamptz NOT NULL,
-    recorded_at    timestamptz NOT NULL,
-    xid            xid8 NOT NULL,
-    book           integer NOT NULL,
+    happened_at    timestamptz,
+    recorded_at    timestamptz,
+    xid            xid8,
     debit          integer NOT NULL,
     credit         integer NOT NULL,
+    book           smallint NOT NULL,
     number         smallint NOT NULL,
     commodity      text COLLATE "C" NOT NULL,
     body_hash      uuid,
@@ -82,8 +82,8 @@ CREATE TABLE postings (
     CONSTRAINT postings_versions_positive CHECK (debit_version > 0 AND credit_version > 0),
     CONSTRAINT postings_first_carries_the_entry CHECK (
         CASE WHEN number = 1
-             THEN num_nulls(body_hash, reference, kind) = 0
-             ELSE num_nonnulls(body_hash, reference, kind, metadata) = 0 END
+             THEN num_nulls(happened_at, recorded_at, xid, body_hash, reference, kind) = 0
+             ELSE num_nonnulls(happened_at, recorded_at, xid, body_hash, reference, kind, metadata) = 0 END
     ),
     CONSTRAINT postings_reference_length CHECK (length(reference) BETWEEN 1 AND 128),
     CONSTRAINT postings_kind_length CHECK (length(kind) BETWEEN 1 AND 64)
@@ -94,11 +94,12 @@ CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WHERE numbe
 -- An entry is reversed once.
 CREATE UNIQUE INDEX postings_reverses ON postings (book, (metadata ->> 'reverses')) WHERE kind = 'reversal';
 CREATE INDEX postings_xid ON postings (book, xid) WHERE number = 1;
-CREATE INDEX postings_happened_at ON postings USING brin (happened_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX postings_happened_at ON postings USING brin (happened_at)
+    WITH (pages_per_range = 32, autosummarize = on) WHERE number = 1;
 
 -- A refused reference stays refused: a retry must not book by luck what was once said no to.
 CREATE TABLE refusals (
-    book        integer NOT NULL,
+    book        smallint NOT NULL,
     reference   text COLLATE "C" NOT NULL,
     entry_id    uuid NOT NULL,
     body_hash   uuid NOT NULL,
@@ -109,7 +110,7 @@ CREATE TABLE refusals (
 );
 
 CREATE TABLE holds (
-    book            integer NOT NULL,
+    book            smallint NOT NULL,
     id              uuid NOT NULL,
     reference       text COLLATE "C" NOT NULL,
     body_hash       uuid NOT NULL,
@@ -138,7 +139,7 @@ CREATE TABLE holds (
 CREATE INDEX holds_expires_at ON holds (expires_at) WHERE state = 'open' AND expires_at IS NOT NULL;
 
 CREATE TABLE hold_events (
-    book        integer NOT NULL,
+    book        smallint NOT NULL,
     hold_id     uuid NOT NULL,
     number      integer NOT NULL,
     what        text COLLATE "C" NOT NULL,
@@ -156,7 +157,7 @@ CREATE TABLE hold_events (
 );
 
 CREATE TABLE day_totals (
-    book     integer NOT NULL,
+    book     smallint NOT NULL,
     account  integer NOT NULL,
     day_on   date NOT NULL,
     debits   bigint NOT NULL,
@@ -167,7 +168,7 @@ CREATE TABLE day_totals (
 );
 
 CREATE TABLE period_closes (
-    book              integer NOT NULL,
+    book              smallint NOT NULL,
     closed_through_on date NOT NULL,
     closed_at         timestamptz NOT NULL,
     closed_by         text NOT NULL,
@@ -179,7 +180,7 @@ CREATE TABLE period_closes (
 );
 
 CREATE TABLE period_balances (
-    book              integer NOT NULL,
+    book              smallint NOT NULL,
     closed_through_on date NOT NULL,
     account           integer NOT NULL,
     debits            bigint NOT NULL,
