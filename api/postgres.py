@@ -40,6 +40,8 @@ PR_SET_PDEATHSIG = 1
 """Linux's number for ``prctl``."""
 
 CONNECTIONS_MAX = 120
+LOG_BYTES_MAX = 10_000_000
+"""A longer log is put aside at the next start; the one before it is dropped."""
 
 SETTINGS = {
     "listen_addresses": "''",
@@ -50,6 +52,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "password_encryption": "'scram-sha-256'",
     "log_min_messages": "warning",
+    "log_min_error_statement": "panic",
     "log_line_prefix": "'%m [%p] %u@%d '",
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
@@ -90,6 +93,8 @@ class Server:
             make_cluster(self.place, binaries)
         wait_for_orphan(self.place)
         self._write_settings()
+        if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
+            self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as log:
             self._log.chmod(0o600)
             self.process = subprocess.Popen(

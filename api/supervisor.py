@@ -133,6 +133,8 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     wait_until_ready(running)
     write_runtime(running)
     running.announce(f"Ready: {', '.join(f'{name} {url}' for name, url in running.urls.items()) or role}")
+    if running.sandbox_key and running.runtime_files:
+        running.announce(f"The sandbox's API key is in {running.runtime_files[0]}. Ctrl-C stops everything.")
     while True:
         running.pause()
         look_after(running)
