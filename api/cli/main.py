@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from api.cli import bench, clock, export, keys, migrate, openapi, up, verify
+from api.cli import bench, clock, demo, export, keys, migrate, openapi, up, verify
 from ledger.errors import KopeykaError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
 app.command()(up.up)
 app.command()(migrate.migrate)
 app.command()(verify.verify)

@@ -1,0 +1,54 @@
+"""``kopeyka demo``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from api.cli.options import JsonOption
+from api.demo.day import Plan, run
+from api.demo.errors import DemoFailed
+from api.demo.outcome import Outcome
+from api.demo.screen import Screen
+
+
+def demo(
+    is_all: Annotated[bool, typer.Option("--all", help="All 69,659 purchases, not only the first quarter.")] = False,
+    orders: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many purchases.", show_default=False)
+    ] = None,
+    is_chaos: Annotated[
+        bool, typer.Option("--chaos", help="Kill an api process, the worker and PostgreSQL meanwhile, several times.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another seed, other trouble.")] = 1,
+    out: Annotated[
+        Path, typer.Option(help="Where demo-report.html and demo-journal.hledger go.", file_okay=False)
+    ] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Play real purchases from the QR code to balanced books; code 1 when a total does not fit the file."""
+    out.mkdir(parents=True, exist_ok=True)
+    screen = Screen()
+    outcome = uvloop.run(interruptible(Plan(is_all, orders, is_chaos, seed, out), screen))
+    screen.summary(outcome)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))
+    if not outcome.fits:
+        raise DemoFailed(outcome.complaint)
+
+
+async def interruptible(plan: Plan, screen: Screen) -> Outcome:
+    """The run; SIGTERM stops it as Ctrl-C does, with everything it started."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        return await run(plan, screen)
+    except asyncio.CancelledError:
+        raise DemoFailed("the demo was stopped") from None

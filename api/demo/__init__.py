@@ -1,0 +1,1 @@
+"""The demo: real purchases, from the QR code to balanced books. See README.md."""

@@ -1,0 +1,189 @@
+"""The run itself: premises, sales, the end of the day, the comparison, the files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.demo import checking, report
+from api.demo.caller import Caller, Tally
+from api.demo.chaos import Killer
+from api.demo.errors import DemoFailed
+from api.demo.hearing import Hearing
+from api.demo.outcome import Latency, Outcome
+from api.demo.paying_out import pay_out, wait_for_deliveries
+from api.demo.premises import Premises, premises
+from api.demo.purchases import Purchase, read_purchases
+from api.demo.screen import Screen
+from api.demo.selling import Shop
+from api.demo.timeline import troubled_sale
+from api.demo.wire import Connection
+from ledger.clock import monotonic
+from ledger.database import create_engine
+from ledger.exports import hledger
+from ledger.ids import new_secret
+from ledger.journal import MAIN_BOOK
+
+FAULTS = {
+    "lost_request": 0.005,
+    "lost_answer": 0.015,
+    "lost_notification": 0.02,
+    "duplicate_notification": 0.02,
+    "late_notification": 0.01,
+}
+"""What the simulators do wrong, as shares of what they are asked."""
+DELIVERY_SECONDS_MAX = 300.0
+JOURNAL = "demo-journal.hledger"
+REPORT = "demo-report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run."""
+
+    is_all: bool = False
+    orders: int | None = None
+    """The first rows only."""
+    is_chaos: bool = False
+    seed: int = 1
+    out: Path = Path()
+    """Where the report and the journal go."""
+
+
+@dataclass(slots=True)
+class Day:
+    """A run under way."""
+
+    plan: Plan
+    premises: Premises
+    screen: Screen
+    shop: Shop
+    tally: Tally
+
+    def caller(self) -> Caller:
+        """A client with a connection of its own."""
+        return self.shop.caller_of()
+
+    @property
+    def simulators_url(self) -> str:
+        """Where payers, the bank and the sink are."""
+        return self.shop.payers_url
+
+    def note(self) -> str:
+        """What stands beside the progress bar."""
+        hearing = self.shop.hearing
+        return f"{len(hearing.paid):,} in the books, {self.tally.repeated:,} repeats, {self.tally.dropped:,} drops"
+
+
+async def run(plan: Plan, screen: Screen) -> Outcome:
+    """Run the demo from the start of the processes to their stop.
+
+    Raises: DemoFailed if it does not come to its end; whether the totals fit is in the outcome.
+    """
+    begun = monotonic()
+    purchases = read_purchases(is_all=plan.is_all, orders=plan.orders)
+    if not purchases:
+        raise DemoFailed("there are no purchases to make: give --orders a number from 1")
+    screen.say(f"CDNOW purchases, dollars × 100 read as roubles: {len(purchases):,} rows. Starting everything…")
+    async with premises() as ours:
+        day = await _open(plan, ours, screen)
+        seconds, kills = await _sell(day, purchases)
+        outcome = await _settle(day, purchases, seconds, kills, begun)
+        await _write_files(day, purchases, outcome)
+    return outcome
+
+
+async def _open(plan: Plan, ours: Premises, screen: Screen) -> Day:
+    told, tally, name = ours.runtime(), Tally(), new_secret("")[:8]
+    headers = {"authorization": f"Bearer {told['sandbox_key']}"}
+
+    def caller_of() -> Caller:
+        return Caller(Connection(told["urls"]["api"], headers), name, plan.seed, tally)
+
+    shop = Shop(caller_of, told["urls"]["simulators"], Hearing(caller_of()))
+    await shop.open(caller_of())
+    faults = await Connection(shop.payers_url).ask("PUT", "/simulator/faults", FAULTS | {"seed": plan.seed})
+    if faults.status != 200:
+        raise DemoFailed(f"the simulators refuse the faults: {faults.body.decode()}")
+    return Day(plan, ours, screen, shop, tally)
+
+
+async def _sell(day: Day, purchases: list[Purchase]) -> tuple[float, dict[str, int]]:
+    """Sell everything and wait for the books: the seconds it took, and whom the killer met."""
+    begun, total = monotonic(), len(purchases)
+    killer = Killer(day.premises, lambda: day.shop.done / total, day.plan.seed)
+    try:
+        async with (
+            _killing(killer, is_on=day.plan.is_chaos),
+            day.shop.hearing.listening(),
+            day.screen.progress(total, lambda: day.shop.done, day.note),
+        ):
+            await day.shop.sell(purchases)
+            await day.shop.hearing.wait_for_all()
+    except* DemoFailed as failed:
+        raise _first(failed) from None
+    return monotonic() - begun, killer.kills
+
+
+@asynccontextmanager
+async def _killing(killer: Killer, *, is_on: bool) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        if is_on:
+            tasks.create_task(killer.work())
+        yield
+
+
+def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
+    found: BaseException = failed
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _settle(day: Day, purchases: list[Purchase], seconds: float, kills: dict[str, int], begun: float) -> Outcome:
+    """Pay out, wait for the events, read everything back and compare."""
+    caller, shop = day.caller(), day.shop
+    day.screen.say("Paying the merchants out…")
+    _, payouts = await pay_out(caller)
+    expected = checking.expect(purchases, shop.tills)
+    wanted = {"order.paid": expected.orders, "payout.sent": len(payouts)}
+    simulator = await wait_for_deliveries(day.simulators_url, wanted, DELIVERY_SECONDS_MAX)
+    day.screen.say("Reading everything back…")
+    found = await checking.find(caller, payouts)
+    return Outcome(
+        rows=len(purchases),
+        seed=day.plan.seed,
+        expected=expected,
+        found=found,
+        checks=checking.compare(expected, found, simulator, len(shop.refused)),
+        duplicates=checking.duplicates(expected, found, simulator, len(shop.hearing.twice)),
+        tally=day.tally,
+        refused=Counter(code for _, code in shop.refused),
+        unknown=shop.unknown,
+        simulator=simulator,
+        kills=kills,
+        create=Latency.of(shop.create_seconds),
+        booking=Latency.of(shop.hearing.booked_seconds),
+        seconds=seconds,
+        seconds_in_all=monotonic() - begun,
+    )
+
+
+async def _write_files(day: Day, purchases: list[Purchase], outcome: Outcome) -> None:
+    """The journal and the report."""
+    journal = day.plan.out / JOURNAL
+    engine = create_engine(day.premises.runtime()["database_urls"]["app"], statement_timeout_ms=0)
+    try:
+        await hledger.write(engine, MAIN_BOOK, journal)
+    finally:
+        await engine.dispose()
+    sample = await troubled_sale(day.caller(), day.shop)
+    booked, created = day.shop.hearing.booked_seconds, day.shop.create_seconds
+    page = report.render(outcome, purchases, day.shop.tills, booked, created, sample, journal)
+    (day.plan.out / REPORT).write_text(page, encoding="utf-8")
+    day.screen.say(f"Wrote {day.plan.out / REPORT} and {journal}")
