@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,12 @@ from ledger.database import Engine, create_engine
 
 TEMPLATE = "kopeyka_template"
 numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Tests mean the same on every machine: no setting of ours leaks in from outside."""
+    for name in [name for name in os.environ if name.startswith("KOPEYKA_")]:
+        del os.environ[name]
 
 
 @dataclass(frozen=True)
