@@ -93,12 +93,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        follow = asyncio.create_task(follow_clock(door)) if settings.mode is Mode.SANDBOX else None
+        stop = asyncio.Event()
+        follow = asyncio.create_task(follow_clock(door, stop)) if settings.mode is Mode.SANDBOX else None
         async with door.entries, door.balances:
             yield
             door.is_draining = True
         if follow is not None:
-            follow.cancel()
+            stop.set()
+            await follow
         await door.wiring.close()
         await door.engine.dispose()
 
@@ -133,9 +135,14 @@ def open_door(settings: Settings) -> Door:
     )
 
 
-async def follow_clock(door: Door) -> None:
-    """Keep a sandbox process on the business clock that all processes share."""
-    while True:
+async def follow_clock(door: Door, stop: asyncio.Event) -> None:
+    """Keep a sandbox process on the business clock that all processes share, until ``stop``.
+
+    Told to stop and never cancelled: a connection cut off while it is being made would keep the
+    server waiting for its password for a minute.
+    """
+    while not stop.is_set():
         with contextlib.suppress(Exception):  # the database may be away; the clock goes on as it was
             await door.read_clock()
-        await asyncio.sleep(CLOCK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), CLOCK_SECONDS)

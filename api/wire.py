@@ -81,7 +81,7 @@ _WHOLE_SCHEMA: dict[str, Any] = {
 Whole = Annotated[
     int,
     BeforeValidator(read_whole),
-    PlainSerializer(show_whole),
+    PlainSerializer(show_whole, when_used="json"),
     WithJsonSchema(_WHOLE_SCHEMA),
 ]
 """A whole number of smallest units, as far as the books can count."""
@@ -89,7 +89,7 @@ Amount = Annotated[
     int,
     BeforeValidator(read_whole),
     Field(ge=1, le=AMOUNT_MAX),
-    PlainSerializer(show_whole),
+    PlainSerializer(show_whole, when_used="json"),
     WithJsonSchema(
         {
             "description": "Smallest units, kopecks for RUB: below 2^53 as a number, up to 2^63-1 as text.",
@@ -105,7 +105,7 @@ Amount = Annotated[
 Instant = Annotated[
     datetime,
     BeforeValidator(read_instant),
-    PlainSerializer(show_instant),
+    PlainSerializer(show_instant, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T09:00:00Z"]}),
 ]
 Day = Annotated[
