@@ -16,8 +16,8 @@ from ledger.database import Engine
 from ledger.exports import reading
 from ledger.exports.reading import ExportedEntry, Period
 
-ROW_GROUP_POSTINGS_MAX = 50_000
-"""Postings held in memory at once: about twenty megabytes."""
+ROW_GROUP_POSTINGS_MAX = 20_000
+"""Postings held in memory at once: about thirty megabytes."""
 
 SCHEMA = pa.schema(
     [

@@ -136,6 +136,7 @@ async def read_accounts(session: Session, book: int, period: Period) -> AsyncIte
     The closing balance of a whole book is the stored counter, not a sum of what is exported,
     so that an assertion of it proves something.
     """
+    await _plan(session, "on")
     rows = await session.stream(
         text("""
             SELECT a.code, a.commodity, a.opened_at,
@@ -159,6 +160,7 @@ async def read_accounts(session: Session, book: int, period: Period) -> AsyncIte
 
 async def _posting_rows(session: Session, book: int, period: Period) -> AsyncIterator[Any]:
     key = _FIRST_KEY
+    await _plan(session, "off")
     while True:
         page = (
             await session.execute(
@@ -178,6 +180,15 @@ async def _posting_rows(session: Session, book: int, period: Period) -> AsyncIte
         if len(page) < PAGE_POSTINGS_MAX:
             return
         key = (page[-1].entry_id, page[-1].number)
+
+
+async def _plan(session: Session, sorting: str) -> None:
+    """Keep the pages of postings on their key: with statistics of before a large load, PostgreSQL would
+    sort the whole book for each page (measured: five times slower)."""
+    names = ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin")
+    await session.execute(
+        text("SELECT " + ", ".join(f"set_config('enable_{name}', '{sorting}', true)" for name in names))
+    )
 
 
 _POSTINGS = text("""
