@@ -6,6 +6,7 @@ validates the body, and only then does the route run. None of these is ever stor
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.answers import Answer
 from api.balance_reads import BalanceQueue
 from api.bodies import BODY_BYTES_MAX, Fingerprint, fingerprint, read_body, read_json
 from api.callers import Caller, Callers
@@ -63,6 +65,8 @@ class Door:
     wiring: Wiring
     """NSPK and the bank, as this process reaches them."""
     is_draining: bool = False
+    running: dict[tuple[str, str], Running] = field(default_factory=dict)
+    """Requests being carried out under an idempotency key, by scope and key."""
 
     async def read_clock(self) -> None:
         """Learn how far the business clock is ahead of the machine's."""
@@ -107,6 +111,15 @@ class Call:
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self.method, self.route, self.path, self.query, self.body)
         return self._fingerprint
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A request that is being carried out; its repeats wait for it."""
+
+    call: Call
+    answer: Answer | None = None
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def needs(scope: str) -> Any:

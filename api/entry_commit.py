@@ -17,10 +17,11 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import namedtuple_row
 from starlette.responses import Response
 
+from api.answers import JSON, Answer, Replay
 from api.bodies import FINGERPRINT_VERSION
 from api.door import Call
 from api.errors import IdempotencyInProgress
-from api.idempotency import JSON, WAIT_SECONDS_MAX, WAIT_STEP_SECONDS, Answer, Replay, check_same, known_answer
+from api.idempotency import WAIT_SECONDS_MAX, WAIT_STEP_SECONDS, check_same, known_answer
 from api.problems import PROBLEM_JSON, problem_bytes, status_of
 from ledger import journal
 from ledger.clock import monotonic

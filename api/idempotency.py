@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -21,8 +22,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
+from api.answers import JSON, Answer, Replay
 from api.bodies import FINGERPRINT_VERSION, differing_fields
-from api.door import Call
+from api.door import Call, Running
 from api.errors import IdempotencyInProgress, IdempotencyKeyExpired, IdempotencyKeyReused
 from api.problems import PROBLEM_JSON, problem_bytes, status_of
 from ledger.clock import monotonic
@@ -30,7 +32,6 @@ from ledger.database import Session, in_transaction, violated_constraint
 from ledger.errors import Rejected
 from ledger.ids import new_id
 
-JSON = "application/json"
 WAIT_SECONDS_MAX = 2.0
 """How long a repeat waits for the first request before it is told to come back."""
 WAIT_STEP_SECONDS = 0.02
@@ -43,37 +44,6 @@ CLEARED_MAX = 1_000
 
 Intended = TypeVar("Intended")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is answered, and answered again to every repeat: the same bytes."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-    location: str | None = None
-    resource_id: str | None = None
-
-    def response(self) -> Response:
-        """The answer on its way out."""
-        headers = {"location": self.location} if self.location else None
-        return Response(self.body, self.status, headers, self.content_type)
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The answer of an earlier request with the same key."""
-
-    answer: Answer
-    request_id: str
-
-    def response(self) -> Response:
-        """The same bytes again, and whose they were."""
-        response = self.answer.response()
-        response.headers["idempotent-replayed"] = "true"
-        response.headers["original-request-id"] = self.request_id
-        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +81,22 @@ async def once(
     Raises: IdempotencyRejected, IdempotencyInProgress, what ``work`` raises that is no refusal.
     """
 
-    async def attempt(session: Session) -> Response:
+    async def attempt(session: Session) -> Answer | Replay:
         claim = await claim_key(session, call, prefix)
         if claim.response is not None:
-            return claim.response.response()
+            return claim.response
         view = await _refusable(work(session, claim))
         answer = _answer(view, status, location, claim)
         await settle(session, call, claim, answer)
-        return answer.response()
+        return answer
 
-    try:
-        return await _when_free(call, attempt)
-    except _Refused as refused:
-        return await _store_refusal(call, refused.error, prefix)
+    async def carry_out() -> Answer | Replay:
+        try:
+            return await _when_free(call, attempt)
+        except _Refused as refused:
+            return await _store_refusal(call, refused.error, prefix)
+
+    return (await _one_at_a_time(call, carry_out)).response()
 
 
 async def in_phases(
@@ -150,29 +123,32 @@ async def in_phases(
             return claim.response
         return claim, await _refusable(intent(session, claim))
 
-    async def finish(session: Session) -> Answer:
+    async def finish(session: Session, claim: Claim, intended: Intended, result: Result) -> Answer:
         view = await _refusable(outcome(session, intended, result))
         answer = _answer(view, status, location, claim)
         await settle(session, call, claim, answer)
         return answer
 
-    try:
-        begun = await _when_free(call, begin)
-    except _Refused as refused:
-        return await _store_refusal(call, refused.error, prefix)
-    if isinstance(begun, Replay):
-        return begun.response()
-    claim, intended = begun
-    try:
-        result = await act(intended)
-        return (await in_transaction(call.engine, finish)).response()
-    except _Refused as refused:
-        answer = _refusal(call, refused.error)
-        await in_transaction(call.engine, lambda session: settle(session, call, claim, answer))
-        return answer.response()
-    except BaseException:
-        await in_transaction(call.engine, lambda session: _end_lease(session, call, claim))
-        raise
+    async def carry_out() -> Answer | Replay:
+        try:
+            begun = await _when_free(call, begin)
+        except _Refused as refused:
+            return await _store_refusal(call, refused.error, prefix)
+        if isinstance(begun, Replay):
+            return begun
+        claim, intended = begun
+        try:
+            result = await act(intended)
+            return await in_transaction(call.engine, lambda session: finish(session, claim, intended, result))
+        except _Refused as refused:
+            answer = _refusal(call, refused.error)
+            await in_transaction(call.engine, lambda session: settle(session, call, claim, answer))
+            return answer
+        except BaseException:
+            await in_transaction(call.engine, lambda session: _end_lease(session, call, claim))
+            raise
+
+    return (await _one_at_a_time(call, carry_out)).response()
 
 
 async def claim_key(session: Session, call: Call, prefix: str, *, with_lease: bool = False) -> Claim:
@@ -262,6 +238,41 @@ async def clear_old(session: Session, now: datetime) -> int:
     return int(cleared or 0)
 
 
+async def _one_at_a_time(call: Call, carry_out: Callable[[], Awaitable[Answer | Replay]]) -> Answer | Replay:
+    """Let the repeats that reach this process meanwhile wait for its one answer, without a connection each.
+
+    Raises: IdempotencyKeyReused, IdempotencyInProgress; what ``carry_out`` raises, to its own caller alone.
+    """
+    key = (call.caller.idempotency_scope, call.key or "")
+    deadline = monotonic() + WAIT_SECONDS_MAX
+    while (first := call.door.running.get(key)) is not None:
+        check_same(call, _row_like(first.call))
+        try:
+            await asyncio.wait_for(first.is_over.wait(), deadline - monotonic())
+        except TimeoutError:
+            call.outcome = "in_progress"
+            raise IdempotencyInProgress() from None
+        if first.answer is not None:
+            call.outcome = "replayed"
+            return Replay(first.answer, first.call.request_id)
+    running = call.door.running[key] = Running(call)
+    try:
+        outcome = await carry_out()
+        running.answer = outcome if isinstance(outcome, Answer) else None
+        return outcome
+    finally:
+        del call.door.running[key]
+        running.is_over.set()
+
+
+def _row_like(call: Call) -> Any:
+    """A request that still runs, as ``check_same`` looks at rows."""
+    return SimpleNamespace(
+        fingerprint=call.fingerprint.digest, field_digests=call.fingerprint.fields, resource_id=None,
+        created_at=call.now, request_id=call.request_id, method=call.method, route=call.route,
+    )  # fmt: skip
+
+
 async def _refusable(work: Awaitable[Result]) -> Result:
     try:
         return await work
@@ -269,16 +280,16 @@ async def _refusable(work: Awaitable[Result]) -> Result:
         raise _Refused(error) from error
 
 
-async def _store_refusal(call: Call, error: Rejected, prefix: str) -> Response:
+async def _store_refusal(call: Call, error: Rejected, prefix: str) -> Answer | Replay:
     """Undone work leaves one thing: its refusal, which is the answer to every repeat."""
     answer = _refusal(call, error)
 
-    async def attempt(session: Session) -> Response:
+    async def attempt(session: Session) -> Answer | Replay:
         claim = await claim_key(session, call, prefix, with_lease=True)
         if claim.response is not None:
-            return claim.response.response()
+            return claim.response
         await settle(session, call, claim, answer)
-        return answer.response()
+        return answer
 
     return await _when_free(call, attempt)
 

@@ -8,8 +8,9 @@ from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from api.answers import JSON
 from api.door import Call, door_router, needs, reads_directly
-from api.idempotency import JSON, Claim, once
+from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import ACCOUNT_CODE, AccountCode, Body, Commodity, Instant, View, Whole
 from ledger import accounts, balances, entry, statements

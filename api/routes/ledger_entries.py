@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from api.answers import JSON, Answer
 from api.door import Call, DirectRoute, door_router, needs
 from api.entry_commit import book_once
-from api.idempotency import JSON, Answer, Claim, once
+from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_uuid_cursor
 from api.problems import to_bytes
 from api.wire import (

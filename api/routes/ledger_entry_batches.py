@@ -8,9 +8,10 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
+from api.answers import JSON, Answer
 from api.bodies import ENTRY_BATCH_BYTES_MAX
 from api.door import Call, DirectRoute, needs, takes_body
-from api.idempotency import JSON, Answer, Claim, once
+from api.idempotency import Claim, once
 from api.problems import to_bytes
 from api.routes.ledger_entries import TAG, EntryBody, entry_of
 from api.wire import Body, Flag, Instant, View, show_instant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,11 @@ from sqlalchemy import text
 from starlette.responses import Response
 
 from api import idempotency
+from api.answers import Answer, Replay
 from api.callers import Caller
 from api.door import Call
 from api.errors import IdempotencyInProgress, IdempotencyKeyExpired
-from api.idempotency import Claim, Replay
+from api.idempotency import Claim
 from ledger.database import Engine, Session, transaction
 from ledger.errors import Rejected, Unavailable
 from tests.api.conftest import Client, new_key, sale
@@ -137,14 +139,14 @@ class Made(BaseModel):
 
 @pytest.fixture
 def call_of(client: Client) -> Callable[..., Call]:
-    """A call as a route gets it, outside HTTP."""
+    """A call as a route gets it, each in a process of its own."""
     caller = Caller("key_1", "tests", None, "test", frozenset({"admin"}), None, "tenant/test")
     door = client.app.state.door
 
     def make(key: str, now: datetime | None = None) -> Call:
         return Call(
-            door=door, caller=caller, request_id="req-1", method="POST", route="/v1/things", path="/v1/things",
-            query=b"", now=now or datetime.now(UTC), allowance=door.buckets.take("key_1", "writes"), key=key, body={},
+            door=replace(door, running={}), caller=caller, request_id="req-1", method="POST", route="/v1/things",
+            path="/v1/things", query=b"", now=now or datetime.now(UTC), allowance=door.buckets.take("key_1", "writes"), key=key, body={},
         )  # fmt: skip
 
     return make
@@ -255,7 +257,7 @@ async def test_old_answers_are_emptied_then_their_rows_removed(call_of: Callable
 
 
 async def test_a_replay_is_a_value_of_its_own(call_of: Callable[..., Call]) -> None:
-    answer = idempotency.Answer(201, b"{}", location="/v1/things/1")
+    answer = Answer(201, b"{}", location="/v1/things/1")
 
     response = Replay(answer, "req-first").response()
 
