@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
+from api.documents import describe
+from api.documents import router as documents_router
 from api.door import Door, HotRoutes
 from api.entry_commit import open_queue
 from api.rate_limit import Buckets
@@ -58,6 +61,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     idempotency_keys.router,
     clock.router,
     health.router,
+    documents_router,
 )
 """Every router of the native API, in the order of the documents."""
 
@@ -75,6 +79,9 @@ class Kopeyka(FastAPI):
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
         await self.middleware_stack(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        return describe(self)
 
     def build_middleware_stack(self) -> ASGIApp:
         return Outermost(HotRoutes(AsyncExitStackMiddleware(self.router), self.routes))

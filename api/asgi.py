@@ -28,12 +28,11 @@ SECURITY_HEADERS = [
     (b"strict-transport-security", b"max-age=31536000"),
 ]
 """A page of ours that needs more (the documents) sets its own ``Content-Security-Policy``."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECURITY_NAMES = {name for name, _ in SECURITY_HEADERS}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{8,64}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _LONG_DIGITS = re.compile(rb"[0-9]{13}")
-
-log = structlog.get_logger("api")
 
 
 class Outermost:
@@ -41,6 +40,7 @@ class Outermost:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.log = structlog.get_logger("api").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +74,7 @@ class Outermost:
                 raise
         finally:
             meters.in_flight.dec()
-            _write_down(scope, status, monotonic() - started, fault, trace)
+            _write_down(self.log, scope, status, monotonic() - started, fault, trace)
             structlog.contextvars.unbind_contextvars("request_id")
 
 
@@ -118,14 +118,17 @@ def _added(scope: Scope, message: Message, request_id: str, trace: bytes | None)
     return added
 
 
-def _write_down(scope: Scope, status: int, duration: float, fault: BaseException | None, trace: bytes | None) -> None:
+def _write_down(
+    log: Any, scope: Scope, status: int, duration: float, fault: BaseException | None, trace: bytes | None
+) -> None:
     """The one line of this request, and its metrics. The route is a template: no id, no card number."""
     route = getattr(scope.get("route"), "path", "unmatched")
     call: Call | None = scope.get(CALL)
     outcome = call.outcome if call is not None else None
-    meters.observe(scope["method"], route, status, duration, outcome)
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    meters.observe(method, route, status, duration, outcome)
     line: dict[str, Any] = {
-        "method": scope["method"],
+        "method": method,
         "route": route,
         "status": status,
         "ms": round(duration * 1000, 2),

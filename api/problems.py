@@ -64,6 +64,9 @@ STATUS: dict[str, int] = {
     "idempotency.in_progress": 409,
     "idempotency.key_expired": 409,
     "idempotency.key_reused": 422,
+    # Said at the command line, never over HTTP
+    "api.start_refused": 500,
+    "api.demo_failed": 500,
     # Families
     "kopeyka.error": 500,
     "kopeyka.invariant_broken": 500,

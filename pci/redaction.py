@@ -95,12 +95,20 @@ def _hide_pan(match: re.Match[str]) -> str:
     if len(run) == 36 and run[8] == "-":
         return run
     groups = list(_GROUP.finditer(run))
-    for first in range(len(groups)):
-        digits = ""
-        for last in range(first, len(groups)):
-            digits += groups[last].group()
-            if len(digits) > DIGITS_MAX:
-                break
-            if len(digits) >= DIGITS_MIN and digits.strip("0") and passes_luhn(digits):
-                return run[: groups[first].start()] + PAN_STARS + run[groups[last].end() :]
-    return run
+    shown, start, first = [], 0, 0
+    while first < len(groups):
+        last = _last_group_of_pan(groups, first)
+        if last is not None:
+            shown += [run[start : groups[first].start()], PAN_STARS]
+            start = groups[last].end()
+        first = first + 1 if last is None else last + 1
+    return "".join([*shown, run[start:]])
+
+
+def _last_group_of_pan(groups: list[re.Match[str]], first: int) -> int | None:
+    """Where the longest card number that begins with this group of digits ends."""
+    for last in range(min(len(groups), first + DIGITS_MAX) - 1, first - 1, -1):
+        digits = "".join(group.group() for group in groups[first : last + 1])
+        if DIGITS_MIN <= len(digits) <= DIGITS_MAX and digits.strip("0") and passes_luhn(digits):
+            return last
+    return None

@@ -145,9 +145,18 @@ def call_of(client: Client) -> Callable[..., Call]:
 
     def make(key: str, now: datetime | None = None) -> Call:
         return Call(
-            door=replace(door, running={}), caller=caller, request_id="req-1", method="POST", route="/v1/things",
-            path="/v1/things", query=b"", now=now or datetime.now(UTC), allowance=door.buckets.take("key_1", "writes"), key=key, body={},
-        )  # fmt: skip
+            door=replace(door, running={}),
+            caller=caller,
+            request_id="req-1",
+            method="POST",
+            route="/v1/things",
+            path="/v1/things",
+            query=b"",
+            now=now or datetime.now(UTC),
+            allowance=door.buckets.take("key_1", "writes"),
+            key=key,
+            body={},
+        )
 
     return make
 

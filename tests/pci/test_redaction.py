@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pci.redaction import PAN_STARS, passes_luhn, redact, redact_text
+from pci.secret import STARS, Secret
+
+PANS = ["4111111111111111", "5555555555554444", "2200000000000004", "378282246310005", "6304000000000000000"]
+
+
+@st.composite
+def card_numbers(draw: st.DrawFn) -> str:
+    """A number of 13 to 19 digits with a right check digit."""
+    body = draw(st.sampled_from("123456789")) + draw(st.text("0123456789", min_size=11, max_size=17))
+    return next(body + digit for digit in "0123456789" if passes_luhn(body + digit))
+
+
+@given(
+    pan=card_numbers(),
+    before=st.sampled_from(["", "pan ", "x", "a:", "id=", "(12) "]),
+    after=st.text("abc ,;)", max_size=5),
+)
+def test_a_card_number_is_hidden_wherever_it_stands(pan: str, before: str, after: str) -> None:
+    assert pan not in redact_text(before + pan + after)
+
+
+@pytest.mark.parametrize("pan", PANS)
+def test_card_numbers_are_hidden_in_groups_too(pan: str) -> None:
+    for separator in " -":
+        grouped = separator.join(pan[place : place + 4] for place in range(0, len(pan), 4))
+        assert redact_text(f"card {grouped} 12/30") == f"card {PAN_STARS} 12/30"
+
+
+def test_thousands_of_card_numbers_in_one_text_are_all_hidden() -> None:
+    text = " ".join(["1"] * 100 + ["4111111111111111"] * 3000)
+
+    assert "4111" not in redact_text(text)
+
+
+LET_THROUGH = [
+    "149990",
+    "order 1234567890",
+    "2026-11-22T09:00:00.000000Z",
+    "019aab3e-1234-7123-8123-123456789012",
+    "ent_01kahs9m00e6srk3cffkt0m0ax",
+    "40702810900000000001",
+]
+
+
+@pytest.mark.parametrize("text", LET_THROUGH)
+def test_what_is_no_card_number_is_let_through(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_keys_and_credentials_are_hidden() -> None:
+    text = "kp_live_abc123 Authorization: Bearer abcdefghijkl postgresql://kopeyka_app:hunter2@host/db"
+
+    hidden = redact_text(text)
+
+    assert "abc123" not in hidden
+    assert "abcdefghijkl" not in hidden
+    assert "hunter2" not in hidden
+    assert "kopeyka_app" in hidden
+
+
+@given(pan=card_numbers())
+def test_values_are_searched_to_the_bottom(pan: str) -> None:
+    value = {"a": [{"b": (pan, int(pan))}], pan: 1, "cvc": "123", "Authorization": "x", "raw": pan.encode()}
+
+    assert pan not in json.dumps(redact(value))
+    assert redact(value)["cvc"] == STARS
+    assert redact(value)["Authorization"] == STARS
+
+
+def test_a_secret_shows_stars_and_leaves_by_one_door() -> None:
+    secret = Secret("hunter2")
+
+    assert (str(secret), repr(secret), f"{secret}") == (STARS, f"Secret({STARS})", STARS)
+    assert secret.expose() == "hunter2"
+    assert secret == Secret("hunter2")
+    assert secret != Secret("other")
+    assert len({secret, Secret("hunter2")}) == 1
+    assert redact({"it": secret}) == {"it": STARS}
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
