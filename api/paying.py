@@ -39,22 +39,28 @@ async def pay(
     found = await till_rows.lock_with_orders(session, [qr.attempt_id for qr, _ in fresh])
     tariffs = await finance.load_tariffs(session, RAIL)
     members = await sbp.merchants_by_id(session, [qr.merchant_id for qr, _ in fresh])
-    open_from = await periods.open_from(session)
     payments = []
     for qr, answer in fresh:
         paid_at = paid_at_of(qr, hinted_at.get(answer.qrc_id), now)
-        if open_from is not None and moscow_day(paid_at) < open_from:
+        if not await _is_open(session, paid_at, now):
             paid_at = now  # its day is closed: the books take it on the day we learnt
         of_order = found[qr.attempt_id]
         fee = fee_of(of_order, tariffs, paid_at)
         payments.append(_payment(qr, answer, of_order, members[qr.merchant_id].member_id, fee, paid_at, now))
 
     await sbp.add_payments(session, payments)
-    await sbp.close_codes(session, [qr.id for qr, _ in fresh], QrStatus.PAID)
     in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
     await till.pay_orders(session, in_time, now=now)
     await outbox.publish_all(session, [event_of(payment, found[payment.attempt_id]) for payment in payments], now=now)
     await bookkeeping.book_payments(session, payments, now=now)
+
+
+async def _is_open(session: Session, at: datetime, now: datetime) -> bool:
+    """Whether the books still take what happened at ``at``. The present day cannot be closed."""
+    if moscow_day(at) == moscow_day(now):
+        return True
+    open_from = await periods.open_from(session)
+    return open_from is None or moscow_day(at) >= open_from
 
 
 def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> Kopecks:
@@ -114,5 +120,5 @@ async def close_silent(session: Session, codes: Sequence[QrCode], *, now: dateti
     """End codes whose time and grace have passed without a payment, and their attempts."""
     over = [qr for qr in codes if qr.status is QrStatus.REGISTERED and now >= qr.is_over_at]
     if over:
-        await sbp.close_codes(session, [qr.id for qr in over], QrStatus.EXPIRED)
+        await sbp.expire_codes(session, [qr.id for qr in over])
         await till.close_attempts(session, [qr.attempt_id for qr in over], AttemptStatus.EXPIRED)

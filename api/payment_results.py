@@ -7,10 +7,11 @@ question is under way share the next one, so a busy minute costs few calls and f
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+import structlog
 
 from api.paying import close_silent, pay, reject
 from ledger.clock import Clock
@@ -20,10 +21,10 @@ from sbp_gateway import repository as sbp
 from sbp_gateway.nspk import STATUS_BATCH_MAX, LinkStatus, Nspk, OperationStatus
 from sbp_gateway.payments import is_paid
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("payment_results")
 
-QUESTIONS_AT_ONCE = 2
-"""Status calls under way in one process."""
+QUESTIONS_AT_ONCE = 1
+"""Rounds under way in one process: the busier it is, the more hints share the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,81 +42,90 @@ class StatusReader:
     engine: Engine
     nspk: Nspk
     clock: Clock
-    _waiting: list[tuple[Hint, asyncio.Future[None]]] = field(default_factory=list)
+    _waiting: list[tuple[Hint, asyncio.Future[bool]]] = field(default_factory=list)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def look_up(self, hint: Hint) -> None:
-        """Ask about one link together with whatever else waits.
+    async def look_up(self, hint: Hint) -> bool:
+        """Ask about one link together with whatever else waits, and say whether it may be ours.
 
         Raises: NspkUnknown, and what the database raises; the worker asks again later.
         """
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((hint, answered))
         if len(self._running) < QUESTIONS_AT_ONCE:
             task = asyncio.create_task(self._run())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        await answered
+        return await answered
 
     async def _run(self) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting[:STATUS_BATCH_MAX], self._waiting[STATUS_BATCH_MAX:]
             try:
-                await self.read([hint for hint, _ in taken])
+                known = await self.read([hint for hint, _ in taken])
             except Exception as error:
-                _answer_all(taken, error)
+                _fail_all(taken, error)
             else:
-                _answer_all(taken, None)
+                _answer_all(taken, known)
 
-    async def read(self, hints: Sequence[Hint]) -> list[LinkStatus]:
-        """Ask about up to 100 links and carry out what NSPK says.
+    async def read(self, hints: Sequence[Hint]) -> set[str]:
+        """Ask about up to 100 links, carry out what NSPK says, and give the links that are ours or not over.
 
         Raises: NspkUnknown, and what the database raises.
         """
         answers = await self.nspk.statuses(list({hint.qrc_id for hint in hints}))
         hinted_at = {hint.qrc_id: hint.happened_at for hint in hints if hint.happened_at is not None}
-        await self._carry_out(answers, hinted_at)
-        return answers
+        return await self._carry_out(answers, hinted_at)
 
-    async def _carry_out(self, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime]) -> None:
+    async def _carry_out(self, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime]) -> set[str]:
         """All answers in one transaction; when one of them cannot be carried out, each in its own."""
         now = self.clock.now()
         try:
-            await in_transaction(self.engine, lambda session: carry_out(session, answers, hinted_at, now=now))
+            return await in_transaction(self.engine, lambda session: carry_out(session, answers, hinted_at, now=now))
         except KopeykaError:
             if len(answers) == 1:
                 raise
-            for answer in answers:
-                try:
-                    await self._carry_out([answer], hinted_at)
-                except KopeykaError as error:
-                    log.error("sbp_result_not_carried_out", extra={"qrc_id": answer.qrc_id, "code": error.code})
+            return await self._carry_out_one_by_one(answers, hinted_at)
+
+    async def _carry_out_one_by_one(self, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime]) -> set[str]:
+        known = set()
+        for answer in answers:
+            try:
+                known |= await self._carry_out([answer], hinted_at)
+            except KopeykaError as error:
+                known.add(answer.qrc_id)
+                log.error("sbp_result_not_carried_out", qrc_id=answer.qrc_id, code=error.code)
+        return known
 
 
-def _answer_all(taken: Sequence[tuple[Hint, asyncio.Future[None]]], error: Exception | None) -> None:
+def _answer_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], known: set[str]) -> None:
+    for hint, answered in taken:
+        if not answered.done():
+            answered.set_result(hint.qrc_id in known)
+
+
+def _fail_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], error: Exception) -> None:
     for _, answered in taken:
-        if answered.done():
-            continue
-        if error is None:
-            answered.set_result(None)
-        else:
+        if not answered.done():
             answered.set_exception(error)
 
 
 async def carry_out(
     session: Session, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime], *, now: datetime
-) -> None:
-    """Do what NSPK's answers mean: pay orders, end attempts, or nothing yet.
+) -> set[str]:
+    """Do what NSPK's answers mean: pay orders, end attempts, or nothing yet. Gives the links that are ours.
 
     Locks: the codes, then orders, attempts and accounts, each in the order of their ids.
     """
     by_id = {answer.qrc_id: answer for answer in answers if is_final(answer)}
+    in_processing = {answer.qrc_id for answer in answers} - set(by_id)
     codes = await sbp.lock_by_qrc_id(session, list(by_id)) if by_id else []
     paid = [(qr, by_id[qr.qrc_id or ""]) for qr in codes if is_paid(by_id[qr.qrc_id or ""])]
     others = [(qr, by_id[qr.qrc_id or ""]) for qr in codes if not is_paid(by_id[qr.qrc_id or ""])]
     await reject(session, [qr for qr, answer in others if answer.status is OperationStatus.REJECTED])
     await close_silent(session, [qr for qr, _ in others], now=now)
     await pay(session, paid, hinted_at, now=now)
+    return in_processing | {qr.qrc_id for qr in codes if qr.qrc_id is not None}
 
 
 def is_final(answer: LinkStatus) -> bool:

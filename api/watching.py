@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from api.payment_results import Hint
 from api.wiring import Wiring
@@ -13,17 +14,17 @@ from checkout.rail import Offer
 from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import registering, repository
+from sbp_gateway.errors import NspkUnknown
 from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus, wait_before_poll
 from sbp_gateway.repository import NextPoll
 
 CALLS_AT_ONCE = 8
+SILENCE_WAIT = timedelta(seconds=2)
+"""Before a question whose answer was lost is asked again."""
 
 
 async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
-    """Ask NSPK about links whose time to be asked about has come: one call for up to a hundred.
-
-    Raises: NspkUnknown; the links are asked about again when their lease is over.
-    """
+    """Ask NSPK about links whose time to be asked about has come: one call for up to a hundred."""
     now = clock.now()
     async with transaction(engine) as session:
         codes = await repository.take_due(
@@ -31,9 +32,13 @@ async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
         )
     if not codes:
         return 0
-    await wiring.results.read([Hint(qr.qrc_id) for qr in codes if qr.qrc_id is not None])
+    try:
+        await wiring.results.read([Hint(qr.qrc_id) for qr in codes if qr.qrc_id is not None])
+        polls = [NextPoll(qr.id, now + wait_before_poll(qr, now)) for qr in codes]
+    except NspkUnknown:
+        polls = [NextPoll(qr.id, clock.now() + SILENCE_WAIT) for qr in codes]
     async with transaction(engine) as session:
-        await repository.save_next_polls(session, [NextPoll(qr.id, now + wait_before_poll(qr, now)) for qr in codes])
+        await repository.save_next_polls(session, polls)
     return len(codes)
 
 

@@ -27,12 +27,18 @@ from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
+from ledger.holds import PAGE_MAX
+from ledger.outbox import CLAIM_MAX
+from reconciliation.repository import SEND_BATCH_MAX
+from sbp_gateway.repository import POLL_BATCH_MAX, RESUME_BATCH_MAX
 
 STOP_SECONDS_MAX = 8.0
 """How long running jobs may go on after SIGTERM; then they are cut, as a crash would."""
 BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 5.0
 CONNECTIONS = 6
+FOLD_MAX = 5_000
+"""Postings that one fold takes at most, as its SQL says."""
 
 log = structlog.get_logger("worker")
 
@@ -55,18 +61,20 @@ class Job:
     name: str
     run: Callable[[Tools], Awaitable[int]]
     """Does what is due, up to a batch, and says how much there was."""
-    idle_seconds: float
-    """How long to rest when nothing was due."""
+    rest_seconds: float
+    """How long to rest when a batch was not full: small batches cost more than waiting for larger ones."""
+    batch: int = 1
+    """How much a full batch is."""
 
 
 JOBS: Sequence[Job] = (
     Job("follow_clock", lambda t: follow_clock(t.settings, t.engine, t.clock), 1.0),
-    Job("deliver_events", lambda t: deliver_events(t.engine, t.events, t.settings.events_url, t.clock), 0.2),
-    Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5),
-    Job("resume_lost_links", lambda t: resume_lost_links(t.engine, t.wiring, t.clock), 0.3),
-    Job("carry_out_payouts", lambda t: carry_out_payouts(t.engine, t.wiring.bank, t.clock), 0.5),
-    Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0),
-    Job("fold_days", lambda t: fold_days(t.engine), 2.0),
+    Job("deliver_events", lambda t: deliver_events(t.engine, t.events, t.settings.events_url, t.clock), 0.2, CLAIM_MAX),
+    Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5, POLL_BATCH_MAX),
+    Job("resume_lost_links", lambda t: resume_lost_links(t.engine, t.wiring, t.clock), 0.3, RESUME_BATCH_MAX),
+    Job("carry_out_payouts", lambda t: carry_out_payouts(t.engine, t.wiring.bank, t.clock), 0.3, SEND_BATCH_MAX),
+    Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
+    Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
 )
 
@@ -76,7 +84,7 @@ async def repeat(job: Job, tools: Tools, stop: asyncio.Event) -> None:
     backoff = BACKOFF_SECONDS_MIN
     while not stop.is_set():
         try:
-            pause = 0.0 if await job.run(tools) else job.idle_seconds
+            pause = 0.0 if await job.run(tools) >= job.batch else job.rest_seconds
             backoff = BACKOFF_SECONDS_MIN
         except Exception as error:
             log.warning("job_failed", job=job.name, error=type(error).__name__, retry_in_seconds=backoff)

@@ -299,19 +299,46 @@ async def has_live_attempt(session: Session, order_id: str) -> bool:
 async def lock_with_orders(session: Session, attempt_ids: Sequence[str]) -> dict[str, OfOrder]:
     """Attempts with their orders, both locked, by the attempts' ids.
 
-    Locks: the orders in the order of their ids, then the attempts in the order of theirs.
+    Locks: each order and then its attempt, in the order of the orders' ids.
     """
-    orders = {
-        row.id: (_order(row), row.tariff_group)
-        for row in await session.execute(
-            text(f"""SELECT {_ORDER}, m.tariff_group FROM orders AS o JOIN merchants AS m ON m.id = o.merchant_id
-                      WHERE o.id IN (SELECT order_id FROM attempts WHERE id = ANY(CAST(:ids AS text[])))
-                      ORDER BY o.id FOR NO KEY UPDATE OF o"""),  # noqa: S608  # our own column list
-            {"ids": list(attempt_ids)},
+    rows = await session.execute(
+        text(f"""SELECT {_ORDER}, m.tariff_group, a.id AS a_id, a.rail AS a_rail, a.amount_kopecks AS a_amount_kopecks,
+                        a.status AS a_status, a.payment_id AS a_payment_id, a.created_at AS a_created_at,
+                        a.version AS a_version
+                   FROM attempts AS a JOIN orders AS o ON o.id = a.order_id JOIN merchants AS m ON m.id = o.merchant_id
+                  WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY o.id, a.id
+                    FOR NO KEY UPDATE OF o, a"""),  # noqa: S608  # our own column list
+        {"ids": list(attempt_ids)},
+    )
+    found = {}
+    for row in rows:
+        attempt = Attempt(
+            id=row.a_id,
+            order_id=row.id,
+            rail=row.a_rail,
+            amount=Kopecks(row.a_amount_kopecks),
+            status=AttemptStatus(row.a_status),
+            payment_id=row.a_payment_id,
+            created_at=row.a_created_at,
+            version=row.a_version,
         )
-    }
-    attempts = await lock_attempts(session, attempt_ids)
-    return {attempt.id: OfOrder(attempt, *orders[attempt.order_id]) for attempt in attempts}
+        found[attempt.id] = OfOrder(attempt, _order(row), row.tariff_group)
+    return found
+
+
+async def move_attempt(
+    session: Session, attempt_id: str, to: AttemptStatus, come_from: Sequence[AttemptStatus]
+) -> Attempt | None:
+    """Bring an attempt to ``to`` if it stands in one of ``come_from``; nothing otherwise. Locks: the attempt."""
+    row = (
+        await session.execute(
+            text(f"""UPDATE attempts AS a SET status = :to, version = a.version + 1
+                      WHERE a.id = :id AND a.status = ANY(CAST(:come_from AS text[]))
+                  RETURNING {_ATTEMPT}"""),  # noqa: S608  # our own column list
+            {"id": attempt_id, "to": to.value, "come_from": [status.value for status in come_from]},
+        )
+    ).first()
+    return None if row is None else _attempt(row)
 
 
 async def save_attempts(session: Session, attempts: Sequence[Attempt]) -> None:

@@ -62,12 +62,14 @@ async def record_start(session: Session, rail: Rail, offer: Offer, start: Start,
 
     Locks: what the rail keeps of the offer, then the attempt.
     """
-    is_kept = await rail.record_start(session, offer, start, now=now)
-    (attempt,) = await repository.lock_attempts(session, [offer.attempt_id])
     to = STATUS_AFTER[start.status]
-    if is_kept and to in ALLOWED[attempt.status]:
-        attempt = advance_attempt(attempt, to)
-        await repository.save_attempts(session, [attempt])
+    if await rail.record_start(session, offer, start, now=now):
+        come_from = [status for status in AttemptStatus if to in ALLOWED[status]]
+        moved = await repository.move_attempt(session, offer.attempt_id, to, come_from)
+        if moved is not None:
+            return moved
+    attempt = await repository.load_attempt(session, offer.attempt_id)
+    assert attempt is not None
     return attempt
 
 

@@ -45,9 +45,6 @@ async def request_qr(
 
     Raises: MerchantNotRegistered.
     """
-    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
-    if merchant is None:
-        raise MerchantNotRegistered(merchant_id=merchant_id)
     qr = QrCode(
         id=new_id("qr", now),
         attempt_id=attempt_id,
@@ -61,7 +58,9 @@ async def request_qr(
         expires_at=now + timedelta(minutes=TTL_MINUTES),
         polls=0,
     )
-    await repository.add_qr(session, qr, next_poll_at=now + ANSWER_WAIT)
+    merchant = await repository.add_qr(session, qr, next_poll_at=now + ANSWER_WAIT)
+    if merchant is None:
+        raise MerchantNotRegistered(merchant_id=merchant_id)
     return qr, registration_of(qr, merchant.nspk_merchant_id, merchant.member_id, merchant.bank_account)
 
 

@@ -50,24 +50,35 @@ async def merchants_by_id(session: Session, merchant_ids: Sequence[str]) -> dict
     return {row.merchant_id: SbpMerchant(**row._mapping) for row in rows}
 
 
-async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> None:
-    """Keep a code that NSPK will be asked to register."""
-    await session.execute(
-        text("""INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at, expires_at,
-                                      next_poll_at)
-                VALUES (:id, :attempt_id, :merchant_id, :amount, :purpose, :requested_at, :expires_at,
-                        :next_poll_at)"""),
-        {
-            "id": qr.id,
-            "attempt_id": qr.attempt_id,
-            "merchant_id": qr.merchant_id,
-            "amount": int(qr.amount),
-            "purpose": qr.purpose,
-            "requested_at": qr.requested_at,
-            "expires_at": qr.expires_at,
-            "next_poll_at": next_poll_at,
-        },
-    )
+async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> SbpMerchant | None:
+    """Keep a code that NSPK will be asked to register, and give its merchant; nothing if NSPK knows none."""
+    row = (
+        await session.execute(
+            text("""
+                WITH merchant AS (
+                    SELECT merchant_id, nspk_merchant_id, member_id, bank_account
+                      FROM sbp_merchants WHERE merchant_id = :merchant_id
+                ), added AS (
+                    INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at,
+                                          expires_at, next_poll_at)
+                    SELECT :id, :attempt_id, merchant_id, :amount, :purpose, CAST(:requested_at AS timestamptz),
+                           CAST(:expires_at AS timestamptz), CAST(:next_poll_at AS timestamptz) FROM merchant
+                )
+                SELECT * FROM merchant
+            """),
+            {
+                "id": qr.id,
+                "attempt_id": qr.attempt_id,
+                "merchant_id": qr.merchant_id,
+                "amount": int(qr.amount),
+                "purpose": qr.purpose,
+                "requested_at": qr.requested_at,
+                "expires_at": qr.expires_at,
+                "next_poll_at": next_poll_at,
+            },
+        )
+    ).first()
+    return None if row is None else SbpMerchant(**row._mapping)
 
 
 async def register_qr(session: Session, qr_id: str, qrc_id: str, payload: str, *, next_poll_at: datetime) -> bool:
@@ -114,14 +125,6 @@ async def lock_by_qrc_id(session: Session, qrc_ids: Sequence[str]) -> list[QrCod
         {"ids": list(qrc_ids)},
     )
     return [_qr(row) for row in rows]
-
-
-async def known_qrc_ids(session: Session, qrc_ids: Sequence[str]) -> set[str]:
-    """Which of NSPK's ids are ours."""
-    rows = await session.scalars(
-        text("SELECT qrc_id FROM qr_codes WHERE qrc_id = ANY(CAST(:ids AS text[]))"), {"ids": list(qrc_ids)}
-    )
-    return set(rows)
 
 
 async def shown_by_attempt(session: Session, attempt_ids: Sequence[str]) -> dict[str, QrCode]:
@@ -171,27 +174,29 @@ async def save_next_polls(session: Session, polls: Sequence[NextPoll]) -> None:
     )
 
 
-async def close_codes(session: Session, qr_ids: Sequence[str], to: QrStatus) -> None:
-    """Bring locked codes to their end; the table of statuses allows it."""
-    assert to in (QrStatus.PAID, QrStatus.EXPIRED)
-    result = await session.execute(
-        text("""UPDATE qr_codes SET status = :status, next_poll_at = NULL
-                 WHERE id = ANY(CAST(:ids AS text[])) AND status IN ('registered', 'expired')"""),
-        {"ids": list(qr_ids), "status": to.value},
+async def expire_codes(session: Session, qr_ids: Sequence[str]) -> None:
+    """End locked codes that nobody paid."""
+    await session.execute(
+        text("""UPDATE qr_codes SET status = 'expired', next_poll_at = NULL
+                 WHERE id = ANY(CAST(:ids AS text[])) AND status = 'registered'"""),
+        {"ids": list(qr_ids)},
     )
-    assert result.rowcount == len(qr_ids)
 
 
 async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
-    """Keep payments with their control values."""
-    await session.execute(
+    """Keep payments with their control values, and end their locked codes."""
+    result = await session.execute(
         text("""
-            INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
-                                      is_late, entry_id, paid_at, recorded_at)
-            SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
-                CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]), CAST(:amounts AS bigint[]),
-                CAST(:fees AS bigint[]), CAST(:lates AS boolean[]), CAST(:entries AS uuid[]),
-                CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]))
+            WITH added AS (
+                INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
+                                          is_late, entry_id, paid_at, recorded_at)
+                SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
+                    CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]),
+                    CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]), CAST(:lates AS boolean[]),
+                    CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]))
+            )
+            UPDATE qr_codes SET status = 'paid', next_poll_at = NULL
+             WHERE id = ANY(CAST(:qrs AS text[])) AND status IN ('registered', 'expired')
         """),
         {
             "ids": [payment.id for payment in payments],
@@ -208,6 +213,7 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
             "recorded": [payment.recorded_at for payment in payments],
         },
     )
+    assert result.rowcount == len(payments)
 
 
 async def park_notification(

@@ -39,11 +39,8 @@ class NotificationBody(BaseModel):
 async def take_notification(body: NotificationBody, request: Request) -> dict[str, str]:
     """Look at the link and answer when what NSPK says about it is done."""
     door: Door = request.app.state.door
-    async with transaction(door.engine) as session:
-        is_ours = bool(await repository.known_qrc_ids(session, [body.qrcId]))
-        if not is_ours:
-            said: dict[str, Any] = body.model_dump(mode="json")
+    if not await door.wiring.results.look_up(Hint(body.qrcId, body.timestamp)):
+        said: dict[str, Any] = body.model_dump(mode="json")
+        async with transaction(door.engine) as session:
             await repository.park_notification(session, body.qrcId, body.trxId, said, now=door.clock.now())
-    if is_ours:
-        await door.wiring.results.look_up(Hint(body.qrcId, body.timestamp))
     return {"code": PROCESSED, "message": ""}
