@@ -51,6 +51,7 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
         max_overflow=0,
         pool_timeout=1.0,
         pool_pre_ping=False,
+        hide_parameters=True,
         connect_args={"options": libpq_options(statement_timeout_ms=statement_timeout_ms)},
         json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     )
