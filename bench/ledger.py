@@ -37,17 +37,16 @@ GROWTH_TURNS = 5
 TPCB = "pgbench TPC-B transactions a second, 8 clients, prepared, scale 50, same server, same run"
 
 
-def run(*, as_json: bool, full: bool = False, growth: bool = True) -> None:
+def run(*, as_json: bool, full: bool = False) -> None:
     """Measure and print every row."""
     with servers.durable_server() as server:
         servers.make_tpcb(server)
-        _open_accounts(server)
+        open_accounts(server)
         rows = uvloop.run(_measure(server))
         rows += _bytes_rows(server)
-        if growth:
-            servers.make_books(server, "small")
-            _open_accounts(server, "small")
-            rows.append(uvloop.run(_growth_row(server, GROWN_POSTINGS_FULL if full else GROWN_POSTINGS)))
+        servers.make_books(server, "small")
+        open_accounts(server, "small")
+        rows.append(uvloop.run(_growth_row(server, GROWN_POSTINGS_FULL if full else GROWN_POSTINGS)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows.append(smaller("peak_memory", peak, 200, "MB", "what an api worker may use; this process"))
     show(rows, as_json=as_json)
@@ -57,7 +56,8 @@ def _url(server: Server, database: str = "kopeyka") -> str:
     return server.url("kopeyka_app", database)
 
 
-def _open_accounts(server: Server, database: str = "kopeyka") -> None:
+def open_accounts(server: Server, database: str = "kopeyka") -> None:
+    """Ten thousand accounts without limits."""
     with psycopg.connect(server.url("postgres", database), autocommit=True) as connection:
         connection.execute(
             """INSERT INTO accounts (book, number, code, commodity, normal_side, opened_at)
@@ -76,7 +76,7 @@ async def _measure(server: Server) -> list[Row]:
         "group_64": (lambda url: _group(url, 64), 3.5),
         "group_256": (lambda url: _group(url, 256), 4.0),
         "group_256_hot": (lambda url: _group(url, 256, is_hot=True), 4.0),
-        "batch_1000": (_batches, 5.0),
+        "batch_1000": (batches, 5.0),
     }
     baselines: list[float] = []
     figures: dict[str, list[float]] = {name: [] for name in loads}
@@ -143,7 +143,7 @@ async def _group(url: str, callers: int, *, is_hot: bool = False) -> float:
     return booked / (monotonic() - start)
 
 
-async def _batches(url: str, *, entries_max: int | None = None, postings: int = 1) -> float:
+async def batches(url: str, *, entries_max: int | None = None, postings: int = 1) -> float:
     """Batches of 1,000 on one connection; the next is laid out while PostgreSQL works on the last."""
     source = Source(postings=postings)
     booked = 0
@@ -164,7 +164,7 @@ async def _batches(url: str, *, entries_max: int | None = None, postings: int = 
 def _bytes_rows(server: Server) -> list[Row]:
     """WAL and disk of a paid order: an entry of two postings (gross, fee)."""
     before = _sizes(server)
-    uvloop.run(_batches(_url(server), entries_max=20_000, postings=2))
+    uvloop.run(batches(_url(server), entries_max=20_000, postings=2))
     after = _sizes(server)
     postings, disk, wal = (late - early for late, early in zip(after, before, strict=True))
     return [
@@ -186,15 +186,15 @@ def _sizes(server: Server) -> tuple[int, int, int]:
 async def _growth_row(server: Server, grown: int) -> Row:
     """Turns of 20,000 entries on grown books and on small ones of the same server."""
     small_url, grown_url = _url(server, "small"), _url(server)
-    await _batches(small_url, entries_max=SMALL_POSTINGS)
-    await asyncio.gather(*(_batches(grown_url, entries_max=grown // 2) for _ in range(2)))
+    await batches(small_url, entries_max=SMALL_POSTINGS)
+    await asyncio.gather(*(batches(grown_url, entries_max=grown // 2) for _ in range(2)))
     for database in ("small", "kopeyka"):
         with psycopg.connect(server.url("postgres", database), autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
     small, large = [], []
     for _ in range(GROWTH_TURNS):
-        small.append(await _batches(small_url, entries_max=20_000))
-        large.append(await _batches(grown_url, entries_max=20_000))
+        small.append(await batches(small_url, entries_max=20_000))
+        large.append(await batches(grown_url, entries_max=20_000))
     name = f"growth_{grown // 1_000_000}m"
     return faster(name, median(large), median(small), 0.85, "entries/s", "the same on books of 100 thousand")

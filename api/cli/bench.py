@@ -19,3 +19,11 @@ def ledger(as_json: JsonOption = False, full: FullOption = False) -> None:
     from bench import ledger as measured  # measuring tools are not loaded by other commands
 
     measured.run(as_json=as_json, full=full)
+
+
+@app.command()
+def http(as_json: JsonOption = False) -> None:
+    """The door against the same SQL, and against an empty answer."""
+    from bench import http as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json)

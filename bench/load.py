@@ -1,0 +1,78 @@
+"""A small HTTP/1.1 load: kept-alive connections, one request at a time on each, answers counted by status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import cast
+
+from ledger.clock import monotonic
+
+Requests = Callable[[], bytes]
+"""Gives the next whole request."""
+
+
+class _Caller(asyncio.Protocol):
+    """One connection: sends the next request as soon as an answer is whole."""
+
+    def __init__(self, requests: Requests, until: float, statuses: Counter[int]) -> None:
+        self.requests, self.until, self.statuses = requests, until, statuses
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.WriteTransport", transport)
+        self.transport.write(self.requests())
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, found, rest = self.received.partition(b"\r\n\r\n")
+        if not found:
+            return
+        at = head.lower().index(b"content-length: ") + len(b"content-length: ")
+        if len(rest) < int(head[at:].partition(b"\r\n")[0]):
+            return
+        self.received = b""
+        self.statuses[int(head[9:12])] += 1
+        if monotonic() < self.until:
+            self.transport.write(self.requests())
+        else:
+            self.transport.close()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+async def rate(host: str, port: int, requests: Requests, *, connections: int, seconds: float) -> float:
+    """Answers a second.
+
+    Raises: RuntimeError if any answer was not a success: a figure of refusals is worth nothing.
+    """
+    statuses: Counter[int] = Counter()
+    loop = asyncio.get_running_loop()
+    start = monotonic()
+    callers = [
+        (await loop.create_connection(lambda: _Caller(requests, start + seconds, statuses), host, port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(caller.done for caller in callers))
+    if any(status >= 300 for status in statuses):
+        raise RuntimeError(f"not every answer was a success: {dict(statuses)}")
+    return statuses.total() / (monotonic() - start)
+
+
+def post(host: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """A whole POST of JSON."""
+    lines = {"host": host, "content-type": "application/json", "content-length": str(len(body))} | headers
+    return f"POST {path} HTTP/1.1\r\n{_head(lines)}\r\n".encode() + body
+
+
+def get(host: str, path: str, headers: dict[str, str]) -> bytes:
+    """A whole GET."""
+    return f"GET {path} HTTP/1.1\r\n{_head({'host': host} | headers)}\r\n".encode()
+
+
+def _head(lines: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in lines.items())
