@@ -22,10 +22,16 @@ from ledger.money import AMOUNT_MAX
 CODE_CHARACTERS_MAX = 250
 PAGE_MAX = 200
 """Accounts on one page."""
+BOOKS_MAX = 32_767
+"""Books of one database: the book is a smallint in every key."""
+SCALE_MAX = 6
+"""Decimals of a commodity."""
 NUMBER_TRIES_MAX = 8
 """Random numbers tried for a new account before we believe that something is wrong."""
 
 _CODE = re.compile(r"(asset|liability|equity|income|expense|memo)(:[A-Za-z0-9_.-]{1,64}){1,6}")
+_BOOK = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_COMMODITY = re.compile(r"RUB|PTS:[a-z0-9_-]{1,32}")
 _DEBIT_NORMAL = ("asset", "expense", "memo")
 
 Side = Literal["debit", "credit"]
@@ -152,16 +158,24 @@ async def close_account(session: Session, code: str, *, now: datetime, book: str
 
 
 async def open_book(session: Session, name: str, number: int, *, now: datetime) -> None:
-    """Open a book: a set of accounts that is kept, closed and placed together. Repeating it changes nothing."""
+    """Open a book: a set of accounts that is kept, closed and placed together. Repeating it changes nothing.
+
+    Raises: EntryRejected if the name has no known form, or name and number do not belong together.
+    """
+    if not _BOOK.fullmatch(name) or not 1 <= number <= BOOKS_MAX:
+        raise EntryRejected("ledger.invalid_entry", field="book", expected="a lower-case name and a number from 1")
     await repository.call(session, "SELECT open_book(:name, :number, :now)", name=name, number=number, now=now)
 
 
 async def open_commodity(session: Session, code: str, scale: int, *, now: datetime) -> None:
-    """Make a commodity known: ``PTS:<programme>`` with its number of decimals. Repeating it changes nothing."""
+    """Make a commodity known: ``PTS:<programme>`` with its number of decimals. Repeating it changes nothing.
+
+    Raises: EntryRejected if the code has no known form, or is known with other decimals.
+    """
+    if not _COMMODITY.fullmatch(code) or not 0 <= scale <= SCALE_MAX:
+        raise EntryRejected(
+            "ledger.invalid_entry", field="commodity", expected="RUB or PTS:<programme>, 0 to 6 decimals"
+        )
     await repository.call(
-        session,
-        "SELECT open_commodity(:code, CAST(:scale AS smallint), :now)",
-        code=code,
-        scale=scale,
-        now=now,
+        session, "SELECT open_commodity(:code, CAST(:scale AS smallint), :now)", code=code, scale=scale, now=now
     )

@@ -25,6 +25,9 @@ HAPPENED_BEFORE = datetime(2200, 1, 1, tzinfo=UTC)
 """An instant outside of these is a mistake, and some tools that read our exports cannot write it."""
 REFERENCE_CHARACTERS_MAX = 128
 
+REVERSAL = "reversal"
+"""The kind of entries that ``journal.reverse`` books, and nobody else."""
+
 _NAME = re.compile(r"[A-Za-z0-9_:.-]{1,250}")
 _REFERENCE = re.compile(rf"[!-~]([ -~]{{0,{REFERENCE_CHARACTERS_MAX - 2}}}[!-~])?")
 _KIND = re.compile(r"[a-z][a-z0-9_.]{0,63}")
@@ -121,6 +124,8 @@ def check(entry: Entry) -> None:
         raise _invalid("reference", "1 to 128 printable ASCII characters")
     if not _KIND.fullmatch(entry.kind):
         raise _invalid("kind", "lower-case words with dots and underscores, 1 to 64 characters")
+    if entry.kind == REVERSAL:
+        raise _invalid("kind", "another kind: reversals are booked by reversing an entry")
     if entry.happened_at.tzinfo is None or not HAPPENED_FROM <= entry.happened_at < HAPPENED_BEFORE:
         raise _invalid("happened_at", "an instant with its offset, from 1970 to 2199")
     if not 1 <= len(entry.postings) <= POSTINGS_MAX:
@@ -184,7 +189,7 @@ def _json(value: object) -> bytes:
 
 def body_hash(entry: Entry) -> UUID:
     """128 bits of SHA-256 over what the caller asked for, so that a repeat can be told from a change."""
-    parts = [entry.kind, entry.happened_at.isoformat()]
+    parts = [entry.kind, entry.happened_at.astimezone(UTC).isoformat()]
     parts += [f"{p.debit}>{p.credit}:{p.amount}{p.commodity}" for p in entry.postings]
     parts += [f"{c.account}?{c.if_version}?{c.min_available_after}" for c in entry.conditions]
     if entry.id is not None:

@@ -65,6 +65,8 @@ LEDGER_REFUSALS: dict[str, str] = {
     "ledger.account_closed": "The account is closed.",
     "ledger.account_differs": "An account with this code exists and has other terms.",
     "ledger.account_not_empty": "Only an account at zero that holds nothing can be closed.",
+    "ledger.book_differs": "The book's name or number belongs to another book.",
+    "ledger.commodity_differs": "The commodity is known with another number of decimals.",
     "ledger.wrong_commodity": "The account counts another commodity.",
     "ledger.overdrawn": "The account would fall below what must stay available.",
     "ledger.over_ceiling": "The account would rise above its ceiling.",

@@ -23,8 +23,6 @@ from ledger.errors import EntryRejected, refusal_of
 from ledger.ids import new_uuid
 
 MAIN_BOOK = "main"
-REVERSAL = "reversal"
-"""The kind of entries that ``reverse`` books, and nobody else."""
 
 BOOK_ENTRIES = """
 SELECT first_entry, last_entry, verdict, recorded_at, entry_ids, code, facts,
@@ -91,12 +89,15 @@ async def reverse(
         raise EntryRejected("ledger.unknown_entry", entry_id=str(entry_id))
     reversal = Entry(
         reference=reference,
-        kind=REVERSAL,
+        kind=forms.REVERSAL,
         happened_at=happened_at,
         postings=forms.reversed_postings(original.postings),
         metadata={"reverses": str(entry_id)},
     )
-    return await post(session, reversal, now=now, book=book)
+    (verdict,) = await book_batch(await driver_connection(session), [reversal], now=now, book=book)
+    if isinstance(verdict, Refused):
+        raise verdict.error()
+    return verdict
 
 
 async def find_entry(session: Session, entry_id: UUID, *, book: str = MAIN_BOOK) -> Entry | None:

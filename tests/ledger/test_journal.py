@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from ledger import accounts, journal, proofs
+from ledger.clock import MOSCOW
 from ledger.database import Engine, in_transaction, transaction
 from ledger.entry import AMOUNT_MAX, Booked, Condition, Entry, Posting, Refused
 from ledger.errors import EntryRejected
@@ -264,3 +266,40 @@ async def test_opposite_batches_do_not_deadlock(books: Engine, now: datetime) ->
     await asyncio.gather(*(post(number) for number in range(60)))
 
     assert await balance_of(books, CASH) == 0
+
+
+async def test_the_same_instant_with_another_offset_is_the_same_body(books: Engine, now: datetime) -> None:
+    in_moscow = now.astimezone(MOSCOW)
+    async with transaction(books) as session:
+        await journal.post(session, entry("e1", CASH, FEES, 5, now, happened_at=in_moscow), now=now)
+        again = await journal.post(session, entry("e1", CASH, FEES, 5, now), now=now)
+
+    assert again.is_replay
+
+
+async def test_nobody_may_book_a_reversal_of_his_own_making(books: Engine, now: datetime) -> None:
+    async with transaction(books) as session:
+        booked = await journal.post(session, entry("e1", CASH, FEES, 5, now), now=now)
+        forged = Entry("r", "reversal", now, (Posting(FEES, CASH, 5),), {"reverses": str(booked.entry_id)})
+        with pytest.raises(EntryRejected) as caught:
+            await journal.post(session, forged, now=now)
+
+    assert caught.value.facts["field"] == "kind"
+
+
+@pytest.mark.parametrize(
+    ("code", "opening"),
+    [
+        ("ledger.book_differs", lambda s, now: accounts.open_book(s, "main", 2, now=now)),
+        ("ledger.book_differs", lambda s, now: accounts.open_book(s, "other", 1, now=now)),
+        ("ledger.commodity_differs", lambda s, now: accounts.open_commodity(s, "PTS:club", 2, now=now)),
+        ("ledger.invalid_entry", lambda s, now: accounts.open_commodity(s, "USD", 2, now=now)),
+        ("ledger.invalid_entry", lambda s, now: accounts.open_book(s, "Главная", 3, now=now)),
+    ],
+)
+async def test_books_and_commodities_keep_their_terms(books: Engine, now: datetime, code: str, opening: Any) -> None:
+    with pytest.raises(EntryRejected) as caught:
+        async with transaction(books) as session:
+            await opening(session, now)
+
+    assert caught.value.code == code

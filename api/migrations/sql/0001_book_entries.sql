@@ -393,7 +393,8 @@ BEGIN
                 GET STACKED DIAGNOSTICS v_where = CONSTRAINT_NAME;
                 IF v_where = 'postings_pkey' THEN
                     v_code := 'ledger.entry_id_reused';
-                    v_facts := jsonb_build_object('entry_id', p.ids[1]);
+                    SELECT jsonb_build_object('entry_id', entry_id, 'entry', array_position(p.ids, entry_id)) INTO v_facts
+                      FROM postings WHERE book = p_book AND number = 1 AND entry_id = ANY (p.ids) LIMIT 1;
                     EXIT;
                 ELSIF v_where = 'postings_reverses' THEN
                     v_code := 'ledger.already_reversed';

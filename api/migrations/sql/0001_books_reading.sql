@@ -205,14 +205,22 @@ BEGIN
 END $$;
 
 CREATE FUNCTION open_book(p_name text, p_number integer, p_now timestamptz)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    INSERT INTO books (number, name, created_at) VALUES (p_number, p_name, p_now) ON CONFLICT (name) DO NOTHING
-$$;
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    INSERT INTO books (number, name, created_at) VALUES (p_number, p_name, p_now) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT FROM books WHERE name = p_name AND number = p_number) THEN
+        PERFORM refuse('ledger.book_differs', jsonb_build_object('book', p_name, 'number', p_number));
+    END IF;
+END $$;
 
 CREATE FUNCTION open_commodity(p_code text, p_scale smallint, p_now timestamptz)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    INSERT INTO commodities (code, scale, created_at) VALUES (p_code, p_scale, p_now) ON CONFLICT (code) DO NOTHING
-$$;
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    INSERT INTO commodities (code, scale, created_at) VALUES (p_code, p_scale, p_now) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (SELECT FROM commodities WHERE code = p_code AND scale = p_scale) THEN
+        PERFORM refuse('ledger.commodity_differs', jsonb_build_object('commodity', p_code, 'scale', p_scale));
+    END IF;
+END $$;
 
 -- Every proof of the books that does not hold, one row each; no row means that all hold.
 CREATE FUNCTION broken_proofs(p_book integer) RETURNS TABLE (proof text, account text, facts jsonb)
