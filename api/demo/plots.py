@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 760, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 14, 34
+WIDE, HALF, HEIGHT = 1000, 480, 210
+"""In pixels of the page: a plot over its whole width, and one of two side by side."""
+LEFT, RIGHT, TOP, BOTTOM = 52, 18, 14, 34
 GRID_LINES = 4
-LABELS_MAX = 12
+LABEL_PIXELS_MIN = 62
 BINS_A_DECADE = 8
 
 
@@ -25,17 +26,17 @@ class Bar:
     """Shown when the pointer rests on it."""
 
 
-def bars(series: Sequence[Bar], *, title: str, colour: str = "var(--ink-blue)") -> str:
+def bars(series: Sequence[Bar], *, title: str, width: int = WIDE, colour: str = "var(--ink-blue)") -> str:
     """Bars from left to right over a labelled scale."""
     top = nice_top(max((bar.value for bar in series), default=1))
-    plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    plot_width, plot_height = width - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     step = plot_width / max(1, len(series))
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    parts = [f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     for line in range(GRID_LINES + 1):
         y = TOP + plot_height * (1 - line / GRID_LINES)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * line // GRID_LINES:,}</text>')
-    every = math.ceil(len(series) / LABELS_MAX)
+    every = max(1, math.ceil(LABEL_PIXELS_MIN / step))
     for number, bar in enumerate(series):
         x, height = LEFT + step * number, plot_height * bar.value / top
         parts.append(

@@ -12,7 +12,7 @@ from string import Template
 
 from api.demo.checking import FEES, PAYABLE, SETTLEMENT
 from api.demo.outcome import Outcome, shown
-from api.demo.plots import Bar, bars, histogram
+from api.demo.plots import HALF, Bar, bars, histogram
 from api.demo.purchases import Purchase
 from api.demo.sellers import Till
 from api.demo.timeline import Timeline
@@ -40,8 +40,10 @@ def render(
         figures=_rows(outcome.lines()),
         checks=_checks(outcome),
         days_plot=bars(days_of(purchases), title="Orders by day"),
-        created_plot=bars(histogram(created), title="Seconds to create an order", colour="var(--ink-green)"),
-        booked_plot=bars(histogram(booked), title="Seconds from payer to books", colour="var(--ink-amber)"),
+        created_plot=bars(
+            histogram(created), title="Seconds to create an order", width=HALF, colour="var(--ink-green)"
+        ),
+        booked_plot=bars(histogram(booked), title="Seconds from payer to books", width=HALF, colour="var(--ink-amber)"),
         create=escape(str(outcome.create)),
         booking=escape(str(outcome.booking)),
         timeline=_timeline(sample, names),

@@ -17,7 +17,7 @@ from ledger.clock import machine_now, monotonic
 
 AT_ONCE_MAX = 24
 """Orders being placed and paid at the same time."""
-UNBOOKED_MAX = 400
+UNBOOKED_MAX = 100
 """Payments on their way to the books; tills wait when there are more."""
 LINK_SECONDS_MAX = 120.0
 """How long the worker may take to replace a link whose answer was lost."""

@@ -56,8 +56,11 @@ def _moments(sale: Sale, order: dict[str, Any], event: dict[str, Any], entry: di
         Moment(_at(order["created_at"]), f"Order {order['number']} placed at {sale.till.merchant_name}: {order['id']}"),
         Moment(_at(attempt["created_at"]), f"Attempt by SBP begun: {attempt['id']}"),
         Moment(sale.payer_at, f"The payer scans the QR {attempt['qr']['qrc_id']} and confirms"),
-        Moment(_at(entry["recorded_at"]), f"NSPK asked, payment {event['trx_id']} booked as {entry['id']}"),
-        Moment(_at(order["paid_at"]), "Order paid, event order.paid published in the same transaction"),
+        Moment(
+            _at(entry["recorded_at"]),
+            f"NSPK was asked and says yes. In one transaction: payment {event['payment_id']} ({event['trx_id']}), "
+            f"entry {entry['id']}, order paid, event order.paid",
+        ),
     ]
     troubles = [Moment(at, what, is_trouble=True) for at, what in sale.story]
     return sorted(told + troubles, key=lambda moment: moment.at)

@@ -55,7 +55,7 @@ class Connection:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 reader = await self._send(method, path, body, headers or {})
                 return await self._read(reader)
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+        except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError) as error:
             self.hang_up()
             raise ConnectionLost(f"{method} {path}: {error!r}") from error
         except BaseException:

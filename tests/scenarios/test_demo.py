@@ -1,0 +1,97 @@
+"""The demo as a newcomer runs it: the real command line, real processes, real money's worth of kopecks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from api.demo.purchases import read_purchases, turnover
+
+SECONDS_MAX = 300.0
+
+
+def started(out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "api.cli.main", "demo", "--json", "--out", str(out), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    said, complained = process.communicate(timeout=SECONDS_MAX)
+    assert process.returncode == 0, complained[-2000:]
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def assert_fits(found: dict[str, Any], orders: int) -> None:
+    purchases = read_purchases(orders=orders)
+    paying = [purchase for purchase in purchases if purchase.amount > 0]
+    assert found["fits"], found["complaint"]
+    assert found["orders"] == found["paid"] == len(paying)
+    assert sum(found["refused"].values()) == len(purchases) - len(paying)
+    assert found["turnover_kopecks"] == found["file_kopecks"] == turnover(purchases)
+    assert found["merchant_payable_kopecks"] == found["paid_out_kopecks"] == turnover(purchases) - found["fees_kopecks"]
+    assert found["duplicates"] == 0
+    assert found["proofs"]["broken"] == []
+    assert found["repeated"] == found["replayed"] > 0
+    assert found["dropped"] > 0
+
+
+def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(tmp_path: Path) -> None:
+    found = ended(started(tmp_path, "--orders", "150"))
+
+    assert_fits(found, 150)
+    report = (tmp_path / "demo-report.html").read_text()
+    assert "Everything fits" in report
+    assert report.count("<svg") == 3
+    assert "http://" not in report
+    assert "https://" not in report
+
+
+@pytest.mark.skipif(shutil.which("hledger") is None, reason="hledger is not installed")
+def test_hledger_reads_the_journal_and_refused_rows_are_in_none_of_its_entries(tmp_path: Path) -> None:
+    found = ended(started(tmp_path, "--orders", "740"))  # row 732 is of zero dollars
+
+    assert found["refused"] == {"checkout.amount_not_positive": 1}
+    assert_fits(found, 740)
+    journal = str(tmp_path / "demo-journal.hledger")
+    subprocess.run(["hledger", "-f", journal, "check", "--strict"], check=True)
+    fees = subprocess.run(
+        ["hledger", "-f", journal, "bal", "Income:fee", "-O", "csv"], check=True, capture_output=True, text=True
+    )
+    assert f'"-{found["fees_kopecks"] // 100}.{found["fees_kopecks"] % 100:02} RUB"' in fees.stdout
+
+
+@pytest.mark.faults
+def test_killing_everybody_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    found = ended(started(tmp_path, "--orders", "300", "--chaos"))
+
+    assert found["kills"] == {"api": 2, "worker": 2, "postgres": 2}
+    assert found["retried"] > 0
+    assert_fits(found, 300)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_demo_leaves_no_process_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
+    process = started(tmp_path, "--orders", "5000")
+    deadline = time.monotonic() + 60
+    while len(children := psutil.Process(process.pid).children(recursive=True)) < 6 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    folders = [word for child in children for word in child.cmdline() if word.endswith("/runtime.json")]
+    process.send_signal(number)
+    _, complained = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert complained.strip().splitlines()[-1] == "the demo was stopped"
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    assert len(folders) == 1
+    assert not Path(folders[0]).parent.exists()
