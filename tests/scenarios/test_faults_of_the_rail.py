@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import Any
 
+import psycopg
 from sqlalchemy import text
 
 from ledger.database import Engine, transaction
@@ -178,3 +179,50 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
 async def test_a_worker_told_to_stop_ends_within_ten_seconds(installation: Installation) -> None:
     assert installation.stop("worker", signal.SIGTERM) < 10.0
     assert installation.processes["worker"].returncode == 0
+
+
+async def test_a_forged_notification_pays_nothing_and_a_strange_one_is_kept(
+    installation: Installation, engine: Engine
+) -> None:
+    terminal = await installation.terminal()
+    order = await installation.order(terminal, "A-1", 10_000)
+    qrc_id = (await attempt_of(installation, order["id"]))["qr"]["qrc_id"]
+    forged = {
+        "qrcId": qrc_id, "trxId": "A" * 32, "status": "ACWP", "amount": 10_000,
+        "timestamp": "2026-11-22T12:15:30.004+03:00", "payerId": "0079******12", "kzo": "9F2C7B1E44D05A66",
+    }  # fmt: skip
+
+    for body in (forged, forged | {"qrcId": "AD10000000000000000000000000TEST"}):
+        answer = await installation.api.post("/nspk/payment/v2/qrc/notification", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (200, "RQ00000")
+
+    assert (await installation.get(f"/v1/orders/{order['id']}"))["status"] == "open"
+    async with transaction(engine) as session:
+        parked = (await session.execute(text("SELECT qrc_id, body FROM sbp_parked_notifications"))).all()
+    assert [(row.qrc_id, row.body["amount"]) for row in parked] == [("AD10000000000000000000000000TEST", 10_000)]
+
+
+async def test_every_process_survives_the_loss_of_all_its_connections(
+    installation: Installation, database: Any
+) -> None:
+    terminal = await installation.terminal()
+    await installation.faults(lost_notification=1.0)
+    order = await installation.order(terminal, "A-1", 10_000)
+    qrc_id = (await attempt_of(installation, order["id"]))["qr"]["qrc_id"]
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        ended = connection.execute(
+            """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND usename = 'kopeyka_app'"""
+        ).fetchone()
+    assert ended is not None
+    assert ended[0] > 2
+
+    await installation.pays(qrc_id)
+    deadline = asyncio.get_running_loop().time() + 20
+    while True:
+        answer = await installation.api.get(f"/v1/orders/{order['id']}")
+        if answer.status_code == 200 and answer.json()["status"] == "paid":
+            break
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.2)
+    assert installation.processes["worker"].poll() is None
