@@ -15,9 +15,9 @@ from api.demo.sellers import SELLERS, Seller, Till, till_for
 from api.demo.wire import Connection, ConnectionLost
 from ledger.clock import machine_now, monotonic
 
-AT_ONCE_MAX = 24
+AT_ONCE_MAX = 16
 """Orders being placed and paid at the same time."""
-UNBOOKED_MAX = 100
+UNBOOKED_MAX = 64
 """Payments on their way to the books; tills wait when there are more."""
 LINK_SECONDS_MAX = 120.0
 """How long the worker may take to replace a link whose answer was lost."""
