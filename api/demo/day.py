@@ -24,7 +24,7 @@ from api.demo.selling import Shop
 from api.demo.timeline import troubled_sale
 from api.demo.wire import Connection
 from ledger.clock import monotonic
-from ledger.database import create_engine
+from ledger.database import Engine, create_engine
 from ledger.exports import hledger
 from ledger.ids import new_secret
 from ledger.journal import MAIN_BOOK
@@ -93,8 +93,12 @@ async def run(plan: Plan, screen: Screen) -> Outcome:
     async with premises() as ours:
         day = await _open(plan, ours, screen)
         seconds, kills = await _sell(day, purchases)
-        outcome = await _settle(day, purchases, seconds, kills, begun)
-        await _write_files(day, purchases, outcome)
+        engine = create_engine(ours.runtime()["database_urls"]["app"], statement_timeout_ms=0)
+        try:
+            outcome = await _settle(day, engine, purchases, seconds, kills, begun)
+            await _write_files(day, engine, purchases, outcome)
+        finally:
+            await engine.dispose()
     return outcome
 
 
@@ -145,7 +149,9 @@ def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
     return found
 
 
-async def _settle(day: Day, purchases: list[Purchase], seconds: float, kills: dict[str, int], begun: float) -> Outcome:
+async def _settle(
+    day: Day, engine: Engine, purchases: list[Purchase], seconds: float, kills: dict[str, int], begun: float
+) -> Outcome:
     """Pay out, wait for the events, read everything back and compare."""
     caller, shop = day.caller(), day.shop
     day.screen.say("Paying the merchants out…")
@@ -154,7 +160,7 @@ async def _settle(day: Day, purchases: list[Purchase], seconds: float, kills: di
     wanted = {"order.paid": expected.orders, "payout.sent": len(payouts)}
     simulator = await wait_for_deliveries(day.simulators_url, wanted, DELIVERY_SECONDS_MAX)
     day.screen.say("Reading everything back…")
-    found = await checking.find(caller, payouts)
+    found = await checking.find(caller, engine, payouts)
     return Outcome(
         rows=len(purchases),
         seed=day.plan.seed,
@@ -174,14 +180,10 @@ async def _settle(day: Day, purchases: list[Purchase], seconds: float, kills: di
     )
 
 
-async def _write_files(day: Day, purchases: list[Purchase], outcome: Outcome) -> None:
+async def _write_files(day: Day, engine: Engine, purchases: list[Purchase], outcome: Outcome) -> None:
     """The journal and the report."""
     journal = day.plan.out / JOURNAL
-    engine = create_engine(day.premises.runtime()["database_urls"]["app"], statement_timeout_ms=0)
-    try:
-        await hledger.write(engine, MAIN_BOOK, journal)
-    finally:
-        await engine.dispose()
+    await hledger.write(engine, MAIN_BOOK, journal)
     sample = await troubled_sale(day.caller(), day.shop)
     booked, created = day.shop.hearing.booked_seconds, day.shop.create_seconds
     page = report.render(outcome, purchases, day.shop.tills, booked, created, sample, journal)
