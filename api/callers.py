@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from api.errors import CallerRejected, KeyExpired, KeyMissing, KeyUnknown, ResourceUnknown, ScopeMissing
 from ledger.clock import monotonic, moscow_day
-from ledger.database import Engine, Session, transaction
+from ledger.database import Engine, Session, text, transaction
 from ledger.ids import new_id, new_secret
 from pci.secret import Secret
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import httpx
+import aiohttp
 
 from api.routes.events import EventView
 from ledger import outbox
@@ -18,13 +18,16 @@ SEND_SECONDS_MAX = 5.0
 """For one event: a batch of 100 by 32 ends well within its lease."""
 
 
-def events_client() -> httpx.AsyncClient:
+def events_client() -> aiohttp.ClientSession:
     """A client with our limits on waiting and on connections."""
-    limits = httpx.Limits(max_connections=SENT_AT_ONCE, max_keepalive_connections=SENT_AT_ONCE)
-    return httpx.AsyncClient(timeout=SEND_SECONDS_MAX, limits=limits, trust_env=False, follow_redirects=False)
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=SEND_SECONDS_MAX),
+        connector=aiohttp.TCPConnector(limit=SENT_AT_ONCE),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
 
 
-async def deliver_events(engine: Engine, client: httpx.AsyncClient, destination: str, clock: Clock) -> int:
+async def deliver_events(engine: Engine, client: aiohttp.ClientSession, destination: str, clock: Clock) -> int:
     """Send the events that are due to the destination, and say how many were relayed or sent."""
     if not destination:
         return 0
@@ -40,7 +43,7 @@ async def deliver_events(engine: Engine, client: httpx.AsyncClient, destination:
     return len(deliveries)
 
 
-async def _send_all(client: httpx.AsyncClient, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str | None]]:
+async def _send_all(client: aiohttp.ClientSession, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str | None]]:
     places = asyncio.Semaphore(SENT_AT_ONCE)
 
     async def send(delivery: Delivery) -> tuple[Delivery, str | None]:
@@ -50,12 +53,12 @@ async def _send_all(client: httpx.AsyncClient, deliveries: Sequence[Delivery]) -
     return list(await asyncio.gather(*(send(delivery) for delivery in deliveries)))
 
 
-async def send_event(client: httpx.AsyncClient, delivery: Delivery) -> str | None:
+async def send_event(client: aiohttp.ClientSession, delivery: Delivery) -> str | None:
     """Send one event; nothing when it was taken, else what went wrong."""
     body = EventView.of(delivery.event).model_dump_json().encode()
     headers = {"content-type": "application/json", "webhook-id": delivery.event.id}
     try:
-        response = await client.post(delivery.destination, content=body, headers=headers)
-    except httpx.HTTPError as error:
+        async with client.post(delivery.destination, data=body, headers=headers, allow_redirects=False) as response:
+            return None if 200 <= response.status < 300 else f"answer {response.status}"
+    except (aiohttp.ClientError, TimeoutError) as error:
         return type(error).__name__
-    return None if response.is_success else f"answer {response.status_code}"

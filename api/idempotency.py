@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.responses import Response
 
@@ -28,7 +27,7 @@ from api.door import Call, Running
 from api.errors import IdempotencyInProgress, IdempotencyKeyExpired, IdempotencyKeyReused
 from api.problems import PROBLEM_JSON, problem_bytes, status_of
 from ledger.clock import monotonic
-from ledger.database import Session, in_transaction, violated_constraint
+from ledger.database import Session, in_transaction, text, violated_constraint
 from ledger.errors import Rejected
 from ledger.ids import new_id
 

@@ -6,20 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import httpx
-
 from api.payment_results import StatusReader
 from api.settings import Settings
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
 from ledger.database import Engine, Session
-from reconciliation.bank import Bank
-from reconciliation.bank_http import BankHttp, bank_client
+from reconciliation.bank_http import BankHttp
 from sbp_gateway import registering
 from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
-from sbp_gateway.nspk_http import NspkHttp, nspk_client
+from sbp_gateway.nspk_http import NspkHttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +69,18 @@ class SbpRail:
 class Wiring:
     """The outside world, as one process reaches it."""
 
-    nspk: Nspk
-    bank: Bank
+    nspk: NspkHttp
+    bank: BankHttp
     rail: SbpRail
     results: StatusReader
-    clients: tuple[httpx.AsyncClient, ...]
 
     async def close(self) -> None:
         """Hang up."""
-        for client in self.clients:
-            await client.aclose()
+        await self.nspk.close()
+        await self.bank.close()
 
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     """Connect one process with NSPK and the bank. Nothing is called yet."""
-    to_nspk, to_bank = nspk_client(settings.nspk_url), bank_client(settings.bank_url)
-    nspk = NspkHttp(to_nspk, settings.nspk_agent_id)
-    return Wiring(nspk, BankHttp(to_bank), SbpRail(nspk), StatusReader(engine, nspk, clock), (to_nspk, to_bank))
+    nspk = NspkHttp(settings.nspk_url, settings.nspk_agent_id)
+    return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock))

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 import structlog
 import uvloop
 
@@ -51,7 +51,7 @@ class Tools:
     engine: Engine
     clock: Clock
     wiring: Wiring
-    events: httpx.AsyncClient
+    events: aiohttp.ClientSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await tools.wiring.close()
-    await tools.events.aclose()
+    await tools.events.close()
     await engine.dispose()
     log.info("worker_stopped", cut=[task.get_name() for task in late])
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 
 from checkout import tables
@@ -21,7 +21,7 @@ from checkout.errors import (
 )
 from checkout.merchants import Merchant, Store, Terminal
 from checkout.orders import Order, OrderRequest, OrderStatus
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.money import Kopecks
 
 PAGE_MAX = 200

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import text
-
 from ledger import repository
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.entry import check_metadata
 from ledger.errors import EntryRejected, InvariantBroken
 from ledger.ids import new_account_number

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import text
-
 from ledger.accounts import Account, Side, find_account
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.errors import EntryRejected
 from ledger.journal import MAIN_BOOK
 

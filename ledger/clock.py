@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
-
-from ledger.database import Session
+from ledger.database import Session, text
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 """The accounting day is the Moscow calendar day."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -75,6 +76,12 @@ async def transaction(engine: Engine) -> AsyncIterator[Session]:
             await connection.rollback()
             raise
         await connection.commit()
+
+
+@lru_cache(maxsize=1_024)
+def text(sql: str) -> sqlalchemy.TextClause:
+    """A statement with ``:names``, parsed once: making it anew costs a quarter of a short statement's time."""
+    return sqlalchemy.text(sql)
 
 
 async def driver_connection(session: Session) -> psycopg.AsyncConnection[Any]:

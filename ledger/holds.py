@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from ledger import entry as forms
 from ledger import repository
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.entry import Entry, Posting
 from ledger.errors import EntryRejected
 from ledger.ids import new_uuid

@@ -14,10 +14,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
-from sqlalchemy import text
 
 from ledger import entry as forms
-from ledger.database import Session, driver_connection
+from ledger.database import Session, driver_connection, text
 from ledger.entry import Booked, BookedPosting, Entry, Posting, Refused, Verdict
 from ledger.errors import EntryRejected, refusal_of
 from ledger.ids import new_uuid

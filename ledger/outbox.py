@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.ids import new_id
 
 PUBLISH_MAX = 1_000

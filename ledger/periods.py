@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.errors import refusal_of
 from ledger.journal import MAIN_BOOK
 

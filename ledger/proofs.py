@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
-
 from ledger import repository
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.journal import MAIN_BOOK
 
 PROOFS = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.errors import EntryRejected, refusal_of
 
 

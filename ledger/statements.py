@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from ledger.balances import known_account
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.journal import MAIN_BOOK
 
 PAGE_MAX = 200

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import aiohttp
 
 from reconciliation.bank import BankAnswer, BankStatus
 from reconciliation.errors import BankUnknown
@@ -18,26 +18,32 @@ READ_TIMEOUT_SECONDS = 5.0
 CONNECTIONS_MAX = 8
 
 
-def bank_client(base_url: str) -> httpx.AsyncClient:
-    """A client for the bank with our limits on waiting."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
-        headers={"Accept": "application/json"},
-        trust_env=False,
-    )
-
-
 class BankHttp:
-    """The port over an HTTP client."""
+    """The port over HTTP, with our limits on waiting. Connects when it is first asked."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._client: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                base_url=self._base_url,
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_SECONDS, total=READ_TIMEOUT_SECONDS),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                headers={"Accept": "application/json"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._client
 
     async def pay(self, payout: Payout) -> BankAnswer:
         """Ask for a payout. Raises: BankUnknown."""
-        response = await self._call(
+        status, body = await self._call(
             "POST",
             "/bank/v1/payouts",
             {
@@ -47,37 +53,30 @@ class BankHttp:
                 "account_number": payout.account_number,
             },
         )
-        if response.status_code == 422:
-            return BankAnswer(BankStatus.REJECTED, str(_body(response).get("reason", "refused")))
-        return _answer(response)
+        if status == 422:
+            return BankAnswer(BankStatus.REJECTED, str(body.get("reason", "refused")))
+        return _answer(status, body)
 
     async def find(self, payout_id: str) -> BankAnswer | None:
         """What became of a payout. Raises: BankUnknown."""
-        response = await self._call("GET", f"/bank/v1/payouts/{payout_id}", None)
-        return None if response.status_code == 404 else _answer(response)
+        status, body = await self._call("GET", f"/bank/v1/payouts/{payout_id}", None)
+        return None if status == 404 else _answer(status, body)
 
-    async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
         try:
-            return await self._client.request(method, path, json=body)
-        except httpx.HTTPError as error:
+            async with self._connected().request(method, path, json=body, allow_redirects=False) as response:
+                answer = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise BankUnknown(reason=type(error).__name__) from None
+        if not isinstance(answer, dict):
+            raise BankUnknown(reason="not an object")
+        return response.status, answer
 
 
-def _answer(response: httpx.Response) -> BankAnswer:
-    if response.status_code not in (200, 201):
-        raise BankUnknown(reason=f"answer {response.status_code}")
-    body = _body(response)
+def _answer(status: int, body: dict[str, Any]) -> BankAnswer:
+    if status not in (200, 201):
+        raise BankUnknown(reason=f"answer {status}")
     try:
         return BankAnswer(BankStatus(body["status"]), body.get("reason"))
     except (KeyError, ValueError):
         raise BankUnknown(reason="not understood") from None
-
-
-def _body(response: httpx.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        raise BankUnknown(reason="not JSON") from None
-    if not isinstance(body, dict):
-        raise BankUnknown(reason="not an object")
-    return body

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.money import Kopecks, Rounding
 from reconciliation.errors import PayoutNotFound
 from reconciliation.payouts import Payout, PayoutRun, PayoutStatus

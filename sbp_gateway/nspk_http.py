@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
+import aiohttp
 
 from sbp_gateway import payload
 from sbp_gateway.errors import InvalidPayload, NspkRefused, NspkUnknown
@@ -31,23 +31,29 @@ _ACCEPTED_TECHNICALLY = "ACTC"
 """A word of banks' own channels for what the agent API calls RCVD."""
 
 
-def nspk_client(base_url: str) -> httpx.AsyncClient:
-    """A client for NSPK with our limits on waiting. Production adds the client certificate."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
-        headers={"Accept": "application/json", "Accept-Charset": "UTF-8"},
-        trust_env=False,
-    )
-
-
 class NspkHttp:
-    """The port over an HTTP client."""
+    """The port over HTTP, with our limits on waiting. Connects when it is first asked."""
 
-    def __init__(self, client: httpx.AsyncClient, agent_id: str) -> None:
-        self._client = client
+    def __init__(self, base_url: str, agent_id: str) -> None:
+        self._base_url = base_url
         self._agent_id = agent_id
+        self._client: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                base_url=self._base_url,
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_SECONDS, total=READ_TIMEOUT_SECONDS),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                headers={"Accept": "application/json", "Accept-Charset": "UTF-8"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._client
 
     async def register(self, registration: Registration) -> RegisteredLink:
         """Register a dynamic link. Raises: NspkRefused; NspkUnknown also for a link that is not what we asked for."""
@@ -81,14 +87,14 @@ class NspkHttp:
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """The ``data`` of NSPK's envelope."""
         try:
-            response = await self._client.request(method, path, json=body)
-            envelope = response.json()
-            code, message = str(envelope["code"]), str(envelope.get("message", ""))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+            async with self._connected().request(method, path, json=body, allow_redirects=False) as response:
+                envelope = await response.json(content_type=None)
+                code, message = str(envelope["code"]), str(envelope.get("message", ""))
+        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise NspkUnknown(reason=type(error).__name__) from None
-        if response.status_code >= 500 or code.startswith(_TECHNICAL):
+        if response.status >= 500 or code.startswith(_TECHNICAL):
             raise NspkUnknown(reason=code)
-        if response.status_code != 200 or code != PROCESSED:
+        if response.status != 200 or code != PROCESSED:
             raise NspkRefused(nspk_code=code, nspk_message=message)
         return envelope.get("data")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.money import Kopecks
 from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.payments import Payment

@@ -9,14 +9,13 @@ from typing import Literal
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import Request
-from sqlalchemy import text
 from starlette.responses import Response
 
 from api import meters
 from api.door import Door, open_router
 from api.errors import NotReady
 from api.wire import View
-from ledger.database import transaction
+from ledger.database import text, transaction
 
 router = open_router("", "health")
 

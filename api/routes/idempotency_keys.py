@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from sqlalchemy import Row, text
+from sqlalchemy import Row
 
 from api.door import KEY_CHARACTERS_MAX, Call, door_router, needs
 from api.errors import IdempotencyKeyUnknown, ResourceUnknown
 from api.wire import Instant, View
-from ledger.database import transaction
+from ledger.database import text, transaction
 
 router = door_router("/v1", "idempotency")
 

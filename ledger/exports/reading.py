@@ -9,10 +9,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from ledger.clock import MOSCOW, moscow_day
-from ledger.database import Engine, Session
+from ledger.database import Engine, Session, text
 from ledger.errors import EntryRejected
 
 PAGE_POSTINGS_MAX = 5_000

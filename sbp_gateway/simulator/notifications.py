@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 
 from sbp_gateway.simulator.faults import Faults
 
@@ -16,6 +16,7 @@ SENDERS = 16
 QUEUE_MAX = 100_000
 TRIES_MAX = 8
 LATE_SECONDS = 3.0
+ANSWER_SECONDS_MAX = 10.0
 PATH = "/nspk/payment/v2/qrc/notification"
 
 
@@ -30,7 +31,7 @@ class Notifier:
     waiting: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SENDERS))
-    _client: httpx.AsyncClient | None = None
+    _client: aiohttp.ClientSession | None = None
 
     def notify(self, notification: Mapping[str, Any], delay_seconds: float = 0.0) -> None:
         """Send a notification soon, unless the faults say otherwise."""
@@ -61,10 +62,13 @@ class Notifier:
 
     async def _post(self, notification: dict[str, Any]) -> bool:
         if self._client is None:
-            self._client = httpx.AsyncClient(base_url=self.agent_url, timeout=10.0, trust_env=False)
+            self._client = aiohttp.ClientSession(
+                self.agent_url, timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
+            )
         try:
-            return (await self._client.post(PATH, json=notification)).status_code == 200
-        except httpx.HTTPError:
+            async with self._client.post(PATH, json=notification) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
     async def close(self) -> None:
@@ -73,4 +77,4 @@ class Notifier:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()

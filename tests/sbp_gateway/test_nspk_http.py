@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from ledger.money import Kopecks
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, Registration
-from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_http import READ_TIMEOUT_SECONDS, NspkHttp
 from sbp_gateway.payload import build_dynamic
 
 QRC_ID = "AD10000000000000000000000000TEST"
@@ -20,40 +23,69 @@ GOOD = {"qrcId": QRC_ID, "payload": build_dynamic(QRC_ID, "100000000999", Kopeck
 OTHER = {"qrcId": QRC_ID, "payload": build_dynamic(QRC_ID, "100000000999", Kopecks(1)), "status": "CREATED"}
 
 
-def nspk(answer: Callable[[httpx.Request], httpx.Response]) -> NspkHttp:
-    transport = httpx.MockTransport(answer)  # plays the wire, not our code
-    return NspkHttp(httpx.AsyncClient(transport=transport, base_url="http://nspk.test"), "A00000000001")
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def says(status: int, body: Any) -> Callable[[httpx.Request], httpx.Response]:
-    return lambda _request: httpx.Response(status, json=body)
+@asynccontextmanager
+async def nspk(answer: Answer) -> AsyncIterator[NspkHttp]:
+    """The adapter before a real server that answers so."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        adapter = NspkHttp(str(server.make_url("/")), "A00000000001")
+        yield adapter
+        await adapter.close()
 
 
-def breaks(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
-    def answer(_request: httpx.Request) -> httpx.Response:
-        raise error
+def says(status: int, body: Any) -> Answer:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
 
     return answer
 
 
+async def keeps_silent(_request: web.Request) -> web.Response:
+    await asyncio.sleep(READ_TIMEOUT_SECONDS + 60)
+    raise AssertionError
+
+
+async def cuts_off(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
 async def test_a_link_is_registered() -> None:
-    seen: list[httpx.Request] = []
+    seen: list[dict[str, Any]] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200, json={"code": "RQ00000", "message": "", "data": GOOD})
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(await request.json())
+        return web.json_response({"code": "RQ00000", "message": "", "data": GOOD})
 
-    link = await nspk(answer).register(WANTED)
+    async with nspk(answer) as adapter:
+        link = await adapter.register(WANTED)
     assert (link.qrc_id, link.payload) == (QRC_ID, GOOD["payload"])
-    assert b'"amount":"149990"' in seen[0].content.replace(b'": "', b'":"')
+    assert seen[0]["amount"] == "149990"
+
+
+async def test_nobody_there_is_unknown() -> None:
+    adapter = NspkHttp("http://127.0.0.1:9", "A00000000001")
+    with pytest.raises(NspkUnknown):
+        await adapter.register(WANTED)
+    await adapter.close()
+
+
+async def test_no_answer_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sbp_gateway.nspk_http.READ_TIMEOUT_SECONDS", 0.2)
+    async with nspk(keeps_silent) as adapter:
+        with pytest.raises(NspkUnknown):
+            await adapter.register(WANTED)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(breaks(httpx.ReadTimeout("slow")), id="no answer in time"),
-        pytest.param(breaks(httpx.ConnectError("away")), id="not reached"),
-        pytest.param(breaks(httpx.RemoteProtocolError("cut")), id="cut off"),
+        pytest.param(cuts_off, id="cut off"),
         pytest.param(says(502, {"code": "RQ00000", "data": GOOD}), id="a server's error"),
         pytest.param(says(200, {"code": "RQ07999", "message": "technical"}), id="a technical error"),
         pytest.param(says(200, ["what"]), id="not the envelope"),
@@ -64,14 +96,16 @@ async def test_a_link_is_registered() -> None:
         ),
     ],
 )
-async def test_what_is_no_answer_is_unknown(answer: Callable[[httpx.Request], httpx.Response]) -> None:
-    with pytest.raises(NspkUnknown):
-        await nspk(answer).register(WANTED)
+async def test_what_is_no_answer_is_unknown(answer: Answer) -> None:
+    async with nspk(answer) as adapter:
+        with pytest.raises(NspkUnknown):
+            await adapter.register(WANTED)
 
 
 async def test_a_refusal_is_final_and_keeps_nspks_words() -> None:
-    with pytest.raises(NspkRefused) as refused:
-        await nspk(says(400, {"code": "RQ05001", "message": "no such merchant"})).register(WANTED)
+    async with nspk(says(400, {"code": "RQ05001", "message": "no such merchant"})) as adapter:
+        with pytest.raises(NspkRefused) as refused:
+            await adapter.register(WANTED)
     assert refused.value.facts == {"nspk_code": "RQ05001", "nspk_message": "no such merchant"}
 
 
@@ -81,12 +115,14 @@ async def test_statuses_are_read() -> None:
         {"qrcId": "B" * 32, "code": "RQ00000", "message": "", "status": "ACTC"},
         {"qrcId": "C" * 32, "code": "RQ05001", "message": "?"},
     ]
-    found = await nspk(says(200, {"code": "RQ00000", "data": data})).statuses([QRC_ID, "B" * 32, "C" * 32])
+    async with nspk(says(200, {"code": "RQ00000", "data": data})) as adapter:
+        found = await adapter.statuses([QRC_ID, "B" * 32, "C" * 32])
     assert [status.status for status in found] == [OperationStatus.ACCEPTED, OperationStatus.RECEIVED, None]
     assert (found[0].trx_id, found[0].kzo) == ("A" * 32, "9F")
 
 
 @pytest.mark.parametrize("data", [None, [{}], [{"qrcId": QRC_ID, "code": "RQ00000", "status": "NEW?"}]])
 async def test_statuses_we_cannot_read_are_unknown(data: Any) -> None:
-    with pytest.raises(NspkUnknown):
-        await nspk(says(200, {"code": "RQ00000", "data": data})).statuses([QRC_ID])
+    async with nspk(says(200, {"code": "RQ00000", "data": data})) as adapter:
+        with pytest.raises(NspkUnknown):
+            await adapter.statuses([QRC_ID])
