@@ -8,6 +8,7 @@ neighbour hits both. Callers book one kopeck-exact posting between two of 10,000
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import resource
 import sys
@@ -20,6 +21,7 @@ import uvloop
 from psycopg import AsyncConnection
 
 from api.postgres import Server
+from api.serve import GARBAGE_THRESHOLDS
 from bench import servers
 from bench.rows import Row, faster, show, smaller
 from ledger import journal
@@ -38,7 +40,8 @@ TPCB = "pgbench TPC-B transactions a second, 8 clients, prepared, scale 50, same
 
 
 def run(*, as_json: bool, full: bool = False) -> None:
-    """Measure and print every row."""
+    """Measure and print every row, with the garbage collector set as in an api worker."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     with servers.durable_server() as server:
         servers.make_tpcb(server)
         open_accounts(server)
@@ -153,6 +156,7 @@ async def batches(url: str, *, entries_max: int | None = None, postings: int = 1
         while (booked < entries_max) if entries_max else (monotonic() < end):
             verdicts = await journal.book_batch(connection, [source.next() for _ in range(1000)], now=source.now)
             booked += len(verdicts)
+            await asyncio.sleep(0)  # the other's batch goes out before we lay out ours
 
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
         start = monotonic()

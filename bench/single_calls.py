@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import Any
 
 import uvloop
 from psycopg import AsyncConnection
 
+from api.serve import GARBAGE_THRESHOLDS
 from bench.ledger import Source
 from ledger import journal
 from ledger.clock import monotonic
@@ -36,4 +38,5 @@ async def measure(url: str, connections: int, seconds: int) -> float:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     sys.stdout.write(str(uvloop.run(measure(sys.stdin.read(), int(sys.argv[1]), int(sys.argv[2])))))

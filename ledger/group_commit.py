@@ -72,6 +72,7 @@ class GroupCommit(Generic[Job, Answer]):
     _queue: deque[_Waiting[Job, Answer]] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _idle: int = 0
     _is_closing: bool = False
 
     async def __aenter__(self) -> GroupCommit[Job, Answer]:
@@ -128,10 +129,15 @@ class GroupCommit(Generic[Job, Answer]):
             if self._is_closing:
                 return []
             self._arrived.clear()
-            await self._arrived.wait()
+            self._idle += 1
+            try:
+                await self._arrived.wait()
+            finally:
+                self._idle -= 1
+        share = -(-len(self._queue) // (1 + self._idle))
         batch: list[_Waiting[Job, Answer]] = []
         weight = 0
-        while self._queue and len(batch) < JOBS_MAX:
+        while len(batch) < min(share, JOBS_MAX):
             weight += self.weigh(self._queue[0].job)
             if batch and weight > forms.ENTRIES_MAX:
                 break

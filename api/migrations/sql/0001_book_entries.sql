@@ -324,7 +324,7 @@ BEGIN
         END IF;
         BEGIN
             PERFORM refuse_limit(p_book, v_one);
-            SELECT * INTO v_done FROM book_all(p_book, p_closed_through_on,
+            v_done := book_all(p_book, p_closed_through_on,
                 v_one.ids, v_one.refs, v_one.kinds, v_one.hashes, v_one.happened, v_one.metadata,
                 v_one.codes, v_one.entry, v_one.number, v_one.debit, v_one.credit, v_one.commodity, v_one.amount);
         EXCEPTION WHEN SQLSTATE 'KP001' THEN
@@ -440,7 +440,7 @@ BEGIN
     IF NOT p_tried AND cardinality(p.cond_entry) = 0
        AND NOT EXISTS (SELECT FROM refusals WHERE book = p_book AND reference = ANY (p.refs)) THEN
         BEGIN
-            SELECT * INTO v_done FROM book_all(p_book, p_closed_through_on,
+            v_done := book_all(p_book, p_closed_through_on,
                 p.ids, p.refs, p.kinds, p.hashes, p.happened, p.metadata,
                 p.codes, p.entry, p.number, p.debit, p.credit, p.commodity, p.amount);
             RETURN NEXT (p_offset + 1, p_offset + v_entries, 'booked', v_done.recorded_at, p.ids, NULL, NULL,
@@ -488,7 +488,7 @@ BEGIN
     IF cardinality(p_cond_entry) = 0
        AND NOT EXISTS (SELECT FROM refusals WHERE book = v_book.number AND reference = ANY (p_references)) THEN
         BEGIN
-            SELECT * INTO v_done FROM book_all(v_book.number, v_book.closed_through_on,
+            v_done := book_all(v_book.number, v_book.closed_through_on,
                 p_ids, p_references, p_kinds, p_hashes, p_happened, p_metadata,
                 p_codes, p_entry, p_number, p_debit, p_credit, p_commodity, p_amount);
             RETURN NEXT (1, cardinality(p_ids), 'booked', v_done.recorded_at, p_ids, NULL, NULL,
