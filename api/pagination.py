@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.", examples=[PAGE_USUAL])]
 After = Annotated[
     str | None,
-    Query(max_length=600, description="The `next` of the page before; the first page has none."),
+    Query(max_length=600, description="The `next` of the page before; none for the first page."),
 ]
 
 
@@ -32,7 +32,7 @@ class Page(View, Generic[Item]):
     items: list[Item]
     has_more: bool
     next: str | None = None
-    """Where the next page begins; nothing on the last."""
+    """Where the next page begins; on the last page, where to look later for what has come since."""
 
 
 def cursor_of(kind: str, place: str) -> str:
@@ -45,7 +45,7 @@ def read_cursor(kind: str, cursor: str | None) -> str | None:
 
     Raises: CursorUnknown.
     """
-    if cursor is None:
+    if not cursor:
         return None
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -63,10 +63,9 @@ def read_uuid_cursor(kind: str, cursor: str | None) -> UUID | None:
     return None if place is None else UUID(place)
 
 
-def page_of(kind: str, items: list[Item], has_more: bool, place: str | None) -> Page[Item]:
-    """A page that ends at ``place``."""
-    cursor = cursor_of(kind, place) if has_more and place is not None else None
-    return Page(items=items, has_more=has_more, next=cursor)
+def page_of(kind: str, items: list[Item], has_more: bool, place: str | None, after: str | None = None) -> Page[Item]:
+    """A page that ends at ``place``; an empty one keeps the cursor it was asked with."""
+    return Page(items=items, has_more=has_more, next=after if place is None else cursor_of(kind, place))
 
 
 def _check(kind: str, place: str) -> bytes:

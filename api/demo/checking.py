@@ -103,10 +103,10 @@ async def find(caller: Caller, engine: Engine, payouts: Sequence[dict[str, Any]]
 
     The proofs are those of ``kopeyka verify``: they read every posting, longer than a request may take.
     """
-    orders = [order async for order in read_all(caller, "/v1/orders", "data", "next_after")]
+    orders = [order async for order in read_all(caller, "/v1/orders")]
     attempts = [attempt for order in orders for attempt in order["attempts"]]
     paid = [order for order in orders if order["status"] == "paid"]
-    entries = [entry async for entry in read_all(caller, "/v1/ledger/entries?kind=sbp.payment", "items", "next")]
+    entries = [entry async for entry in read_all(caller, "/v1/ledger/entries?kind=sbp.payment")]
     lines = (await caller.get("/v1/ledger/trial-balance"))["lines"]
     async with transaction(engine) as session:
         broken = await broken_proofs(session)
@@ -139,16 +139,16 @@ def _turned(lines: Sequence[dict[str, Any]], prefix: str, side: str) -> int:
     return sum(int(line[side]) for line in lines if line["code"].startswith(prefix))
 
 
-async def read_all(caller: Caller, path: str, items: str, following: str) -> AsyncIterator[dict[str, Any]]:
+async def read_all(caller: Caller, path: str) -> AsyncIterator[dict[str, Any]]:
     """Every item of a list, page by page."""
     after, mark = "", "&" if "?" in path else "?"
     while True:
         page = await caller.get(f"{path}{mark}limit={PAGE}" + (f"&after={quote(after)}" if after else ""))
-        for item in page[items]:
+        for item in page["items"]:
             yield item
         if not page["has_more"]:
             return
-        after = page[following]
+        after = page["next"]
 
 
 def compare(expected: Expected, found: Found, simulator: dict[str, Any], refused: int) -> list[Check]:

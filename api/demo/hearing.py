@@ -76,10 +76,10 @@ class Hearing:
     async def _listen(self) -> None:
         while True:
             page = await self.caller.get(f"/v1/events?type=order.paid&limit={PAGE}&after={quote(self._cursor)}")
-            self._cursor = page["next_after"] or self._cursor
-            for event in page["data"]:
+            self._cursor = page["next"] or self._cursor
+            for event in page["items"]:
                 self._take(event)
-            if page["data"]:
+            if page["items"]:
                 async with self._changed:
                     self._changed.notify_all()
             if not page["has_more"]:

@@ -27,7 +27,7 @@ async def pay_out(caller: Caller) -> tuple[dict[str, Any], list[dict[str, Any]]]
     run = answer.json()
     deadline = monotonic() + FINAL_SECONDS_MAX
     while True:
-        payouts = (await caller.get(f"/v1/payouts?run_id={run['id']}&limit=200"))["data"]
+        payouts = (await caller.get(f"/v1/payouts?run_id={run['id']}&limit=200"))["items"]
         if not any(payout["status"] in OPEN for payout in payouts):
             return run, payouts
         if monotonic() > deadline:

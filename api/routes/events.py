@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from api.door import Call, door_router, needs
 from api.errors import CursorUnknown
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Instant, View
 from ledger import outbox
 from ledger.database import transaction
@@ -39,17 +39,21 @@ class EventView(View):
 async def list_events(
     call: Annotated[Call, needs("events:read")],
     type: str | None = None,  # noqa: A002  # its name on the wire
-    after: After = "",
-    limit: Limit = PAGE_DEFAULT,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
 ) -> Page[EventView]:
-    """Events, oldest first; keep ``next_after`` and ask again later for what came since."""
+    """Events, oldest first; keep ``next`` and ask again later for what came since."""
+    start = read_cursor("events", after) or ""
     async with transaction(call.engine) as session:
         try:
             found, has_more = await outbox.list_events(
-                session, type_=type, merchant_id=call.caller.merchant_id, after=after, limit=limit
+                session,
+                type_=type,
+                merchant_id=call.caller.merchant_id,
+                after=start,
+                limit=limit,
             )
         except ValueError:
             raise CursorUnknown() from None
-    return page_of(
-        [EventView.of(event) for event in found], [event.cursor for event in found], has_more=has_more, after=after
-    )
+    views = [EventView.of(event) for event in found]
+    return page_of("events", views, has_more, found[-1].cursor if found else None, after)

@@ -138,7 +138,9 @@ async def list_accounts(
     start = read_cursor("accounts", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await accounts.list_accounts(session, prefix=prefix, after=start, limit=limit)
-    return page_of("accounts", [AccountView.of(one) for one in found], has_more, found[-1].code if found else None)
+    return page_of(
+        "accounts", [AccountView.of(one) for one in found], has_more, found[-1].code if found else None, after
+    )
 
 
 @router.get("/{code}", response_model=AccountView)
@@ -207,7 +209,7 @@ async def read_statement(call: Reader, code: Code, after: After = None, limit: L
         )
         for line in found.lines
     ]  # fmt: skip
-    page = page_of(kind, lines, found.has_more, str(lines[-1].version) if lines else None)
+    page = page_of(kind, lines, found.has_more, str(lines[-1].version) if lines else None, after)
     return StatementView(
         account=code, commodity=found.commodity, opening=found.opening, closing=found.closing, lines=lines,
         has_more=page.has_more, next=page.next,

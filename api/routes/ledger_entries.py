@@ -190,7 +190,9 @@ async def list_entries(
     start = read_uuid_cursor("entries", after)
     async with transaction(call.engine) as session:
         found, has_more = await statements.list_entries(session, wanted, after=start, limit=limit)
-    return page_of("entries", [EntryView.of(one) for one in found], has_more, str(found[-1].id) if found else None)
+    return page_of(
+        "entries", [EntryView.of(one) for one in found], has_more, str(found[-1].id) if found else None, after
+    )
 
 
 @router.get("/{entry_id}", response_model=EntryView)

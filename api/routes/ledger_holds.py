@@ -113,7 +113,7 @@ async def list_holds(
     start = read_uuid_cursor("holds", after)
     async with transaction(call.engine) as session:
         found, has_more = await holds.list_holds(session, account=account, state=state, after=start, limit=limit)
-    return page_of("holds", [HoldView.of(one) for one in found], has_more, str(found[-1].id) if found else None)
+    return page_of("holds", [HoldView.of(one) for one in found], has_more, str(found[-1].id) if found else None, after)
 
 
 @router.get("/{hold_id}", response_model=HoldView)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.settings import Mode
 from api.wire import Body, Instant, Text, View
 from checkout import onboarding, repository
@@ -120,12 +120,13 @@ async def read_merchant(merchant_id: str, call: Annotated[Call, needs("orders:re
 
 @router.get("")
 async def list_merchants(
-    call: Annotated[Call, needs("orders:read")], after: After = "", limit: Limit = PAGE_DEFAULT
+    call: Annotated[Call, needs("orders:read")], after: After = None, limit: Limit = PAGE_USUAL
 ) -> Page[MerchantView]:
     """Merchants, oldest first."""
+    start = read_cursor("merchants", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await repository.list_merchants(
-            session, merchant_id=call.caller.merchant_id, after=after, limit=limit
+            session, merchant_id=call.caller.merchant_id, after=start, limit=limit
         )
     views = [MerchantView.of(merchant) for merchant in found]
-    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+    return page_of("merchants", views, has_more, views[-1].id if views else None, after)

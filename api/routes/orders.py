@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Body, Instant, Text, View
 from checkout import repository, till
 from checkout.attempts import Attempt, AttemptStatus
@@ -180,17 +180,18 @@ async def list_orders(
     call: CanRead,
     merchant_id: str | None = None,
     status: OrderStatus | None = None,
-    after: After = "",
-    limit: Limit = PAGE_DEFAULT,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
 ) -> Page[OrderView]:
     """Orders, oldest first."""
     whose = call.caller.merchant_id or merchant_id
+    start = read_cursor("orders", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await repository.list_orders(
-            session, merchant_id=whose, status=status, after=after, limit=limit
+            session, merchant_id=whose, status=status, after=start, limit=limit
         )
         views = await _order_views(call, session, found)
-    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+    return page_of("orders", views, has_more, views[-1].id if views else None, after)
 
 
 async def _order_views(call: Call, session: Session, orders: Sequence[Order]) -> list[OrderView]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Body, Day, Instant, View
 from checkout import repository as till_rows
 from checkout.errors import MerchantNotFound
@@ -131,14 +131,20 @@ async def list_payouts(
     run_id: str | None = None,
     merchant_id: str | None = None,
     status: PayoutStatus | None = None,
-    after: After = "",
-    limit: Limit = PAGE_DEFAULT,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
 ) -> Page[PayoutView]:
     """Payouts, oldest first."""
     whose = call.caller.merchant_id or merchant_id
+    start = read_cursor("payouts", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await repository.list_payouts(
-            session, run_id=run_id, merchant_id=whose, status=status, after=after, limit=limit
+            session,
+            run_id=run_id,
+            merchant_id=whose,
+            status=status,
+            after=start,
+            limit=limit,
         )
     views = [PayoutView.of(payout) for payout in found]
-    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+    return page_of("payouts", views, has_more, views[-1].id if views else None, after)

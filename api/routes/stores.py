@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Body, Instant, Text, View
 from checkout import onboarding, repository
 from checkout.errors import MerchantNotFound, StoreNotFound
@@ -75,12 +75,13 @@ async def read_store(store_id: str, call: Annotated[Call, needs("orders:read")])
 async def list_stores(
     call: Annotated[Call, needs("orders:read")],
     merchant_id: str | None = None,
-    after: After = "",
-    limit: Limit = PAGE_DEFAULT,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
 ) -> Page[StoreView]:
     """Stores, oldest first."""
     whose = call.caller.merchant_id or merchant_id
+    start = read_cursor("stores", after) or ""
     async with transaction(call.engine) as session:
-        found, has_more = await repository.list_stores(session, merchant_id=whose, after=after, limit=limit)
+        found, has_more = await repository.list_stores(session, merchant_id=whose, after=start, limit=limit)
     views = [StoreView.of(store) for store in found]
-    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+    return page_of("stores", views, has_more, views[-1].id if views else None, after)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
-from api.pages import PAGE_DEFAULT, After, Limit, Page, page_of
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Body, Instant, Text, View
 from checkout import onboarding, repository
 from checkout.errors import TerminalNotFound
@@ -73,14 +73,15 @@ async def list_terminals(
     call: Annotated[Call, needs("orders:read")],
     merchant_id: str | None = None,
     store_id: str | None = None,
-    after: After = "",
-    limit: Limit = PAGE_DEFAULT,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
 ) -> Page[TerminalView]:
     """Tills, oldest first."""
     whose = call.caller.merchant_id or merchant_id
+    start = read_cursor("terminals", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await repository.list_terminals(
-            session, merchant_id=whose, store_id=store_id, after=after, limit=limit
+            session, merchant_id=whose, store_id=store_id, after=start, limit=limit
         )
     views = [TerminalView.of(terminal) for terminal in found]
-    return page_of(views, [view.id for view in views], has_more=has_more, after=after)
+    return page_of("terminals", views, has_more, views[-1].id if views else None, after)

@@ -115,7 +115,7 @@ async def test_pages_stay_right_while_entries_are_added(client: Client, accounts
 
     seen = [entry["reference"] for entry in first["items"] + second["items"]]
     assert seen == [*(f"first:{number}" for number in range(5)), "late"]
-    assert (first["has_more"], second["has_more"], second["next"]) == (True, False, None)
+    assert (first["has_more"], second["has_more"]) == (True, False)
     wrong = await client.get(f"/v1/ledger/accounts?after={first['next']}")
     assert (wrong.status_code, wrong.json()["code"]) == (400, "api.unknown_cursor")
 

@@ -89,8 +89,8 @@ async def test_money_for_an_expired_attempt_is_kept_for_the_buyer(installation: 
 
     assert (await installation.pays(first["qr"]["qrc_id"])).status_code == 200
 
-    late = await installation.until("/v1/events?type=payment.late", lambda found: len(found["data"]) == 1)
-    assert late["data"][0]["data"]["attempt_id"] == first["id"]
+    late = await installation.until("/v1/events?type=payment.late", lambda found: len(found["items"]) == 1)
+    assert late["items"][0]["data"]["attempt_id"] == first["id"]
     assert await balance(installation, "liability:late_receipts:sbp") == 10_000
     assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 10_000 - 40
     found = await installation.get(f"/v1/orders/{order['id']}")
@@ -118,7 +118,7 @@ async def test_a_payout_the_bank_refuses_is_payable_again(installation: Installa
 
     run = await installation.made("/v1/payout-runs", {"merchant_ids": [terminal["merchant_id"]]})
     assert run["amount_kopecks"] == 10_000
-    await installation.until(f"/v1/payouts?run_id={run['id']}", lambda found: found["data"][0]["status"] == "rejected")
+    await installation.until(f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "rejected")
 
     account = await installation.get(f"/v1/ledger/accounts/liability:merchant_payable:{terminal['merchant_id']}")
     assert (account["balance"], account["available"]) == (10_000, 10_000)
@@ -156,7 +156,7 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
     await asyncio.gather(kill_workers(), *(buy(number) for number in range(len(amounts))))
     run = await installation.made("/v1/payout-runs", {})
     await installation.until(
-        f"/v1/payouts?run_id={run['id']}", lambda found: found["data"][0]["status"] == "sent", 30.0
+        f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent", 30.0
     )
 
     fees = sum(amount * 70 // 10_000 for amount in amounts)

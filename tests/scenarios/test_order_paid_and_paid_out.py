@@ -36,13 +36,13 @@ async def test_an_order_is_paid_booked_and_paid_out(installation: Installation) 
     run = await installation.made("/v1/payout-runs", {})
     assert (run["payouts"], run["amount_kopecks"]) == (1, 149_391)
     sent = await installation.until(
-        f"/v1/payouts?run_id={run['id']}", lambda found: found["data"][0]["status"] == "sent"
+        f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent"
     )
-    assert sent["data"][0]["amount_kopecks"] == 149_391
+    assert sent["items"][0]["amount_kopecks"] == 149_391
     assert await balance(installation, payable) == 0
     assert await balance(installation, "asset:sbp_settlement:100000000999") == 599
     events = await installation.get("/v1/events")
-    assert [found["type"] for found in events["data"]] == ["order.paid", "payout.sent"]
+    assert [found["type"] for found in events["items"]] == ["order.paid", "payout.sent"]
     for _ in range(50):
         sink = (await installation.world.get("/sink/events/count")).json()
         if sink["events"] == 2:
