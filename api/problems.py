@@ -80,6 +80,8 @@ STATUS: dict[str, int] = {
     "ledger.unknown_entry": 404,
     "ledger.account_closed": 409,
     "ledger.account_differs": 409,
+    "ledger.book_differs": 409,
+    "ledger.commodity_differs": 409,
     "ledger.account_not_empty": 409,
     "ledger.period_closed": 409,
     "ledger.period_not_over": 409,
