@@ -3,7 +3,7 @@
 The supervisor binds the port and hands each of several of these a listening socket which it keeps
 too. So when one dies, callers that were dealt to it wait for its successor and are not refused.
 uvicorn's own multi-process mode is not used: it stops for good when a restarted worker fails to
-start (domain/reliability.md, 3).
+start.
 """
 
 from __future__ import annotations
