@@ -1,0 +1,21 @@
+"""b2c payouts: being written.
+
+Expand only: every table is new. Locks: none that anybody could wait for.
+"""
+
+from __future__ import annotations
+
+from api.migrations.sql_files import run_sql_file
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql_file("0010_b2c_payouts.sql")
+
+
+def downgrade() -> None:
+    run_sql_file("0010_b2c_payouts_down.sql")
