@@ -17,6 +17,7 @@ from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
 from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_transport import NspkTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +83,5 @@ class Wiring:
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     """Connect one process with NSPK and the bank. Nothing is called yet."""
-    nspk = NspkHttp(settings.nspk_url, settings.nspk_agent_id)
+    nspk = NspkHttp(NspkTransport(settings.nspk_url), settings.nspk_agent_id)
     return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock))

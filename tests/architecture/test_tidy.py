@@ -26,7 +26,7 @@ MAY_SLEEP = {
     "api/supervisor.py": "waits for a child process, in a process without an event loop",
 }
 MAY_CALL_THE_NETWORK = {
-    "sbp_gateway/nspk_http.py": "the adapter to NSPK",
+    "sbp_gateway/nspk_transport.py": "the way to NSPK",
     "sbp_gateway/simulator/notifications.py": "the simulator is a network server of its own",
     "reconciliation/bank_http.py": "the adapter to the payout bank",
 }
@@ -35,7 +35,7 @@ MAY_USE_FLOATS = {
     "ledger/group_commit.py": "seconds waited in the queue",
     "ledger/database.py": "a timeout in seconds",
     "ledger/money.py": "the type of the division that always raises",
-    "sbp_gateway/nspk_http.py": "timeouts in seconds",
+    "sbp_gateway/nspk_transport.py": "timeouts in seconds",
     "reconciliation/bank_http.py": "timeouts in seconds",
 }
 SIMULATOR = "sbp_gateway/simulator/"

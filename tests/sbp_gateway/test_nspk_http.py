@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestServer
 from ledger.money import Kopecks
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, Registration
-from sbp_gateway.nspk_http import READ_TIMEOUT_SECONDS, NspkHttp
+from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_transport import READ_TIMEOUT_SECONDS, NspkTransport
 from sbp_gateway.payload import build_dynamic
 
 QRC_ID = "AD10000000000000000000000000TEST"
@@ -32,7 +33,7 @@ async def nspk(answer: Answer) -> AsyncIterator[NspkHttp]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app) as server:
-        adapter = NspkHttp(str(server.make_url("/")), "A00000000001")
+        adapter = NspkHttp(NspkTransport(str(server.make_url("/"))), "A00000000001")
         yield adapter
         await adapter.close()
 
@@ -69,14 +70,14 @@ async def test_a_link_is_registered() -> None:
 
 
 async def test_nobody_there_is_unknown() -> None:
-    adapter = NspkHttp("http://127.0.0.1:9", "A00000000001")
+    adapter = NspkHttp(NspkTransport("http://127.0.0.1:9"), "A00000000001")
     with pytest.raises(NspkUnknown):
         await adapter.register(WANTED)
     await adapter.close()
 
 
 async def test_no_answer_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sbp_gateway.nspk_http.READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("sbp_gateway.nspk_transport.READ_TIMEOUT_SECONDS", 0.2)
     async with nspk(keeps_silent) as adapter:
         with pytest.raises(NspkUnknown):
             await adapter.register(WANTED)
