@@ -18,6 +18,7 @@ from reconciliation import repository as finance
 from reconciliation.tariffs import Tariff, fee_for, tariff_on
 from sbp_gateway import bookkeeping
 from sbp_gateway import repository as sbp
+from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk import LinkStatus
 from sbp_gateway.payments import Payment, paid_at_of
 from sbp_gateway.qr_codes import ALLOWED, QrCode, QrStatus
@@ -46,7 +47,7 @@ async def pay(
             paid_at = now  # its day is closed: the books take it on the day we learnt
         of_order = found[qr.attempt_id]
         fee = fee_of(of_order, tariffs, paid_at)
-        payments.append(_payment(qr, answer, of_order, members[qr.merchant_id].member_id, fee, paid_at, now))
+        payments.append(_payment(qr, answer, of_order, members[qr.merchant_id], fee, paid_at, now))
 
     await sbp.add_payments(session, payments)
     in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
@@ -72,15 +73,16 @@ def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> K
 
 
 def _payment(
-    qr: QrCode, answer: LinkStatus, of_order: OfOrder, member_id: str, fee: Kopecks, paid_at: datetime, now: datetime
-) -> Payment:
+    qr: QrCode, answer: LinkStatus, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, paid_at: datetime,
+    now: datetime,
+) -> Payment:  # fmt: skip
     assert answer.trx_id is not None
     return Payment(
         id=new_id("pay", now),
         qr_id=qr.id,
         attempt_id=qr.attempt_id,
         merchant_id=qr.merchant_id,
-        member_id=member_id,
+        member_id=member.member_id,
         trx_id=answer.trx_id,
         kzo=answer.kzo,
         amount=qr.amount,
@@ -89,6 +91,7 @@ def _payment(
         entry_id=new_uuid(now),
         paid_at=paid_at,
         recorded_at=now,
+        settlement_mode=member.settlement_mode,
     )
 
 

@@ -7,9 +7,19 @@ Source: https://sbp.nspk.ru/faq/business/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 SANDBOX_MEMBER_ID = "100000000999"
 """The bank of merchants that only live in a sandbox; no real bank has this number."""
+
+
+class SettlementMode(StrEnum):
+    """Whose account the money of payments arrives at."""
+
+    COLLECTED = "collected"
+    """Ours: we owe it to the merchant and pay it out."""
+    DIRECT = "direct"
+    """The merchant's own, at its bank, within the operation: we only remember it and are owed our fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class SbpMerchant:
     """NSPK's number of the merchant's bank, where payments arrive."""
     bank_account: str
     """The account there: 20 digits."""
+    settlement_mode: SettlementMode = SettlementMode.COLLECTED
 
 
 def for_sandbox(merchant_id: str, number: int, bank_account: str) -> SbpMerchant:

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from ledger.money import Kopecks
+from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.nspk import PROCESSED, LinkStatus, OperationStatus
 from sbp_gateway.qr_codes import QrCode
 
@@ -36,6 +37,8 @@ class Payment:
     entry_id: UUID
     paid_at: datetime
     recorded_at: datetime
+    settlement_mode: SettlementMode = SettlementMode.COLLECTED
+    """As it was when the code was asked for: the books and refunds of the payment keep to it."""
 
 
 def is_paid(status: LinkStatus) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from ledger.database import Session, text
 from ledger.money import Kopecks
-from sbp_gateway.merchants import SbpMerchant
+from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import Payment
 from sbp_gateway.qr_codes import QrCode, QrStatus
 
@@ -28,13 +28,15 @@ _QR = """q.id, q.attempt_id, q.merchant_id, q.amount_kopecks, q.purpose, q.statu
 async def add_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
     """Keep what a bank registered with NSPK."""
     await session.execute(
-        text("""INSERT INTO sbp_merchants (merchant_id, nspk_merchant_id, member_id, bank_account, created_at)
-                VALUES (:merchant_id, :nspk_merchant_id, :member_id, :bank_account, :now)"""),
+        text("""INSERT INTO sbp_merchants (merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode,
+                                           created_at)
+                VALUES (:merchant_id, :nspk_merchant_id, :member_id, :bank_account, :settlement_mode, :now)"""),
         {
             "merchant_id": merchant.merchant_id,
             "nspk_merchant_id": merchant.nspk_merchant_id,
             "member_id": merchant.member_id,
             "bank_account": merchant.bank_account,
+            "settlement_mode": merchant.settlement_mode.value,
             "now": now,
         },
     )
@@ -43,11 +45,11 @@ async def add_merchant(session: Session, merchant: SbpMerchant, *, now: datetime
 async def merchants_by_id(session: Session, merchant_ids: Sequence[str]) -> dict[str, SbpMerchant]:
     """The merchants among ``merchant_ids`` that NSPK knows."""
     rows = await session.execute(
-        text("""SELECT merchant_id, nspk_merchant_id, member_id, bank_account
+        text("""SELECT merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode
                   FROM sbp_merchants WHERE merchant_id = ANY(CAST(:ids AS text[]))"""),
         {"ids": list(merchant_ids)},
     )
-    return {row.merchant_id: SbpMerchant(**row._mapping) for row in rows}
+    return {row.merchant_id: _merchant(row) for row in rows}
 
 
 async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> SbpMerchant | None:
@@ -56,7 +58,7 @@ async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> Sbp
         await session.execute(
             text("""
                 WITH merchant AS (
-                    SELECT merchant_id, nspk_merchant_id, member_id, bank_account
+                    SELECT merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode
                       FROM sbp_merchants WHERE merchant_id = :merchant_id
                 ), added AS (
                     INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at,
@@ -78,7 +80,7 @@ async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> Sbp
             },
         )
     ).first()
-    return None if row is None else SbpMerchant(**row._mapping)
+    return None if row is None else _merchant(row)
 
 
 async def register_qr(session: Session, qr_id: str, qrc_id: str, payload: str, *, next_poll_at: datetime) -> bool:
@@ -189,11 +191,12 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
         text("""
             WITH added AS (
                 INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
-                                          is_late, entry_id, paid_at, recorded_at)
+                                          is_late, entry_id, paid_at, recorded_at, settlement_mode)
                 SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
                     CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]),
                     CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]), CAST(:lates AS boolean[]),
-                    CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]))
+                    CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]),
+                    CAST(:modes AS text[]))
             )
             UPDATE qr_codes SET status = 'paid', next_poll_at = NULL
              WHERE id = ANY(CAST(:qrs AS text[])) AND status IN ('registered', 'expired')
@@ -211,6 +214,7 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
             "entries": [payment.entry_id for payment in payments],
             "paid": [payment.paid_at for payment in payments],
             "recorded": [payment.recorded_at for payment in payments],
+            "modes": [payment.settlement_mode.value for payment in payments],
         },
     )
     assert result.rowcount == len(payments)
@@ -224,6 +228,16 @@ async def park_notification(
         text("""INSERT INTO sbp_parked_notifications (qrc_id, trx_id, body, received_at)
                 VALUES (:qrc_id, :trx_id, CAST(:body AS jsonb), :now) ON CONFLICT DO NOTHING"""),
         {"qrc_id": qrc_id, "trx_id": trx_id, "body": json.dumps(body, ensure_ascii=False), "now": now},
+    )
+
+
+def _merchant(row: Row[Any]) -> SbpMerchant:
+    return SbpMerchant(
+        merchant_id=row.merchant_id,
+        nspk_merchant_id=row.nspk_merchant_id,
+        member_id=row.member_id,
+        bank_account=row.bank_account,
+        settlement_mode=SettlementMode(row.settlement_mode),
     )
 
 

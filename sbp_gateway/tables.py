@@ -28,6 +28,7 @@ sbp_merchants = Table(
     required("member_id", Code),
     required("bank_account", Code),
     required("created_at", Instant),
+    required("settlement_mode", Code, "'collected'"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="sbp_merchants_merchant_id_fkey"),
     UniqueConstraint("nspk_merchant_id", name="sbp_merchants_nspk_key"),
 )
@@ -75,6 +76,7 @@ sbp_payments = Table(
     required("entry_id", Uuid),
     required("paid_at", Instant),
     required("recorded_at", Instant),
+    required("settlement_mode", Code, "'collected'"),
     ForeignKeyConstraint(["qr_id"], ["qr_codes.id"], name="sbp_payments_qr_id_fkey"),
     ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="sbp_payments_attempt_id_fkey"),
     ForeignKeyConstraint(["merchant_id"], ["sbp_merchants.merchant_id"], name="sbp_payments_merchant_id_fkey"),

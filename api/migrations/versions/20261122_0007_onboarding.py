@@ -1,6 +1,7 @@
-"""onboarding: being written.
+"""Onboarding: registrations with NSPK by bank, and settlement modes.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: new tables, and new columns with constant defaults. Locks: a short ACCESS EXCLUSIVE on
+sbp_merchants and sbp_payments each; no row is rewritten.
 """
 
 from __future__ import annotations
