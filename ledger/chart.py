@@ -7,6 +7,9 @@ SBP_FEE_INCOME = "income:fee:sbp"
 SBP_LATE_RECEIPTS = "liability:late_receipts:sbp"
 """Money that came for an attempt already over, owed back to its buyer."""
 
+SBP_BANK_FEE = "expense:bank_fee:sbp"
+"""What banks charge us for SBP payments whose money we collect."""
+
 
 def merchant_payable(merchant_id: str) -> str:
     """What we owe to a merchant. May not be overdrawn."""
@@ -16,3 +19,28 @@ def merchant_payable(merchant_id: str) -> str:
 def sbp_settlement(member_id: str) -> str:
     """The money a bank, named by its NSPK member id, holds for us after SBP payments."""
     return f"asset:sbp_settlement:{member_id}"
+
+
+def bank_fee_payable(member_id: str) -> str:
+    """What we owe a bank that charges its fees apart from the payments."""
+    return f"liability:bank_fee_payable:{member_id}"
+
+
+def fee_receivable(merchant_id: str) -> str:
+    """Our fees that a merchant owes us, because its money does not pass through our hands."""
+    return f"asset:fee_receivable:{merchant_id}"
+
+
+def sbp_direct(merchant_id: str) -> str:
+    """Off the balance sheet: money that buyers paid straight to the merchant's own account."""
+    return f"memo:sbp_direct:{merchant_id}"
+
+
+def sbp_direct_sales(merchant_id: str) -> str:
+    """Off the balance sheet: whose that money is when it paid for orders. Grows by credits."""
+    return f"memo:sbp_direct_sales:{merchant_id}"
+
+
+def sbp_direct_late(merchant_id: str) -> str:
+    """Off the balance sheet: the same for money that came too late, and the merchant owes to its buyer."""
+    return f"memo:sbp_direct_late:{merchant_id}"

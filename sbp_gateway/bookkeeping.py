@@ -1,14 +1,76 @@
-"""Vouchers of SBP: what the books say when a payment comes in."""
+"""Vouchers of SBP: what the books say when a payment comes in, in either settlement mode.
+
+``sides_of`` is the one table of where money is and whose it is: a payment books the first against
+the second, and whatever takes money back books the other way round.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from ledger import chart, journal
+from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session
 from ledger.entry import Entry, Posting, Refused
+from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import Payment
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentSides:
+    """The two accounts of a payment's gross amount."""
+
+    money: str
+    """Where the money is: debited by a payment, credited when it goes back."""
+    owner: str
+    """Whose it is: credited by a payment, debited when it goes back. May not be overdrawn."""
+
+
+def sides_of(mode: SettlementMode, *, merchant_id: str, member_id: str, is_late: bool) -> PaymentSides:
+    """Where the money of a payment is and whose it is.
+
+    collected          Дт asset:sbp_settlement:<member>  Кт liability:merchant_payable:<merchant>
+    collected, late    Дт asset:sbp_settlement:<member>  Кт liability:late_receipts:sbp
+    direct             Дт memo:sbp_direct:<merchant>     Кт memo:sbp_direct_sales:<merchant>
+    direct, late       Дт memo:sbp_direct:<merchant>     Кт memo:sbp_direct_late:<merchant>
+
+    Source: DECISIONS.md, on settlement modes.
+    """
+    if mode is SettlementMode.DIRECT:
+        owner = chart.sbp_direct_late(merchant_id) if is_late else chart.sbp_direct_sales(merchant_id)
+        return PaymentSides(chart.sbp_direct(merchant_id), owner)
+    owner = chart.SBP_LATE_RECEIPTS if is_late else chart.merchant_payable(merchant_id)
+    return PaymentSides(chart.sbp_settlement(member_id), owner)
+
+
+def fee_source_of(mode: SettlementMode, merchant_id: str) -> str:
+    """What our fee is taken from: what we owe the merchant, or, of a direct one, a bill we send it."""
+    return chart.fee_receivable(merchant_id) if mode is SettlementMode.DIRECT else chart.merchant_payable(merchant_id)
+
+
+async def open_accounts(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
+    """Open the accounts that a merchant's payments are booked to."""
+    for terms in terms_of(merchant):
+        await open_account(session, terms, now=now)
+
+
+def terms_of(merchant: SbpMerchant) -> tuple[AccountTerms, ...]:
+    """The accounts of a merchant's payments, and what is unusual about them."""
+    if merchant.settlement_mode is SettlementMode.DIRECT:
+        owners = (chart.sbp_direct_sales(merchant.merchant_id), chart.sbp_direct_late(merchant.merchant_id))
+        return (
+            AccountTerms(chart.sbp_direct(merchant.merchant_id)),
+            *(AccountTerms(owner, normal_side="credit", available_min=0) for owner in owners),
+            AccountTerms(chart.fee_receivable(merchant.merchant_id)),
+            AccountTerms(chart.SBP_FEE_INCOME),
+        )
+    codes = (
+        chart.sbp_settlement(merchant.member_id), chart.bank_fee_payable(merchant.member_id), chart.SBP_BANK_FEE,
+        chart.SBP_FEE_INCOME, chart.SBP_LATE_RECEIPTS,
+    )  # fmt: skip
+    return tuple(AccountTerms(code) for code in codes)
 
 
 async def book_payments(session: Session, payments: Sequence[Payment], *, now: datetime) -> None:
@@ -24,25 +86,56 @@ async def book_payments(session: Session, payments: Sequence[Payment], *, now: d
 
 
 def payment_voucher(payment: Payment) -> Entry:
-    """A buyer paid an order; the money is with the merchant's bank of settlement and owed to the merchant.
+    """A buyer paid an order.
 
-    Дт asset:sbp_settlement:<member>        Кт liability:merchant_payable:<merchant>  gross
-    Дт liability:merchant_payable:<merchant> Кт income:fee:sbp                        our fee, when there is one
+    Collected: the money is with the bank of settlement and owed to the merchant.
+    Дт asset:sbp_settlement:<member>         Кт liability:merchant_payable:<merchant>  gross
+    Дт liability:merchant_payable:<merchant> Кт income:fee:sbp                         our fee, when there is one
+    and the bank's fee as ``bank_fee_posting`` says.
+
+    Direct: the money is with the merchant; we remember it and are owed our fee.
+    Дт memo:sbp_direct:<merchant>            Кт memo:sbp_direct_sales:<merchant>       gross
+    Дт asset:fee_receivable:<merchant>       Кт income:fee:sbp                         our fee, when there is one
     """
-    payable = chart.merchant_payable(payment.merchant_id)
-    postings = [Posting(chart.sbp_settlement(payment.member_id), payable, payment.amount)]
+    postings = [_gross(payment)]
     if payment.fee > 0:
-        postings.append(Posting(payable, chart.SBP_FEE_INCOME, payment.fee))
-    return _voucher(payment, "sbp.payment", tuple(postings))
+        source = fee_source_of(payment.settlement_mode, payment.merchant_id)
+        postings.append(Posting(source, chart.SBP_FEE_INCOME, payment.fee))
+    return _voucher(payment, "sbp.payment", (*postings, *_bank_fee(payment)))
 
 
 def late_voucher(payment: Payment) -> Entry:
-    """A buyer paid an attempt that was already over: the money is kept for the buyer, no fee is taken.
+    """A buyer paid an attempt that was already over: the money is the buyer's, no fee of ours is taken.
 
-    Дт asset:sbp_settlement:<member>        Кт liability:late_receipts:sbp            gross
+    Collected: we keep it and owe it.
+    Дт asset:sbp_settlement:<member>         Кт liability:late_receipts:sbp            gross
+    and the bank's fee as ``bank_fee_posting`` says.
+
+    Direct: the merchant has it and owes it; no liability of ours.
+    Дт memo:sbp_direct:<merchant>            Кт memo:sbp_direct_late:<merchant>        gross
     """
-    settlement = chart.sbp_settlement(payment.member_id)
-    return _voucher(payment, "sbp.late_payment", (Posting(settlement, chart.SBP_LATE_RECEIPTS, payment.amount),))
+    return _voucher(payment, "sbp.late_payment", (_gross(payment), *_bank_fee(payment)))
+
+
+def bank_fee_posting(payment: Payment) -> Posting:
+    """What the bank charges us for a payment whose money we collect.
+
+    Дт expense:bank_fee:sbp  Кт asset:sbp_settlement:<member>      kept back when it credits the money
+    Дт expense:bank_fee:sbp  Кт liability:bank_fee_payable:<member> charged apart
+    """
+    settlement, bill = chart.sbp_settlement(payment.member_id), chart.bank_fee_payable(payment.member_id)
+    return Posting(chart.SBP_BANK_FEE, settlement if payment.is_bank_fee_withheld else bill, payment.bank_fee)
+
+
+def _gross(payment: Payment) -> Posting:
+    sides = sides_of(
+        payment.settlement_mode, merchant_id=payment.merchant_id, member_id=payment.member_id, is_late=payment.is_late
+    )
+    return Posting(sides.money, sides.owner, payment.amount)
+
+
+def _bank_fee(payment: Payment) -> tuple[Posting, ...]:
+    return (bank_fee_posting(payment),) if payment.bank_fee > 0 else ()
 
 
 def _voucher(payment: Payment, kind: str, postings: tuple[Posting, ...]) -> Entry:

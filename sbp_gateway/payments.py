@@ -39,6 +39,10 @@ class Payment:
     recorded_at: datetime
     settlement_mode: SettlementMode = SettlementMode.COLLECTED
     """As it was when the code was asked for: the books and refunds of the payment keep to it."""
+    bank_fee: Kopecks = Kopecks(0)
+    """What the bank charges us; nothing when the money is not ours or no tariff of the bank is known."""
+    is_bank_fee_withheld: bool = True
+    """The bank keeps its fee back when it credits the money; otherwise it sends a bill."""
 
 
 def is_paid(status: LinkStatus) -> bool:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ledger import chart
-from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
-from sbp_gateway import repository
+from sbp_gateway import bookkeeping, repository
 from sbp_gateway.errors import MerchantNotRegistered
 from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk import RegisteredLink, Registration
@@ -34,8 +32,7 @@ GIVE_UP_AFTER = timedelta(minutes=TTL_MINUTES)
 async def import_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
     """Keep what a bank registered with NSPK, and open the accounts its payments are booked to."""
     await repository.add_merchant(session, merchant, now=now)
-    for code in (chart.sbp_settlement(merchant.member_id), chart.SBP_FEE_INCOME, chart.SBP_LATE_RECEIPTS):
-        await open_account(session, AccountTerms(code), now=now)
+    await bookkeeping.open_accounts(session, merchant, now=now)
 
 
 async def request_qr(
