@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api.payment_results import StatusReader
-from api.settings import Settings
+from api.settings import Mode, Settings
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
 from ledger.database import Engine, Session
 from reconciliation.bank_http import BankHttp
-from sbp_gateway import registering
+from sbp_gateway import payload, registering
 from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
@@ -83,5 +83,6 @@ class Wiring:
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     """Connect one process with NSPK and the bank. Nothing is called yet."""
-    nspk = NspkHttp(NspkTransport(settings.nspk_url), settings.nspk_agent_id)
+    read_link = payload.parse if settings.mode is Mode.PRODUCTION else payload.parse_leniently
+    nspk = NspkHttp(NspkTransport(settings.nspk_url), settings.nspk_agent_id, read_link)
     return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock))

@@ -5,7 +5,7 @@ Source: NSPK agent API: ``POST /payment/v1/qrc-data``, ``PUT /payment/v2/qrc-sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sbp_gateway import payload
@@ -27,9 +27,13 @@ _ACCEPTED_TECHNICALLY = "ACTC"
 class NspkHttp:
     """The port over HTTP."""
 
-    def __init__(self, transport: NspkTransport, agent_id: str) -> None:
+    def __init__(
+        self, transport: NspkTransport, agent_id: str, read_link: Callable[[str], payload.Link] = payload.parse
+    ) -> None:
         self.transport = transport
         self._agent_id = agent_id
+        self._read_link = read_link
+        """Strict with real money; a sandbox also takes links of banks' own sandboxes."""
 
     async def close(self) -> None:
         """Hang up."""
@@ -54,7 +58,7 @@ class NspkHttp:
             },
             is_safe=False,
         )
-        return _registered(data, registration)
+        return _registered(data, registration, self._read_link)
 
     async def statuses(self, qrc_ids: Sequence[str]) -> list[LinkStatus]:
         """What became of the links. Raises: NspkUnknown."""
@@ -69,13 +73,14 @@ class NspkHttp:
         return await self.transport.call(method, path, body, is_safe=is_safe)
 
 
-def _registered(data: Any, registration: Registration) -> RegisteredLink:
+def _registered(data: Any, registration: Registration, read_link: Callable[[str], payload.Link]) -> RegisteredLink:
     try:
         link = RegisteredLink(str(data["qrcId"]), str(data["payload"]))
-        parsed = payload.parse(link.payload)
+        parsed = read_link(link.payload)
     except (InvalidPayload, KeyError, TypeError) as error:
         raise NspkUnknown(reason=type(error).__name__) from None
-    if parsed.qrc_id != link.qrc_id or parsed.amount not in (None, registration.amount):
+    is_dynamic = parsed.kind in (None, payload.LinkKind.DYNAMIC)
+    if parsed.qrc_id != link.qrc_id or not is_dynamic or parsed.amount not in (None, registration.amount):
         raise NspkUnknown(reason="the link is not the one asked for")
     return link
 

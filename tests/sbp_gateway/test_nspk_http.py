@@ -16,11 +16,12 @@ from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, Registration
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import READ_TIMEOUT_SECONDS, NspkTransport
-from sbp_gateway.payload import build_dynamic
+from sbp_gateway.payload import build_dynamic, build_static, parse_leniently
 
 QRC_ID = "AD10000000000000000000000000TEST"
 WANTED = Registration("MA0000000001", "100000000999", "4" * 20, Kopecks(149_990), 15, "Order 1")
 GOOD = {"qrcId": QRC_ID, "payload": build_dynamic(QRC_ID, "100000000999", Kopecks(149_990)), "status": "CREATED"}
+STATIC = {"qrcId": "AS" + QRC_ID[2:], "payload": build_static("AS" + QRC_ID[2:], "100000000999"), "status": "CREATED"}
 OTHER = {"qrcId": QRC_ID, "payload": build_dynamic(QRC_ID, "100000000999", Kopecks(1)), "status": "CREATED"}
 
 
@@ -92,6 +93,7 @@ async def test_no_answer_in_time_is_unknown(monkeypatch: pytest.MonkeyPatch) -> 
         pytest.param(says(200, ["what"]), id="not the envelope"),
         pytest.param(says(200, {"code": "RQ00000", "data": None}), id="no data"),
         pytest.param(says(200, {"code": "RQ00000", "data": OTHER}), id="a link for another sum"),
+        pytest.param(says(200, {"code": "RQ00000", "data": STATIC}), id="a link for many payments"),
         pytest.param(
             says(200, {"code": "RQ00000", "data": {**GOOD, "payload": "https://x"}}), id="a link that is none"
         ),
@@ -101,6 +103,16 @@ async def test_what_is_no_answer_is_unknown(answer: Answer) -> None:
     async with nspk(answer) as adapter:
         with pytest.raises(NspkUnknown):
             await adapter.register(WANTED)
+
+
+async def test_a_link_of_a_banks_sandbox_is_taken_only_leniently() -> None:
+    qrc_id = "AD1F2CD7212E48FA919AB52EF0AEFB33"
+    link = f"https://qr.nspk.ru/{qrc_id}?type=02&bank=10000007&sum=149990&cur=RUB&crc=0000"
+    async with nspk(says(200, {"code": "RQ00000", "data": {"qrcId": qrc_id, "payload": link}})) as adapter:
+        with pytest.raises(NspkUnknown):
+            await adapter.register(WANTED)
+        lenient = NspkHttp(adapter.transport, "A00000000001", parse_leniently)
+        assert (await lenient.register(WANTED)).payload == link
 
 
 async def test_a_refusal_is_final_and_keeps_nspks_words() -> None:
