@@ -122,7 +122,9 @@ STATUS: dict[str, int] = {
     "sbp_gateway.merchant_not_registered": 422,
     "sbp_gateway.invalid_payload": 422,
     "sbp_gateway.refused_by_nspk": 422,
+    "sbp_gateway.money_unreadable": 422,
     "sbp_gateway.nspk_unknown": 503,
+    "sbp_gateway.nspk_unavailable": 503,
     # Tariffs and payouts
     "reconciliation.rejected": 422,
     "reconciliation.no_tariff": 422,
@@ -136,6 +138,8 @@ CASHIER_TIPS: dict[str, str] = {
     "api.database_unavailable": "Связь с банком прервалась. Подождите несколько секунд и повторите.",
     "api.rate_limited": "Слишком много запросов. Подождите немного и повторите.",
     "idempotency.in_progress": "Операция ещё выполняется. Подождите и повторите, деньги не спишутся дважды.",
+    "sbp_gateway.nspk_unknown": "СБП не ответила. Подождите: результат станет известен сам. Второй код не показывайте.",
+    "sbp_gateway.nspk_unavailable": "СБП сейчас недоступна, деньги не списаны. Повторите через минуту.",
     "checkout.amount_not_positive": "Сумма чека должна быть больше нуля.",
     "checkout.amount_too_large": "Сумма чека слишком велика. Разделите покупку на несколько чеков.",
     "checkout.order_number_taken": "Чек с этим номером уже есть. Проверьте его или задайте новый номер.",

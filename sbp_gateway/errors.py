@@ -4,9 +4,11 @@ Rejected
 └── SbpRejected
     ├── MerchantNotRegistered     the merchant's bank has not registered it with NSPK
     ├── InvalidPayload            a link's text breaks the grammar or its check sum
+    ├── MoneyUnreadable           a sum is not in the form the bank writes money in
     └── NspkRefused               NSPK said no; asking again gets the same answer
 Unavailable
-└── NspkUnknown                   the answer was lost: NSPK may or may not have done it
+├── NspkUnknown                   the answer was lost: NSPK may or may not have done it
+└── NspkUnavailable               nothing was sent: NSPK cannot have done it
 """
 
 from __future__ import annotations
@@ -32,6 +34,12 @@ class InvalidPayload(SbpRejected):
     code = "sbp_gateway.invalid_payload"
 
 
+class MoneyUnreadable(SbpRejected):
+    """The sum is not in the form in which this bank writes money."""
+
+    code = "sbp_gateway.money_unreadable"
+
+
 class NspkRefused(SbpRejected):
     """NSPK refused the request."""
 
@@ -42,3 +50,9 @@ class NspkUnknown(Unavailable):
     """NSPK's answer was lost; it may or may not have done what it was asked."""
 
     code = "sbp_gateway.nspk_unknown"
+
+
+class NspkUnavailable(Unavailable):
+    """NSPK cannot be reached just now; nothing was sent, so it cannot have done what it was asked."""
+
+    code = "sbp_gateway.nspk_unavailable"
