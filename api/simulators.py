@@ -7,6 +7,7 @@ State lives in memory and, with ``--state FILE``, in an append-only file, so tha
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -27,9 +28,13 @@ from starlette.types import ASGIApp
 from ledger.ids import new_secret
 from reconciliation.bank_simulator import BankSimulator
 from sbp_gateway.simulator.app import NspkSimulator
+from sbp_gateway.simulator.clock import SimulatorClock
+from sbp_gateway.simulator.control import SimulatorControl
 from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links
 from sbp_gateway.simulator.notifications import Notifier
+from sbp_gateway.simulator.payers import BuyerPhones
+from sbp_gateway.simulator.scripts import Scripts
 
 AGENT_URL = "KOPEYKA_PUBLIC_URL"
 LISTEN_FD = "KOPEYKA_LISTEN_FD"
@@ -91,6 +96,7 @@ class World:
     nspk: NspkSimulator
     bank: BankSimulator
     sink: EventSink
+    control: SimulatorControl
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -111,6 +117,7 @@ class World:
             "links": len(links.by_id),
             "paid": links.paid,
             "paid_kopecks": links.paid_kopecks,
+            "late_waiting": len(links.late),
             "payouts": sum(payout["status"] == "executed" for payout in self.bank.payouts.values()),
             "payouts_kopecks": self.bank.kopecks_paid,
             "notifications": {
@@ -123,16 +130,20 @@ class World:
     def recall(self, line: Mapping[str, Any]) -> None:
         """Take a line of the journal back in."""
         self.nspk.links.recall(line)
+        self.control.scripts.recall(line)
+        self.control.clock.recall(line)
         self.bank.recall(line)
 
 
 def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Starlette:
     """The simulators' application."""
     journal, faults = Journal(), Faults()
+    nspk = _nspk(journal, faults, agent_url)
     world = World(
-        NspkSimulator(Links(journal.remember, new_secret("")), faults, Notifier(agent_url, faults)),
+        nspk,
         BankSimulator(journal.remember, _cut(faults, "lost_request"), _cut(faults, "lost_answer")),
         EventSink(),
+        SimulatorControl(nspk.links, nspk.scripts, nspk.clock),
     )
     if state is not None:
         _recall_all(world, state)
@@ -140,6 +151,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
     routes = [
         *world.nspk.routes(),
         *world.bank.routes(),
+        *world.control.routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),
         Route("/sink/events/count", world.sink.count, methods=["GET"]),
         Route("/simulator/faults", world.set_faults, methods=["PUT"]),
@@ -149,12 +161,22 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(world.nspk.phones.watch())
         yield
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await world.nspk.notifier.close()
         if journal.file is not None:
             journal.file.close()
 
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _nspk(journal: Journal, faults: Faults, agent_url: str) -> NspkSimulator:
+    links, notifier = Links(journal.remember, new_secret("")), Notifier(agent_url, faults)
+    scripts, clock = Scripts(journal.remember), SimulatorClock(journal.remember)
+    phones = BuyerPhones(links, scripts, faults, notifier, clock)
+    return NspkSimulator(links, faults, notifier, scripts, clock, phones)
 
 
 def _cut(faults: Faults, name: str) -> Any:

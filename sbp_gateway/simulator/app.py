@@ -6,8 +6,9 @@ Source: NSPK agent API: ``POST /payment/v1/qrc-data``, ``GET /payment/v1/qrc-dat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -15,20 +16,22 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ledger.clock import machine_now
 from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX
+from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
 from sbp_gateway.simulator.notifications import Notifier
+from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
+from sbp_gateway.simulator.scripts import NO_SCRIPT, RegisterFault, Script, Scripts
 
 MALFORMED = "RQ05001"
 """A business refusal of a request we cannot read; the real list of codes is not public."""
 UNKNOWN_LINK = "RQ05000"
+REFUSED_BY_SCRIPT = "RQ05002"
+DELAYED_SECONDS = 1.0
 TTL_MINUTES_MAX = 129_600
 TTL_MINUTES_DEFAULT = 4_320
-PAYER_ID = "0079******12"
-"""A masked phone."""
-HTTP_OF_REFUSAL = {"unknown_link": 404, "already_paid": 409, "link_expired": 410}
+HTTP_OF_REFUSAL = {"unknown_link": 404, "already_paid": 409, "in_processing": 409, "link_expired": 410}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class NspkSimulator:
     links: Links
     faults: Faults
     notifier: Notifier
+    scripts: Scripts
+    clock: SimulatorClock
+    phones: BuyerPhones
 
     def routes(self) -> list[Route]:
         """NSPK's paths, and those by which a test plays the payer."""
@@ -49,17 +55,19 @@ class NspkSimulator:
         ]
 
     def _faulty(
-        self, work: Callable[[Request], Awaitable[JSONResponse]]
+        self, work: Callable[[Request], Awaitable[JSONResponse | CutConnection]]
     ) -> Callable[[Request], Awaitable[JSONResponse | ASGIApp]]:
         async def endpoint(request: Request) -> Any:
             if self.faults.happens("lost_request"):
                 return CutConnection()
             answer = await work(request)
+            if self.faults.happens("delayed_answer"):
+                await asyncio.sleep(DELAYED_SECONDS)
             return CutConnection() if self.faults.happens("lost_answer") else answer
 
         return endpoint
 
-    async def register(self, request: Request) -> JSONResponse:
+    async def register(self, request: Request) -> JSONResponse | CutConnection:
         """Register a dynamic link."""
         body = await request.json()
         try:
@@ -69,7 +77,21 @@ class NspkSimulator:
             return envelope(MALFORMED, "a field is missing or malformed", status=400)
         if not is_dynamic or amount < 1 or not 1 <= ttl <= TTL_MINUTES_MAX or body.get("currency") != "RUB":
             return envelope(MALFORMED, "only dynamic links in roubles are registered here", status=400)
-        link = self.links.register(member_id, amount, ttl, machine_now())
+        script = self.scripts.take()
+        if script.register is RegisterFault.LOST_REQUEST:
+            return CutConnection()
+        if script.register is RegisterFault.REFUSED:
+            return envelope(REFUSED_BY_SCRIPT, "refused by a script", status=400)
+        told = {"merchant_id": str(body.get("merchantId", "")), "purpose": str(body.get("paymentPurpose", ""))}
+        link = self.links.register(member_id, amount, ttl, self.clock.now(), **told)
+        return await self._answer_by_script(script, link)
+
+    async def _answer_by_script(self, script: Script, link: SimulatedLink) -> JSONResponse | CutConnection:
+        if script is not NO_SCRIPT:
+            self.scripts.give(link.qrc_id, replace(script, register=RegisterFault.NONE, answer_delay_seconds=0.0))
+        await asyncio.sleep(script.answer_delay_seconds)
+        if script.register is RegisterFault.LOST_ANSWER:
+            return CutConnection()
         return envelope(PROCESSED, "", {"qrcId": link.qrc_id, "payload": link.payload, "status": "CREATED"})
 
     async def read_payload(self, request: Request) -> JSONResponse:
@@ -84,6 +106,7 @@ class NspkSimulator:
         qrc_ids = (await request.json()).get("qrcIds", [])
         if not 1 <= len(qrc_ids) <= STATUS_BATCH_MAX:
             return envelope(MALFORMED, f"1 to {STATUS_BATCH_MAX} links", status=400)
+        self.phones.accept_late()
         return envelope(PROCESSED, "", [self._status_of(str(qrc_id)) for qrc_id in qrc_ids])
 
     def _status_of(self, qrc_id: str) -> dict[str, Any]:
@@ -91,6 +114,8 @@ class NspkSimulator:
         known = {"status": "NTST"} if link is None else {
             "status": link.status.value, "trxId": link.trx_id, "kzo": link.kzo,
         }  # fmt: skip
+        if (instead := self.scripts.spend_status(qrc_id)) is not None:
+            known = {"status": instead.value}
         said = {name: value for name, value in known.items() if value is not None}
         return {"qrcId": qrc_id, "code": PROCESSED, "message": "", **said}
 
@@ -98,27 +123,15 @@ class NspkSimulator:
         """The payer confirms in the bank's application; the notification follows after ``delay_seconds``."""
         body = await request.json()
         try:
-            link = self.links.pay(str(body["qrc_id"]), machine_now(), accept=body.get("outcome") != "rejected")
+            wish, delay_seconds = BuyerWish(body.get("outcome", "accepted")), float(body.get("delay_seconds", 0))
+            link = self.phones.confirm(str(body["qrc_id"]), wish, delay_seconds)
         except PayRefused as refused:
             status = HTTP_OF_REFUSAL[refused.reason]
             return JSONResponse({"code": refused.reason, "trx_id": refused.trx_id}, status_code=status)
-        self.notifier.notify(notification_of(link), float(body.get("delay_seconds", 0)))
+        except (KeyError, TypeError, ValueError):
+            reason = f"write qrc_id, and outcome as one of {', '.join(BuyerWish)}"
+            return JSONResponse({"code": "malformed_payment", "reason": reason}, status_code=422)
         return JSONResponse({"qrc_id": link.qrc_id, "trx_id": link.trx_id, "status": link.status.value})
-
-
-def notification_of(link: SimulatedLink) -> dict[str, Any]:
-    """What NSPK tells the agent about a payment."""
-    assert link.paid_at is not None
-    said = {
-        "qrcId": link.qrc_id,
-        "trxId": link.trx_id,
-        "status": link.status.value,
-        "amount": link.amount,
-        "timestamp": link.paid_at.isoformat(timespec="milliseconds"),
-        "payerId": PAYER_ID,
-        "kzo": link.kzo,
-    }
-    return {name: value for name, value in said.items() if value is not None}
 
 
 def envelope(code: str, message: str, data: Any = None, *, status: int = 200) -> JSONResponse:

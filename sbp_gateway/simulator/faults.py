@@ -18,9 +18,20 @@ class FaultRates:
     """We never hear the request."""
     lost_answer: float = 0.0
     """We carry the request out and the answer is cut off."""
+    delayed_answer: float = 0.0
+    """The answer takes a second longer."""
     lost_notification: float = 0.0
     duplicate_notification: float = 0.0
     late_notification: float = 0.0
+    """It starts three seconds later."""
+    reordered_notification: float = 0.0
+    """Another notification overtakes it."""
+    wrong_amount: float = 0.0
+    """The notification tells another amount than was paid."""
+    rejected_payment: float = 0.0
+    """The buyer's bank says no; the buyer may try again."""
+    late_success: float = 0.0
+    """The money moves only when the link's time and everybody's patience are over."""
     seed: int = 0
 
 

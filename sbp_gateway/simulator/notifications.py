@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 from sbp_gateway.simulator.faults import Faults
+from sbp_gateway.simulator.scripts import NO_SCRIPT, NotificationFault, Script
 
 SENDERS = 16
 """Notifications on their way at once."""
 QUEUE_MAX = 100_000
 TRIES_MAX = 8
 LATE_SECONDS = 3.0
+OVERTAKEN_SECONDS_MAX = 5.0
+"""How long a notification waits to be overtaken by another."""
+OVERTAKING_SECONDS = 0.3
+"""How far the other one is ahead then."""
+WRONG_BY_KOPECKS = 100
 ANSWER_SECONDS_MAX = 10.0
 PATH = "/nspk/payment/v2/qrc/notification"
 
@@ -29,25 +36,64 @@ class Notifier:
     sent: int = 0
     given_up: int = 0
     waiting: int = 0
+    _overtaken: list[asyncio.Event] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SENDERS))
     _client: aiohttp.ClientSession | None = None
 
-    def notify(self, notification: Mapping[str, Any], delay_seconds: float = 0.0) -> None:
-        """Send a notification soon, unless the faults say otherwise."""
-        if not self.agent_url or self.faults.happens("lost_notification") or len(self._tasks) >= QUEUE_MAX:
+    def notify(self, notification: Mapping[str, Any], delay_seconds: float = 0.0, script: Script = NO_SCRIPT) -> None:
+        """Send a notification soon, unless the script or the faults say otherwise."""
+        if not self.agent_url or self._happens(NotificationFault.LOST, script) or len(self._tasks) >= QUEUE_MAX:
             return
-        copies = 2 if self.faults.happens("duplicate_notification") else 1
-        if self.faults.happens("late_notification"):
-            delay_seconds += LATE_SECONDS
+        said = {**notification, **self._wrong(notification, script)}
+        copies = 2 if self._happens(NotificationFault.DUPLICATE, script) else 1
+        delay_seconds += script.delay_seconds + (LATE_SECONDS if self.faults.happens("late_notification") else 0.0)
+        overtaken = None
+        self._let_overtaken_go()
+        if self._happens(NotificationFault.REORDERED, script):
+            overtaken = asyncio.Event()
+            self._overtaken.append(overtaken)
         for _ in range(copies):
-            task = asyncio.create_task(self._send(dict(notification), delay_seconds))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._send(said, delay_seconds, overtaken))
 
-    async def _send(self, notification: dict[str, Any], delay_seconds: float) -> None:
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do something after a while."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            work()
+
+        self._begin(wait())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _happens(self, fault: NotificationFault, script: Script) -> bool:
+        return fault in script.notification or self.faults.happens(f"{fault}_notification")
+
+    def _wrong(self, notification: Mapping[str, Any], script: Script) -> dict[str, Any]:
+        if "amount" not in notification:
+            return {}
+        if script.wrong_amount is not None:
+            return {"amount": script.wrong_amount}
+        return {"amount": notification["amount"] + WRONG_BY_KOPECKS} if self.faults.happens("wrong_amount") else {}
+
+    def _let_overtaken_go(self) -> None:
+        for event in self._overtaken:
+            event.set()
+        self._overtaken.clear()
+
+    async def _send(
+        self, notification: dict[str, Any], delay_seconds: float, overtaken: asyncio.Event | None = None
+    ) -> None:
         self.waiting += 1
         try:
+            if overtaken is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(overtaken.wait(), OVERTAKEN_SECONDS_MAX)
+                    delay_seconds += OVERTAKING_SECONDS
             if delay_seconds:
                 await asyncio.sleep(delay_seconds)
             for attempt in range(TRIES_MAX):
