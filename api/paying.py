@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from checkout import repository as till_rows
@@ -19,35 +19,31 @@ from reconciliation.tariffs import Tariff, fee_for, tariff_on
 from sbp_gateway import bookkeeping
 from sbp_gateway import repository as sbp
 from sbp_gateway.merchants import SbpMerchant
-from sbp_gateway.nspk import LinkStatus
-from sbp_gateway.payments import Payment, paid_at_of
-from sbp_gateway.qr_codes import ALLOWED, QrCode, QrStatus
+from sbp_gateway.payments import AcceptedOperation, Payment, paid_at_of
+from sbp_gateway.qr_codes import QrCode, QrStatus
 
 RAIL = "sbp"
 
 
-async def pay(
-    session: Session, accepted: Sequence[tuple[QrCode, LinkStatus]], hinted_at: Mapping[str, datetime], *, now: datetime
-) -> None:
-    """Pay the orders of locked codes whose money NSPK says has moved; codes paid before are left alone.
+async def pay(session: Session, accepted: Sequence[AcceptedOperation], *, now: datetime) -> None:
+    """Pay the orders whose money NSPK says has moved. Their codes and activations are locked and not paid yet.
 
     Money for an attempt already over is kept for the buyer and told as ``payment.late``.
     Raises: EntryRejected if the books refuse; NoTariff. Locks: orders, attempts, accounts.
     """
-    fresh = [(qr, answer) for qr, answer in accepted if QrStatus.PAID in ALLOWED[qr.status]]
-    if not fresh:
+    if not accepted:
         return
-    found = await till_rows.lock_with_orders(session, [qr.attempt_id for qr, _ in fresh])
+    found = await till_rows.lock_with_orders(session, [operation.attempt_id for operation in accepted])
     tariffs = await finance.load_tariffs(session, RAIL)
-    members = await sbp.merchants_by_id(session, [qr.merchant_id for qr, _ in fresh])
+    members = await sbp.merchants_by_id(session, [operation.merchant_id for operation in accepted])
     payments = []
-    for qr, answer in fresh:
-        paid_at = paid_at_of(qr, hinted_at.get(answer.qrc_id), now)
+    for operation in accepted:
+        paid_at = paid_at_of(operation, now)
         if not await _is_open(session, paid_at, now):
             paid_at = now  # its day is closed: the books take it on the day we learnt
-        of_order = found[qr.attempt_id]
+        of_order = found[operation.attempt_id]
         fee = fee_of(of_order, tariffs, paid_at)
-        payments.append(_payment(qr, answer, of_order, members[qr.merchant_id], fee, paid_at, now))
+        payments.append(_payment(operation, of_order, members[operation.merchant_id], fee, paid_at, now))
 
     await sbp.add_payments(session, payments)
     in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
@@ -73,25 +69,25 @@ def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> K
 
 
 def _payment(
-    qr: QrCode, answer: LinkStatus, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, paid_at: datetime,
+    operation: AcceptedOperation, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, paid_at: datetime,
     now: datetime,
 ) -> Payment:  # fmt: skip
-    assert answer.trx_id is not None
     return Payment(
         id=new_id("pay", now),
-        qr_id=qr.id,
-        attempt_id=qr.attempt_id,
-        merchant_id=qr.merchant_id,
+        qr_id=operation.qr_id,
+        attempt_id=operation.attempt_id,
+        merchant_id=operation.merchant_id,
         member_id=member.member_id,
-        trx_id=answer.trx_id,
-        kzo=answer.kzo,
-        amount=qr.amount,
+        trx_id=operation.trx_id,
+        kzo=operation.kzo,
+        amount=operation.amount,
         fee=fee,
         is_late=not of_order.is_payable,
         entry_id=new_uuid(now),
         paid_at=paid_at,
         recorded_at=now,
         settlement_mode=member.settlement_mode,
+        activation_id=operation.activation_id,
     )
 
 

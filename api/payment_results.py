@@ -19,7 +19,8 @@ from ledger.database import Engine, Session, in_transaction
 from ledger.errors import KopeykaError
 from sbp_gateway import repository as sbp
 from sbp_gateway.nspk import STATUS_BATCH_MAX, LinkStatus, Nspk, OperationStatus
-from sbp_gateway.payments import is_paid
+from sbp_gateway.payments import AcceptedOperation, is_paid
+from sbp_gateway.qr_codes import ALLOWED, QrCode, QrStatus
 
 log = structlog.get_logger("payment_results")
 
@@ -120,12 +121,24 @@ async def carry_out(
     by_id = {answer.qrc_id: answer for answer in answers if is_final(answer)}
     in_processing = {answer.qrc_id for answer in answers} - set(by_id)
     codes = await sbp.lock_by_qrc_id(session, list(by_id)) if by_id else []
-    paid = [(qr, by_id[qr.qrc_id or ""]) for qr in codes if is_paid(by_id[qr.qrc_id or ""])]
+    paid = [
+        accepted_operation(qr, by_id[qr.qrc_id or ""], hinted_at.get(qr.qrc_id or ""))
+        for qr in codes
+        if is_paid(by_id[qr.qrc_id or ""]) and QrStatus.PAID in ALLOWED[qr.status]
+    ]
     others = [(qr, by_id[qr.qrc_id or ""]) for qr in codes if not is_paid(by_id[qr.qrc_id or ""])]
     await reject(session, [qr for qr, answer in others if answer.status is OperationStatus.REJECTED])
     await close_silent(session, [qr for qr, _ in others], now=now)
-    await pay(session, paid, hinted_at, now=now)
+    await pay(session, paid, now=now)
     return in_processing | {qr.qrc_id for qr in codes if qr.qrc_id is not None}
+
+
+def accepted_operation(qr: QrCode, answer: LinkStatus, said_at: datetime | None) -> AcceptedOperation:
+    """What NSPK says of a code that was paid. The amount is the code's own: the status call says none."""
+    assert answer.trx_id is not None
+    return AcceptedOperation(
+        qr.attempt_id, qr.merchant_id, qr.amount, answer.trx_id, answer.kzo, qr.requested_at, said_at, qr_id=qr.id
+    )
 
 
 def is_final(answer: LinkStatus) -> bool:

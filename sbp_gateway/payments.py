@@ -10,17 +10,34 @@ from uuid import UUID
 from ledger.money import Kopecks
 from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.nspk import PROCESSED, LinkStatus, OperationStatus
-from sbp_gateway.qr_codes import QrCode
 
 _TRX_ID = re.compile(r"[0-9A-Z]{32}")
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedOperation:
+    """Money that NSPK says has moved for an attempt of ours: under a dynamic code or an activated cash link."""
+
+    attempt_id: str
+    merchant_id: str
+    amount: Kopecks
+    trx_id: str
+    kzo: str | None
+    offered_at: datetime
+    """When we asked for what the buyer paid; nothing was paid before."""
+    said_at: datetime | None
+    """When the buyer paid, as a notification or NSPK's answer says."""
+    qr_id: str | None = None
+    activation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """One accepted operation of SBP. A dynamic code has at most one."""
+    """One accepted operation of SBP. A dynamic code or an activation has at most one."""
 
     id: str
-    qr_id: str
+    qr_id: str | None
+    """The dynamic code that was paid; empty where one of the last two fields says what was."""
     attempt_id: str
     merchant_id: str
     member_id: str
@@ -39,6 +56,10 @@ class Payment:
     recorded_at: datetime
     settlement_mode: SettlementMode = SettlementMode.COLLECTED
     """As it was when the code was asked for: the books and refunds of the payment keep to it."""
+    activation_id: str | None = None
+    """The activation of a cash link that was paid."""
+    unmatched_payment_id: str | None = None
+    """The money that waited for a person to say whose order it pays."""
     bank_fee: Kopecks = Kopecks(0)
     """What the bank charges us; nothing when the money is not ours or no tariff of the bank is known."""
     is_bank_fee_withheld: bool = True
@@ -55,12 +76,12 @@ def is_paid(status: LinkStatus) -> bool:
     )
 
 
-def paid_at_of(qr: QrCode, hinted_at: datetime | None, now: datetime) -> datetime:
-    """When the buyer paid: a notification's time if it can be true, else when we learnt.
+def paid_at_of(operation: AcceptedOperation, now: datetime) -> datetime:
+    """When the buyer paid: the time that was said if it can be true, else when we learnt.
 
     A notification is only a hint and may be forged: it can move a payment no further than
-    between the registration of the code and now.
+    between our offer and now.
     """
-    if hinted_at is not None and qr.requested_at <= hinted_at <= now:
-        return hinted_at
+    if operation.said_at is not None and operation.offered_at <= operation.said_at <= now:
+        return operation.said_at
     return now

@@ -186,17 +186,21 @@ async def expire_codes(session: Session, qr_ids: Sequence[str]) -> None:
 
 
 async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
-    """Keep payments with their control values, and end their locked codes."""
+    """Keep payments with their control values, and end their locked codes and activations."""
     result = await session.execute(
         text("""
             WITH added AS (
                 INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
-                                          is_late, entry_id, paid_at, recorded_at, settlement_mode)
+                                          is_late, entry_id, paid_at, recorded_at, settlement_mode, activation_id,
+                                          unmatched_payment_id)
                 SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
                     CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]),
                     CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]), CAST(:lates AS boolean[]),
                     CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]),
-                    CAST(:modes AS text[]))
+                    CAST(:modes AS text[]), CAST(:activations AS text[]), CAST(:unmatched AS text[]))
+            ), activations AS (
+                UPDATE cash_link_activations SET status = 'paid', next_poll_at = NULL
+                 WHERE id = ANY(CAST(:activations AS text[])) AND status IN ('waiting', 'deactivating', 'deactivated')
             )
             UPDATE qr_codes SET status = 'paid', next_poll_at = NULL
              WHERE id = ANY(CAST(:qrs AS text[])) AND status IN ('registered', 'expired')
@@ -215,9 +219,11 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
             "paid": [payment.paid_at for payment in payments],
             "recorded": [payment.recorded_at for payment in payments],
             "modes": [payment.settlement_mode.value for payment in payments],
+            "activations": [payment.activation_id for payment in payments],
+            "unmatched": [payment.unmatched_payment_id for payment in payments],
         },
     )
-    assert result.rowcount == len(payments)
+    assert result.rowcount == sum(payment.qr_id is not None for payment in payments)
 
 
 async def park_notification(

@@ -65,7 +65,9 @@ sbp_payments = Table(
     "sbp_payments",
     metadata,
     Column("id", Code, primary_key=True),
-    required("qr_id", Code),
+    optional("qr_id", Code),
+    optional("activation_id", Code),
+    optional("unmatched_payment_id", Code),
     required("attempt_id", Code),
     required("merchant_id", Code),
     required("trx_id", Code),
@@ -78,10 +80,16 @@ sbp_payments = Table(
     required("recorded_at", Instant),
     required("settlement_mode", Code, "'collected'"),
     ForeignKeyConstraint(["qr_id"], ["qr_codes.id"], name="sbp_payments_qr_id_fkey"),
+    ForeignKeyConstraint(["activation_id"], ["cash_link_activations.id"], name="sbp_payments_activation_id_fkey"),
+    ForeignKeyConstraint(
+        ["unmatched_payment_id"], ["sbp_unmatched_payments.id"], name="sbp_payments_unmatched_payment_id_fkey"
+    ),
     ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="sbp_payments_attempt_id_fkey"),
     ForeignKeyConstraint(["merchant_id"], ["sbp_merchants.merchant_id"], name="sbp_payments_merchant_id_fkey"),
     UniqueConstraint("trx_id", name="sbp_payments_trx_id_key"),
     UniqueConstraint("qr_id", name="sbp_payments_qr_key"),
+    UniqueConstraint("activation_id", name="sbp_payments_activation_key"),
+    UniqueConstraint("unmatched_payment_id", name="sbp_payments_unmatched_payment_key"),
     UniqueConstraint("entry_id", name="sbp_payments_entry_key"),
     Index("sbp_payments_of_attempt", "attempt_id"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
@@ -13,15 +13,25 @@ from api.settings import Settings
 from ledger.database import metadata
 from ledger.tables import Xid8
 
-PACKAGES = ("ledger", "pci", "checkout", "installments", "sbp_gateway", "reconciliation", "api")
+PACKAGES = (
+    "ledger",
+    "pci",
+    "checkout",
+    "installments",
+    "sbp_gateway",
+    "reconciliation",
+    "api",
+    "api.contracts.yookassa",
+)
 """Whose tables live in the database ``kopeyka``. The vault has its own database."""
 MIGRATION_LOCK = 19279
 """The advisory lock that one migrating process holds."""
 
 ischema_names["xid8"] = Xid8
 for package in PACKAGES:
-    if find_spec(f"{package}.tables") is not None:
-        import_module(f"{package}.tables")
+    for module in iter_modules(import_module(package).__path__, f"{package}."):
+        if module.name.endswith("tables"):
+            import_module(module.name)
 
 
 def database_url() -> str:

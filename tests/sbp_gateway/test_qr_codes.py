@@ -9,7 +9,7 @@ import pytest
 
 from ledger.money import Kopecks
 from sbp_gateway.nspk import LinkStatus, OperationStatus
-from sbp_gateway.payments import is_paid, paid_at_of
+from sbp_gateway.payments import AcceptedOperation, is_paid, paid_at_of
 from sbp_gateway.qr_codes import ALLOWED, GRACE, QrCode, QrStatus, wait_before_poll
 
 FINAL = {QrStatus.PAID, QrStatus.REFUSED, QrStatus.ABANDONED}
@@ -59,7 +59,8 @@ def test_a_hint_moves_a_payment_only_to_where_it_can_have_been(
     qr: QrCode, now: datetime, hours: int, taken: bool
 ) -> None:
     hinted_at, learnt_at = now + timedelta(hours=hours), now + timedelta(hours=2)
-    assert paid_at_of(qr, hinted_at, learnt_at) == (hinted_at if taken else learnt_at)
+    operation = AcceptedOperation("att_1", "mer_1", qr.amount, "A" * 32, "9F2C", qr.requested_at, hinted_at, "qr_1")
+    assert paid_at_of(operation, learnt_at) == (hinted_at if taken else learnt_at)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,6 @@
-SELECT 1; -- nothing yet
+ALTER TABLE sbp_payments
+    DROP CONSTRAINT sbp_payments_of_one_offer,
+    DROP COLUMN unmatched_payment_id,
+    DROP COLUMN activation_id,
+    ALTER COLUMN qr_id SET NOT NULL;
+DROP TABLE sbp_unmatched_payments, sbp_stickers, cash_link_activations, cash_links, cash_link_reservations;

@@ -1,6 +1,7 @@
-"""cash links: being written.
+"""Cash links and their activations, stickers, and money that no order knows yet.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: new tables; a payment may be of an activation instead of a code. Locks: ACCESS EXCLUSIVE on
+sbp_payments while its new CHECK reads it once. Going back is refused while payments of the new kinds exist.
 """
 
 from __future__ import annotations
