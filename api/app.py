@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
+from api.contracts.yookassa.routes import payments as yookassa_payments
+from api.contracts.yookassa.routes import unmatched as yookassa_unmatched
 from api.documents import describe
 from api.documents import router as documents_router
 from api.door import Door, HotRoutes
@@ -35,6 +37,8 @@ from api.routes import (
     nspk_notifications,
     orders,
     payouts,
+    qr_codes,
+    sbp_banks,
     stores,
     terminals,
 )
@@ -50,6 +54,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     orders.hot_router,
     orders.router,
     payouts.router,
+    sbp_banks.router,
+    qr_codes.router,
     events.router,
     nspk_notifications.router,
     ledger_accounts.router,
@@ -62,8 +68,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     clock.router,
     health.router,
     documents_router,
+    yookassa_payments.router,
+    yookassa_unmatched.router,
 )
-"""Every router of the native API, in the order of the documents."""
+"""Every router: the native API in the order of the documents, then the contracts in another's form."""
 
 CLOCK_SECONDS = 1.0
 """How often a sandbox process looks whether its business clock was moved."""

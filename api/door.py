@@ -37,6 +37,7 @@ from api.settings import Settings
 from api.wiring import Wiring
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
+from ledger.errors import KopeykaError
 from pci.redaction import redact_text
 
 KEY_CHARACTERS_MIN = 16
@@ -98,6 +99,8 @@ class Call:
     """The JSON value that the client sent."""
     outcome: str | None = None
     """What idempotency made of it: new, replayed, in_progress, mismatch, expired."""
+    refusal: Callable[[KopeykaError, str], Answer] | None = None
+    """How a final refusal is told where the form is not ours; a problem document otherwise."""
     _fingerprint: Fingerprint | None = field(default=None)
 
     @property
@@ -194,6 +197,9 @@ class OpenRoute(APIRoute):
 class DoorRoute(OpenRoute):
     """A route that needs an API key with the scope its endpoint names by ``needs``."""
 
+    refusal: Callable[[KopeykaError, str], Answer] | None = None
+    """See ``Call.refusal``; routes of a contract in another's form set it."""
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.scopes = [
@@ -205,6 +211,14 @@ class DoorRoute(OpenRoute):
     async def prepare(self, scope: Scope, receive: Receive) -> None:
         await self.open_call(scope, receive)
 
+    async def identify(self, door: Door, headers: Mapping[bytes, bytes], now: datetime) -> Caller:
+        """Who calls. Raises: CallRejected."""
+        return await door.callers.identify(headers.get(b"authorization"), now)
+
+    def key_of(self, headers: Mapping[bytes, bytes], method: str) -> str | None:
+        """The idempotency key of a write. Raises: IdempotencyRejected."""
+        return read_key(headers, is_needed=method in ("POST", "PATCH"))
+
     async def open_call(self, scope: Scope, receive: Receive) -> Call:
         """The call behind a request.
 
@@ -213,11 +227,12 @@ class DoorRoute(OpenRoute):
         headers: Mapping[bytes, bytes] = scope[HEADERS]
         door: Door = scope["app"].state.door
         now = door.clock.now()
-        caller = await door.callers.identify(headers.get(b"authorization"), now)
+        caller = await self.identify(door, headers, now)
         allowance = door.buckets.take(caller.key_id, "writes" if self.is_write else "reads")
         call = Call(
             door=door, caller=caller, request_id=scope[REQUEST_ID], method=scope["method"], route=self.path,
             path=scope["path"], query=scope["query_string"], now=now, allowance=allowance,
+            refusal=self.refusal,
         )  # fmt: skip
         scope[CALL] = call
         if self.scopes[0]:
@@ -225,7 +240,7 @@ class DoorRoute(OpenRoute):
         if not allowance.is_granted:
             raise RateLimited(retry_after_seconds=allowance.reset_seconds)
         if self.is_write:
-            call.key = read_key(headers, is_needed=call.method in ("POST", "PATCH"))
+            call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)
             call.raw, call.body = await self.read(scope, receive)
         scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body

@@ -313,6 +313,8 @@ async def _when_free(call: Call, attempt: Callable[[Session], Awaitable[Result]]
 
 
 def _refusal(call: Call, error: Rejected) -> Answer:
+    if call.refusal is not None:
+        return call.refusal(error, call.request_id)
     return Answer(status_of(error), problem_bytes(error, call.request_id), PROBLEM_JSON)
 
 

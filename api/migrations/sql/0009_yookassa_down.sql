@@ -1,1 +1,1 @@
-SELECT 1; -- nothing yet
+DROP TABLE yookassa_webhooks, yookassa_refunds, yookassa_payments, yookassa_tills;

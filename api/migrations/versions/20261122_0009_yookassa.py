@@ -1,4 +1,4 @@
-"""yookassa: being written.
+"""The contract of YooKassa: payments and refunds of its form, tills of its shops, webhooks.
 
 Expand only: every table is new. Locks: none that anybody could wait for.
 """

@@ -1,0 +1,241 @@
+"""One installation for all contracts: api over TLS, worker and simulators as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from api import bootstrap
+from api.callers import create_key
+from api.postgres import Server
+from checkout.bank_details import BankAccount, account_with_key
+from ledger.database import create_engine, transaction
+
+READY_SECONDS_MAX = 20.0
+ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
+keys = itertools.count(1)
+
+
+@dataclass
+class Shop:
+    """A merchant that calls the contract."""
+
+    id: str
+    secret: str
+
+
+@dataclass
+class Installation:
+    """Where everything is, and how a test plays the world around it."""
+
+    url: str
+    ca: str
+    simulators: httpx.Client
+    native: httpx.Client
+    database_url: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def contract_url(self) -> str:
+        return f"{self.url}/contracts/yookassa/v3"
+
+    def faults(self, **rates: float) -> None:
+        assert self.simulators.put("/simulator/faults", json=rates).status_code == 200
+
+    def pays(self, payload: str, **how: Any) -> None:
+        """The buyer scans the code and pays."""
+        qrc_id = payload.rpartition("/")[2].partition("?")[0]
+        answer = self.simulators.post("/simulator/payers/pay", json={"qrc_id": qrc_id, **how})
+        assert answer.status_code == 200, answer.text
+
+    def made(self, path: str, body: Any) -> Any:
+        answer = self.native.post(path, json=body, headers={"idempotency-key": f"contract-key-{next(keys):012}"})
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    def shop(self, *, scopes: tuple[str, ...] = ("orders:read", "orders:write", "events:read")) -> Shop:
+        """A new merchant and its key."""
+        merchant = self.made("/v1/merchants", {
+            "name": "Пятница", "legal_name": "ООО «Пятница»", "inn": "7707083893", "tariff_group": "everyday",
+            "bank_account": {"bik": ACCOUNT.bik, "number": ACCOUNT.number},
+        })  # fmt: skip
+        return Shop(merchant["id"], make_key(self.database_url, merchant["id"], scopes))
+
+
+def make_key(database_url: str, merchant_id: str | None, scopes: tuple[str, ...]) -> str:
+    async def make() -> str:
+        engine = create_engine(database_url)
+        async with transaction(engine) as session:
+            _, secret = await create_key(
+                session, name="contract", scopes=scopes, mode="test", merchant_id=merchant_id, now=datetime.now(UTC)
+            )
+        await engine.dispose()
+        return secret.expose()
+
+    return asyncio.run(make())
+
+
+def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: float = 15.0) -> Any:
+    """Read again and again until what is read is so."""
+    deadline = time.monotonic() + seconds_max
+    while not is_so(found := read()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def listener() -> socket.socket:
+    found = socket.socket()
+    found.bind(("127.0.0.1", 0))
+    found.listen(128)
+    return found
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path, Path]:
+    """A throw-away authority and a server certificate for 127.0.0.1: CA, certificate, key."""
+    now = datetime.now(UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Kopeyka tests")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+
+    def builder(subject: x509.Name, public: Any) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(ca_name).public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        )  # fmt: skip
+
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    ca = builder(ca_name, ca_key.public_key()).add_extension(x509.BasicConstraints(True, None), critical=True)
+    ca = ca.add_extension(usage, critical=True)
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    leaf = builder(name, key.public_key()).add_extension(names, critical=False)
+    paths = folder / "ca.pem", folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(leaf.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    paths[2].write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ))  # fmt: skip
+    return paths
+
+
+@pytest.fixture(scope="session")
+def installation(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The real processes, with the api behind TLS."""
+    name = "kopeyka_contracts"
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER kopeyka_owner TEMPLATE {template}")
+        bootstrap.restrict_database(connection, name, bootstrap.BOOKS_ROLES)
+    folder = tmp_path_factory.mktemp("contracts")
+    ca, certificate, key = make_certificate(folder)
+    sockets = {"api": listener(), "simulators": listener()}
+    urls = {each: f"127.0.0.1:{found.getsockname()[1]}" for each, found in sockets.items()}
+    environment = {
+        **os.environ,
+        "KOPEYKA_DATABASE_URL": server.url("kopeyka_app", name),
+        "KOPEYKA_PUBLIC_URL": f"http://{urls['api']}",
+        "KOPEYKA_NSPK_URL": f"http://{urls['simulators']}",
+        "KOPEYKA_BANK_URL": f"http://{urls['simulators']}",
+        "KOPEYKA_LOG_LEVEL": "warning",
+    }
+    modules = {
+        "simulators": ["api.simulators"],
+        "api": [
+            "uvicorn", "--factory", "api.app:create_app", "--fd", str(sockets["api"].fileno()), "--log-level", "error",
+            "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key), "--timeout-graceful-shutdown", "2",
+        ],
+        "worker": ["api.worker"],
+    }  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", *module],
+            env=environment | ({"KOPEYKA_LISTEN_FD": str(sockets[each].fileno())} if each in sockets else {}),
+            pass_fds=(sockets[each].fileno(),) if each in sockets else (),
+        )
+        for each, module in modules.items()
+    ]
+    admin = make_key(server.url("kopeyka_app", name), None, ("admin",))
+    import ssl
+
+    trust = ssl.create_default_context(cafile=str(ca))
+    try:
+        with (
+            httpx.Client(base_url=f"http://{urls['simulators']}", timeout=READY_SECONDS_MAX) as simulators,
+            httpx.Client(
+                base_url=f"https://{urls['api']}", timeout=READY_SECONDS_MAX, verify=trust,
+                headers={"authorization": f"Bearer {admin}"},
+            ) as native,
+        ):  # fmt: skip
+            found = Installation(
+                f"https://{urls['api']}", str(ca), simulators, native, server.url("kopeyka_app", name), processes
+            )
+            assert simulators.get("/simulator/summary").status_code == 200
+            assert native.get("/v1/events").status_code == 200
+            yield found
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+        for each in sockets.values():
+            each.close()
+        with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass
+class Receiver:
+    """A shop's own server: takes notifications, and may answer badly first."""
+
+    url: str
+    answers: list[int] = field(default_factory=list)
+    """Statuses to answer with, one a notification; 200 after that."""
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server on this machine that keeps what it is told."""
+    found = Receiver("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            found.received.append(body)
+            self.send_response(found.answers.pop(0) if found.answers else 200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        found.url = f"http://127.0.0.1:{http.server_address[1]}/notifications"
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield found
+        http.shutdown()
+        thread.join()
