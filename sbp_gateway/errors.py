@@ -4,9 +4,31 @@ Rejected
 └── SbpRejected
     ├── MerchantNotRegistered     the merchant's bank has not registered it with NSPK
     ├── InvalidPayload            a link's text breaks the grammar or its check sum
+    ├── InvalidBankList           a file is not NSPK's list of banks
+    ├── BankNotFound              no such bank in NSPK's list
+    ├── QrCodeNotFound            no such QR code, or another merchant's
+    ├── QrCodeNotReady            NSPK has not given its link yet
+    ├── QrCodeOver                paid or out of time: it must not be shown any more
+    ├── NspkAddressRefused        the settings would reach NSPK without mutual TLS, or not at all
     ├── MoneyUnreadable           a sum is not in the form the bank writes money in
+    ├── BuyerPayoutRejected       a payout to a buyer's phone is refused
+    │   ├── InvalidPhone              not a Russian mobile number
+    │   ├── BuyerBankUnknown          no bank of SBP has this number
+    │   ├── BuyerPayoutOutOfRange     below the least or above the most that the bank sends at once
+    │   ├── BuyerPayoutNotCovered     the merchant is owed less
+    │   └── BuyerPayoutNotFound
+    ├── PaymentNotFound           there is no such payment, or it is another merchant's
+    ├── RefundNotFound            the same of a refund
+    ├── RefundAmountNotPositive   a refund of nothing
+    ├── RefundAboveRest           more than was paid, counting refunds under way
+    ├── PaymentRefunded           nothing of the payment is left to refund
+    ├── PaymentLate               late money goes back by itself
+    ├── CurrencyNotRoubles        SBP moves roubles only
+    ├── RefundTooSoon             NSPK takes one try an hour and five a day; facts say when
+    ├── RefundNotCovered          the merchant's money does not cover it
     └── NspkRefused               NSPK said no; asking again gets the same answer
 Unavailable
+├── PayoutBankUnknown             the answer was lost: the bank may or may not have paid the buyer
 ├── NspkUnknown                   the answer was lost: NSPK may or may not have done it
 └── NspkUnavailable               nothing was sent: NSPK cannot have done it
 """
@@ -34,10 +56,100 @@ class InvalidPayload(SbpRejected):
     code = "sbp_gateway.invalid_payload"
 
 
+class InvalidBankList(SbpRejected):
+    """The file is not a list of banks as NSPK gives it."""
+
+    code = "sbp_gateway.invalid_bank_list"
+
+
+class BankNotFound(SbpRejected):
+    """There is no such bank in NSPK's list."""
+
+    code = "sbp_gateway.bank_not_found"
+
+
+class QrCodeNotFound(SbpRejected):
+    """There is no such QR code."""
+
+    code = "sbp_gateway.qr_code_not_found"
+
+
+class QrCodeNotReady(SbpRejected):
+    """NSPK has not given the link of this QR code."""
+
+    code = "sbp_gateway.qr_code_not_ready"
+
+
+class QrCodeOver(SbpRejected):
+    """The QR code was paid or its time is over: it must not be shown any more."""
+
+    code = "sbp_gateway.qr_code_over"
+
+
+class NspkAddressRefused(SbpRejected):
+    """The settings would reach NSPK without mutual TLS, or not at all."""
+
+    code = "sbp_gateway.nspk_address_refused"
+
+
 class MoneyUnreadable(SbpRejected):
     """The sum is not in the form in which this bank writes money."""
 
     code = "sbp_gateway.money_unreadable"
+
+
+class PaymentNotFound(SbpRejected):
+    """There is no such payment."""
+
+    code = "sbp_gateway.payment_not_found"
+
+
+class RefundNotFound(SbpRejected):
+    """There is no such refund."""
+
+    code = "sbp_gateway.refund_not_found"
+
+
+class RefundAmountNotPositive(SbpRejected):
+    """A refund gives back at least one kopeck."""
+
+    code = "sbp_gateway.refund_amount_not_positive"
+
+
+class RefundAboveRest(SbpRejected):
+    """The refund is above what is left of the payment, counting refunds under way."""
+
+    code = "sbp_gateway.refund_above_rest"
+
+
+class PaymentRefunded(SbpRejected):
+    """The whole payment is refunded already, or refunds of it are under way."""
+
+    code = "sbp_gateway.payment_refunded"
+
+
+class PaymentLate(SbpRejected):
+    """The payment came too late; it is refunded by itself."""
+
+    code = "sbp_gateway.payment_late"
+
+
+class CurrencyNotRoubles(SbpRejected):
+    """SBP moves roubles only."""
+
+    code = "sbp_gateway.currency_not_roubles"
+
+
+class RefundTooSoon(SbpRejected):
+    """NSPK takes one refund try an hour and five a day for a payment; the next may come later."""
+
+    code = "sbp_gateway.refund_too_soon"
+
+
+class RefundNotCovered(SbpRejected):
+    """The merchant's money that is not set aside does not cover the refund."""
+
+    code = "sbp_gateway.refund_not_covered"
 
 
 class NspkRefused(SbpRejected):
@@ -56,3 +168,45 @@ class NspkUnavailable(Unavailable):
     """NSPK cannot be reached just now; nothing was sent, so it cannot have done what it was asked."""
 
     code = "sbp_gateway.nspk_unavailable"
+
+
+class BuyerPayoutRejected(SbpRejected):
+    """A payout to a buyer's phone is refused."""
+
+    code = "sbp_gateway.buyer_payout_refused"
+
+
+class InvalidPhone(BuyerPayoutRejected):
+    """The phone is not a Russian mobile number: eleven digits such as +7 9XX XXX-XX-XX."""
+
+    code = "sbp_gateway.invalid_phone"
+
+
+class BuyerBankUnknown(BuyerPayoutRejected):
+    """No bank of SBP has this member id."""
+
+    code = "sbp_gateway.buyer_bank_unknown"
+
+
+class BuyerPayoutOutOfRange(BuyerPayoutRejected):
+    """The amount is below the least or above the most that one payout to a buyer may be."""
+
+    code = "sbp_gateway.buyer_payout_out_of_range"
+
+
+class BuyerPayoutNotCovered(BuyerPayoutRejected):
+    """The merchant is owed less than the payout to the buyer would be."""
+
+    code = "sbp_gateway.buyer_payout_not_covered"
+
+
+class BuyerPayoutNotFound(BuyerPayoutRejected):
+    """There is no such payout to a buyer."""
+
+    code = "sbp_gateway.buyer_payout_not_found"
+
+
+class PayoutBankUnknown(Unavailable):
+    """The bank's answer was lost; it may or may not have paid the buyer."""
+
+    code = "sbp_gateway.payout_bank_unknown"
