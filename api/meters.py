@@ -15,6 +15,9 @@ from prometheus_client import (
     multiprocess,
 )
 
+from sbp_gateway.breaker import BreakerState
+from sbp_gateway.nspk_transport import Meter
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 requests = Counter("kopeyka_http_requests", "Requests answered.", ["method", "route", "status"])
@@ -24,9 +27,40 @@ idempotency = Counter(
     "What idempotency keys met: new, replayed, in_progress, mismatch, expired, recovered.",
     ["outcome"],
 )
+nspk_calls = Counter(
+    "kopeyka_nspk_calls",
+    "Tries to call NSPK by outcome: processed, refused, unknown, unavailable (not sent), given_up.",
+    ["kind", "outcome"],
+)
+nspk_retries = Counter("kopeyka_nspk_retries", "Safe calls to NSPK repeated, out of the retry budget.")
+nspk_breaker = Gauge(
+    "kopeyka_nspk_breaker",
+    "The breaker of calls to NSPK: 0 closed, 1 half open, 2 open; the worst of all processes.",
+    ["kind"],
+    multiprocess_mode="livemax",
+)
 in_flight = Gauge("kopeyka_http_requests_in_flight", "Requests being carried out.", multiprocess_mode="livesum")
 
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+
+class NspkMeter(Meter):
+    """Counts calls to NSPK."""
+
+    def call(self, kind: str, outcome: str) -> None:
+        """A try ended."""
+        nspk_calls.labels(kind, outcome).inc()
+
+    def retry(self) -> None:
+        """A call is repeated."""
+        nspk_retries.inc()
+
+    def breaker(self, kind: str, state: BreakerState) -> None:
+        """A breaker came to a state, or stays in it."""
+        nspk_breaker.labels(kind).set(_BREAKER_LEVELS[state])
+
+
+_BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 def observe(method: str, route: str, status: int, duration: float, outcome: str | None) -> None:

@@ -43,8 +43,16 @@ class Settings(BaseSettings):
     nspk_url: str = ""
     """Base URL of NSPK's agent API, or of its simulator."""
     nspk_agent_id: str = "A00000000001"
+    nspk_ca_file: Path | None = None
+    """Who vouches for NSPK's server. With the two below: mutual TLS, without which production does not start."""
+    nspk_cert_file: Path | None = None
+    nspk_key_file: Path | None = None
     bank_url: str = ""
     """Base URL of the bank that carries out payouts, or of its simulator."""
+    payout_bank_url: str = ""
+    """Base URL of the bank that pays buyers through SBP; ``bank_url`` when empty."""
+    payout_bank_key: SecretStr = SecretStr("")
+    """What that bank knows us by."""
     events_url: str = ""
     """Where the worker delivers events; empty delivers nowhere (they stay listable)."""
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from api import data_dir, installation, migrate, roles
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
+from api.nspk_address import nspk_tls
 from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
 from api.running import Announce, Installation, Stopped, forget_runtime, write_runtime
-from api.sandbox import all_powerful_key
+from api.sandbox import all_powerful_key, take_in_banks
 from api.settings import Mode, Settings
 
 READY_SECONDS_MAX = 60.0
@@ -57,13 +58,18 @@ def up(settings: Settings, *, role: Role, path: Path | None, runtime_file: Path 
 
 
 def refuse_unfit(settings: Settings, role: Role) -> None:
-    """Refuse what cannot work, before anything starts."""
+    """Refuse what cannot work, before anything starts.
+
+    Raises: StartRefused; NspkAddressRefused.
+    """
     if role is Role.SIMULATORS and settings.mode is Mode.PRODUCTION:
         raise StartRefused("Simulators do not run with real money: unset KOPEYKA_MODE=production")
     if role in (Role.API, Role.WORKER) and not settings.database_url.get_secret_value():
         raise StartRefused(f"The role {role} needs a database: set KOPEYKA_DATABASE_URL, or run kopeyka up alone")
     if role is Role.ALL and settings.mode is Mode.PRODUCTION and not settings.nspk_url:
         raise StartRefused("Production has no simulators: set KOPEYKA_NSPK_URL and KOPEYKA_BANK_URL")
+    if role is not Role.SIMULATORS:
+        nspk_tls(settings)
 
 
 @contextmanager
@@ -127,6 +133,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
         running.children.append(roles.worker())
     if role is Role.ALL and running.settings.mode is Mode.SANDBOX:
         running.sandbox_key = sandbox_key(running)
+        asyncio.run(take_in_banks(running.databases.app))
     for child in running.children:
         child.environment = roles.environment(running) | dict(child.environment)
         child.start()

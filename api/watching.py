@@ -14,7 +14,7 @@ from checkout.rail import Offer
 from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import registering, repository
-from sbp_gateway.errors import NspkUnknown
+from sbp_gateway.errors import NspkUnavailable, NspkUnknown
 from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus, wait_before_poll
 from sbp_gateway.repository import NextPoll
 
@@ -35,7 +35,7 @@ async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
     try:
         await wiring.results.read([Hint(qr.qrc_id) for qr in codes if qr.qrc_id is not None])
         polls = [NextPoll(qr.id, now + wait_before_poll(qr, now)) for qr in codes]
-    except NspkUnknown:
+    except (NspkUnknown, NspkUnavailable):
         polls = [NextPoll(qr.id, clock.now() + SILENCE_WAIT) for qr in codes]
     async with transaction(engine) as session:
         await repository.save_next_polls(session, polls)

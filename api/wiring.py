@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from api.nspk_address import transport_of
 from api.payment_results import StatusReader
 from api.settings import Mode, Settings
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
 from ledger.database import Engine, Session
+from pci.secret import Secret
 from reconciliation.bank_http import BankHttp
 from sbp_gateway import payload, registering
 from sbp_gateway import repository as sbp
-from sbp_gateway.errors import NspkRefused, NspkUnknown
+from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
 from sbp_gateway.nspk_http import NspkHttp
-from sbp_gateway.nspk_transport import NspkTransport
+from sbp_gateway.payout_bank_http import PayoutBankHttp
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class SbpRail:
             link = await self.nspk.register(offer.request)
         except NspkRefused as refused:
             return Start(StartStatus.REFUSED, reason=str(refused.facts.get("nspk_code", refused)))
+        except NspkUnavailable as unavailable:  # nothing was sent: the cashier may try again at once
+            return Start(StartStatus.REFUSED, reason=unavailable.code)
         except NspkUnknown:
             return Start(StartStatus.UNKNOWN)
         return Start(StartStatus.STARTED, link.qrc_id, link.payload)
@@ -74,15 +78,23 @@ class Wiring:
     bank: BankHttp
     rail: SbpRail
     results: StatusReader
+    payout_bank: PayoutBankHttp
 
     async def close(self) -> None:
         """Hang up."""
         await self.nspk.close()
         await self.bank.close()
+        await self.payout_bank.close()
 
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
-    """Connect one process with NSPK and the bank. Nothing is called yet."""
+    """Connect one process with NSPK and the bank. Nothing is called yet. Raises: NspkAddressRefused."""
     read_link = payload.parse if settings.mode is Mode.PRODUCTION else payload.parse_leniently
-    nspk = NspkHttp(NspkTransport(settings.nspk_url), settings.nspk_agent_id, read_link)
-    return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock))
+    nspk = NspkHttp(transport_of(settings), settings.nspk_agent_id, read_link)
+    return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock), payout_bank_of(settings))
+
+
+def payout_bank_of(settings: Settings) -> PayoutBankHttp:
+    """The bank that pays buyers."""
+    key = settings.payout_bank_key.get_secret_value()
+    return PayoutBankHttp(settings.payout_bank_url or settings.bank_url, Secret(key) if key else None)

@@ -6,9 +6,11 @@ never commit; the door and the worker open it with ``transaction()``.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -58,6 +60,16 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
     )
 
 
+_held_by: ContextVar[asyncio.Task[Any] | None] = ContextVar("held_by", default=None)
+"""The task that has a transaction open. Tasks begun inside one inherit the word but are another task."""
+
+
+def is_in_transaction() -> bool:
+    """Whether this task has a transaction open: then it may not talk to the world."""
+    held_by = _held_by.get()
+    return held_by is not None and held_by is asyncio.current_task()
+
+
 @asynccontextmanager
 async def transaction(engine: Engine) -> AsyncIterator[Session]:
     """Open a session; commit when the block ends, roll back when it raises.
@@ -68,6 +80,8 @@ async def transaction(engine: Engine) -> AsyncIterator[Session]:
     """
     async with engine.connect() as connection:
         await connection.begin()
+        outside = _held_by.get()
+        _held_by.set(asyncio.current_task())
         try:
             yield connection
             if (await driver_connection(connection)).info.transaction_status == TransactionStatus.INERROR:
@@ -75,6 +89,8 @@ async def transaction(engine: Engine) -> AsyncIterator[Session]:
         except BaseException:
             await connection.rollback()
             raise
+        finally:
+            _held_by.set(outside)
         await connection.commit()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from ledger.database import is_in_transaction
 from reconciliation.bank import BankAnswer, BankStatus
 from reconciliation.errors import BankUnknown
 from reconciliation.payouts import Payout
@@ -63,6 +64,7 @@ class BankHttp:
         return None if status == 404 else _answer(status, body)
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        assert not is_in_transaction(), "the bank is called while a transaction is open"
         try:
             async with self._connected().request(method, path, json=body, allow_redirects=False) as response:
                 answer = await response.json(content_type=None)

@@ -26,6 +26,12 @@ Rejected
     ├── CurrencyNotRoubles        SBP moves roubles only
     ├── RefundTooSoon             NSPK takes one try an hour and five a day; facts say when
     ├── RefundNotCovered          the merchant's money does not cover it
+    ├── TtlOutOfRange             a code would live too shortly or too long
+    ├── CashLinkNotFound, CashLinkNotRegistered, CashLinkElsewhere
+    ├── QrcIdTaken, QrcIdNotReserved
+    ├── ActivationLive, ActivationPaying, ActivationMissing
+    ├── StickerNotFound, StickerTaken
+    ├── UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedAmountDiffers
     └── NspkRefused               NSPK said no; asking again gets the same answer
 Unavailable
 ├── PayoutBankUnknown             the answer was lost: the bank may or may not have paid the buyer
@@ -150,6 +156,90 @@ class RefundNotCovered(SbpRejected):
     """The merchant's money that is not set aside does not cover the refund."""
 
     code = "sbp_gateway.refund_not_covered"
+
+
+class TtlOutOfRange(SbpRejected):
+    """A buyer would have too little or too much time to pay."""
+
+    code = "sbp_gateway.ttl_out_of_range"
+
+
+class CashLinkNotFound(SbpRejected):
+    """There is no such cash link."""
+
+    code = "sbp_gateway.cash_link_not_found"
+
+
+class CashLinkNotRegistered(SbpRejected):
+    """NSPK has not registered the cash link yet, or refused it."""
+
+    code = "sbp_gateway.cash_link_not_registered"
+
+
+class CashLinkElsewhere(SbpRejected):
+    """The cash link belongs to another terminal than the order."""
+
+    code = "sbp_gateway.cash_link_elsewhere"
+
+
+class QrcIdTaken(SbpRejected):
+    """There is a cash link under this id already."""
+
+    code = "sbp_gateway.qrc_id_taken"
+
+
+class QrcIdNotReserved(SbpRejected):
+    """The id was not reserved by this caller."""
+
+    code = "sbp_gateway.qrc_id_not_reserved"
+
+
+class ActivationLive(SbpRejected):
+    """The cash link is armed with another sale; it must end or be deactivated first."""
+
+    code = "sbp_gateway.activation_live"
+
+
+class ActivationPaying(SbpRejected):
+    """A buyer is paying at this moment, so the cash link cannot be deactivated."""
+
+    code = "sbp_gateway.activation_paying"
+
+
+class ActivationMissing(SbpRejected):
+    """The cash link is not armed, so there is nothing to deactivate."""
+
+    code = "sbp_gateway.activation_missing"
+
+
+class StickerNotFound(SbpRejected):
+    """There is no such sticker."""
+
+    code = "sbp_gateway.sticker_not_found"
+
+
+class StickerTaken(SbpRejected):
+    """The terminal has a sticker already."""
+
+    code = "sbp_gateway.sticker_taken"
+
+
+class UnmatchedPaymentNotFound(SbpRejected):
+    """There is no such unmatched payment."""
+
+    code = "sbp_gateway.unmatched_payment_not_found"
+
+
+class UnmatchedPaymentMatched(SbpRejected):
+    """The payment was matched to an order before."""
+
+    code = "sbp_gateway.unmatched_payment_matched"
+
+
+class UnmatchedAmountDiffers(SbpRejected):
+    """The order costs another amount than was paid."""
+
+    code = "sbp_gateway.unmatched_amount_differs"
 
 
 class NspkRefused(SbpRejected):

@@ -66,7 +66,7 @@ class Nspk(Protocol):
     """NSPK's agent API. No session may be open while it is called."""
 
     async def register(self, registration: Registration) -> RegisteredLink:
-        """Register a dynamic link. Raises: NspkRefused; NspkUnknown when the answer was lost."""
+        """Register a dynamic link. Raises: NspkRefused; NspkUnknown when the answer was lost; NspkUnavailable."""
 
     async def statuses(self, qrc_ids: Sequence[str]) -> list[LinkStatus]:
-        """What became of up to 100 links. Raises: NspkUnknown when there is no answer."""
+        """What became of up to 100 links. Raises: NspkUnknown when there is no answer; NspkUnavailable."""

@@ -1,31 +1,76 @@
 """How NSPK's agent API is called: one envelope for every answer, limits on waiting, words for every failure.
 
-Source: NSPK agent API, envelope ``{code, message, data}``; success is ``RQ00000``.
+Only calls that change nothing are repeated, and few of them; when most calls fail, none is sent for a while.
+Source: NSPK agent API, envelope ``{code, message, data}``; success is ``RQ00000``. DECISIONS.md, 8 and 9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ssl
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from sbp_gateway.errors import NspkRefused, NspkUnknown
+from ledger.database import is_in_transaction
+from sbp_gateway import retry_budget
+from sbp_gateway.breaker import Breaker, BreakerState, ask, report
+from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import PROCESSED
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 READ_TIMEOUT_SECONDS = 5.0
+"""Of one try."""
+CALL_SECONDS_MAX = 6.0
+"""Of a call with all its tries."""
+TRIES_MAX = 3
+RETRY_WAIT_SECONDS = 0.1
+RETRY_WAIT_SECONDS_MAX = 1.0
+"""Waits are drawn evenly from nothing up to a bound that doubles from the first to the second: full jitter."""
 CONNECTIONS_MAX = 32
 _TECHNICAL = "RQ07"
 """How codes of technical errors begin: the request may or may not have been carried out."""
+_BREAKER_OPEN = "most calls failed: none is sent for a while"
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_NO_ANSWER = (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError)
+
+
+class Meter:
+    """Hears what became of calls; this one forgets it."""
+
+    def call(self, kind: str, outcome: str) -> None:
+        """A call ended: processed, refused, unknown, unavailable or given_up."""
+
+    def retry(self) -> None:
+        """A call is repeated."""
+
+    def breaker(self, kind: str, state: BreakerState) -> None:
+        """A breaker came to a state."""
+
+
+def milliseconds() -> int:
+    """Of a clock that never goes back."""
+    return time.monotonic_ns() // 1_000_000
 
 
 class NspkTransport:
-    """The way to NSPK. Connects when it is first used."""
+    """The way to NSPK, or to another provider that keeps to its envelope. Connects when it is first used."""
 
-    def __init__(self, base_url: str) -> None:
-        self._base_url = base_url
+    def __init__(
+        self,
+        base_url: str,
+        tls: ssl.SSLContext | None = None,
+        *,
+        meter: Meter | None = None,
+        clock: Callable[[], int] = milliseconds,
+    ) -> None:
+        self._base_url, self._tls = base_url, tls
+        self._meter, self._clock = meter or Meter(), clock
         self._client: aiohttp.ClientSession | None = None
+        self._breakers = {"read": Breaker(), "write": Breaker()}
+        self._budget = retry_budget.RetryBudget()
 
     async def close(self) -> None:
         """Hang up."""
@@ -38,20 +83,85 @@ class NspkTransport:
         path: str,
         body: Any = None,
         *,
-        is_safe: bool,  # noqa: ARG002  # repeating comes next
+        is_safe: bool,
         params: Mapping[str, str] | None = None,
+        seconds_max: float = CALL_SECONDS_MAX,
     ) -> Any:
         """The ``data`` of NSPK's envelope. ``is_safe``: asking twice changes nothing, so it may be asked again.
 
-        Raises: NspkRefused; NspkUnknown when the answer was lost or says nothing.
+        Raises: NspkRefused; NspkUnknown when the answer was lost or says nothing; NspkUnavailable when nothing was
+        sent, so that NSPK cannot have done it.
         """
+        assert not is_in_transaction(), "NSPK is called while a transaction is open"
+        deadline = self._clock() + int(seconds_max * 1000)
+        if not is_safe:
+            return await self._guarded("write", deadline, method, path, body, params)
+        self._budget = retry_budget.earn(self._budget)
+        repeating = AsyncRetrying(
+            stop=lambda state: (
+                stop_after_attempt(TRIES_MAX)(state) or self._is_late(state, deadline) or self._is_spent()
+            ),
+            wait=wait_random_exponential(multiplier=RETRY_WAIT_SECONDS, max=RETRY_WAIT_SECONDS_MAX),
+            retry=retry_if_exception(_may_help),
+            reraise=True,
+        )
+        return await repeating(self._guarded, "read", deadline, method, path, body, params)
+
+    def _is_late(self, state: RetryCallState, deadline: int) -> bool:
+        return self._clock() + int(state.upcoming_sleep * 1000) >= deadline
+
+    def _is_spent(self) -> bool:
+        """Take a retry from the budget, if there is one. Asked last, because asking spends."""
+        left = retry_budget.spend(self._budget)
+        if left is None:
+            return True
+        self._budget = left
+        self._meter.retry()
+        return False
+
+    async def _guarded(self, kind: str, deadline: int, *request: Any) -> Any:
+        """One try, unless the breaker is open; the breaker and the meter hear how it ended."""
+        breaker = self._breakers[kind]
+        self._breakers[kind], may = ask(breaker, self._clock())
+        if not may:
+            self._meter.call(kind, "unavailable")
+            raise NspkUnavailable(reason=_BREAKER_OPEN)
+        term, outcome = self._breakers[kind].term, "given_up"
         try:
-            async with self._connected().request(
-                method, path, json=body, params=params, allow_redirects=False
-            ) as response:
+            data = await self._once(deadline, *request)
+            outcome = "processed"
+            return data
+        except NspkRefused:
+            outcome = "refused"
+            raise
+        except NspkUnknown:
+            outcome = "unknown"
+            raise
+        except NspkUnavailable:
+            outcome = "unavailable"
+            raise
+        finally:
+            self._report(kind, term, outcome)
+
+    def _report(self, kind: str, term: int, outcome: str) -> None:
+        self._meter.call(kind, outcome)
+        failed = None if outcome == "given_up" else outcome in ("unknown", "unavailable")
+        self._breakers[kind] = report(self._breakers[kind], term, self._clock(), failed=failed)
+        self._meter.breaker(kind, self._breakers[kind].state)
+
+    async def _once(self, deadline: int, method: str, path: str, body: Any, params: Mapping[str, str] | None) -> Any:
+        seconds = min(READ_TIMEOUT_SECONDS, (deadline - self._clock()) / 1000)
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_SECONDS, total=max(seconds, 0.001))
+        request = self._connected().request(
+            method, path, json=body, params=params, timeout=timeout, allow_redirects=False
+        )
+        try:
+            async with request as response:
                 envelope = await response.json(content_type=None)
                 code, message = str(envelope["code"]), str(envelope.get("message", ""))
-        except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _NOT_SENT as error:
+            raise NspkUnavailable(reason=type(error).__name__) from None
+        except _NO_ANSWER as error:
             raise NspkUnknown(reason=type(error).__name__) from None
         if response.status >= 500 or code.startswith(_TECHNICAL):
             raise NspkUnknown(reason=code)
@@ -63,9 +173,14 @@ class NspkTransport:
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 base_url=self._base_url,
-                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_SECONDS, total=READ_TIMEOUT_SECONDS),
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._tls or True),
                 headers={"Accept": "application/json", "Accept-Charset": "UTF-8"},
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            self._client._retry_connection = False  # aiohttp would repeat PUT and DELETE outside of our budget
         return self._client
+
+
+def _may_help(error: BaseException) -> bool:
+    """Whether asking again may get an answer."""
+    return isinstance(error, NspkUnknown | NspkUnavailable) and error.facts["reason"] != _BREAKER_OPEN

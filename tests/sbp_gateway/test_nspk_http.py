@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ledger.money import Kopecks
-from sbp_gateway.errors import NspkRefused, NspkUnknown
+from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, Registration
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import READ_TIMEOUT_SECONDS, NspkTransport
@@ -70,9 +70,9 @@ async def test_a_link_is_registered() -> None:
     assert seen[0]["amount"] == "149990"
 
 
-async def test_nobody_there_is_unknown() -> None:
+async def test_nobody_there_means_that_nothing_was_asked() -> None:
     adapter = NspkHttp(NspkTransport("http://127.0.0.1:9"), "A00000000001")
-    with pytest.raises(NspkUnknown):
+    with pytest.raises(NspkUnavailable):
         await adapter.register(WANTED)
     await adapter.close()
 

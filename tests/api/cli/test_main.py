@@ -63,6 +63,27 @@ def test_simulators_are_refused_in_production(kopeyka: Kopeyka, monkeypatch: pyt
     assert "do not run with real money" in told.err
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "KOPEYKA_NSPK_URL"),
+        ("http://127.0.0.1:1", "must be https:// with mutual TLS"),
+        ("https://nspk.test", "set KOPEYKA_NSPK_CA_FILE, KOPEYKA_NSPK_CERT_FILE and KOPEYKA_NSPK_KEY_FILE"),
+    ],
+)
+def test_production_does_not_start_without_mutual_tls(
+    kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("KOPEYKA_MODE", "production")
+    monkeypatch.setenv("KOPEYKA_NSPK_URL", url)
+
+    told = kopeyka("up", "--role", "worker")
+
+    assert told.code == 1
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
 def test_the_description_of_the_api_is_printed(kopeyka: Kopeyka) -> None:
     told = kopeyka("openapi")
 
