@@ -24,6 +24,7 @@ from api.door import Door, HotRoutes
 from api.entry_commit import open_queue
 from api.rate_limit import Buckets
 from api.routes import (
+    buyer_payouts,
     clock,
     events,
     health,
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     orders.hot_router,
     orders.router,
     payouts.router,
+    buyer_payouts.router,
     sbp_banks.router,
     qr_codes.router,
     events.router,

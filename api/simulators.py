@@ -34,6 +34,7 @@ from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links
 from sbp_gateway.simulator.notifications import Notifier
 from sbp_gateway.simulator.payers import BuyerPhones
+from sbp_gateway.simulator.payouts import BuyerPayoutBank
 from sbp_gateway.simulator.scripts import Scripts
 
 AGENT_URL = "KOPEYKA_PUBLIC_URL"
@@ -97,6 +98,7 @@ class World:
     bank: BankSimulator
     sink: EventSink
     control: SimulatorControl
+    payouts: BuyerPayoutBank
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -120,6 +122,7 @@ class World:
             "late_waiting": len(links.late),
             "payouts": sum(payout["status"] == "executed" for payout in self.bank.payouts.values()),
             "payouts_kopecks": self.bank.kopecks_paid,
+            **self.payouts.summary(),
             "notifications": {
                 "sent": notifier.sent, "waiting": notifier.waiting, "given_up": notifier.given_up,
             },
@@ -132,6 +135,7 @@ class World:
         self.nspk.links.recall(line)
         self.control.scripts.recall(line)
         self.control.clock.recall(line)
+        self.payouts.recall(line)
         self.bank.recall(line)
 
 
@@ -144,6 +148,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         BankSimulator(journal.remember, _cut(faults, "lost_request"), _cut(faults, "lost_answer")),
         EventSink(),
         SimulatorControl(nspk.links, nspk.scripts, nspk.clock),
+        BuyerPayoutBank(journal.remember, faults),
     )
     if state is not None:
         _recall_all(world, state)
@@ -152,6 +157,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.nspk.routes(),
         *world.bank.routes(),
         *world.control.routes(),
+        *world.payouts.routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),
         Route("/sink/events/count", world.sink.count, methods=["GET"]),
         Route("/simulator/faults", world.set_faults, methods=["PUT"]),

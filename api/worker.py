@@ -19,6 +19,7 @@ import structlog
 import uvloop
 
 from api import logs
+from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
 from api.deliveries import deliver_events, events_client
 from api.payout_calls import carry_out_payouts
@@ -30,6 +31,7 @@ from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
 from ledger.outbox import CLAIM_MAX
 from reconciliation.repository import SEND_BATCH_MAX
+from sbp_gateway import buyer_payout_repository as buyer_payouts
 from sbp_gateway.repository import POLL_BATCH_MAX, RESUME_BATCH_MAX
 
 STOP_SECONDS_MAX = 8.0
@@ -73,6 +75,12 @@ JOBS: Sequence[Job] = (
     Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5, POLL_BATCH_MAX),
     Job("resume_lost_links", lambda t: resume_lost_links(t.engine, t.wiring, t.clock), 0.3, RESUME_BATCH_MAX),
     Job("carry_out_payouts", lambda t: carry_out_payouts(t.engine, t.wiring.bank, t.clock), 0.3, SEND_BATCH_MAX),
+    Job(
+        "carry_out_buyer_payouts",
+        lambda t: carry_out_buyer_payouts(t.engine, t.wiring.payout_bank, t.clock),
+        0.5,
+        buyer_payouts.SEND_BATCH_MAX,
+    ),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),

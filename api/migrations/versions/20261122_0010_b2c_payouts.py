@@ -1,4 +1,4 @@
-"""b2c payouts: being written.
+"""Keep money sent to buyers' phones: what was asked, what the bank said, never the number longer than needed.
 
 Expand only: every table is new. Locks: none that anybody could wait for.
 """

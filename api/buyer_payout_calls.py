@@ -1,0 +1,59 @@
+"""Payouts to buyers on their way to the bank: asked for, asked about, booked. Their intent is written before."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ledger.clock import Clock
+from ledger.database import Engine, Session, in_transaction, transaction
+from sbp_gateway import buyer_payout_repository as rows
+from sbp_gateway import paying_buyers
+from sbp_gateway.buyer_payouts import CALL_WAIT, BuyerPayout, is_forgotten
+from sbp_gateway.errors import PayoutBankUnknown
+from sbp_gateway.payout_bank import PayoutAnswer, PayoutBank
+
+CALLS_AT_ONCE = 4
+
+
+async def carry_out_buyer_payouts(engine: Engine, bank: PayoutBank, clock: Clock) -> int:
+    """Ask the bank for payouts to buyers that are due, and write down what it says."""
+    now = clock.now()
+    async with transaction(engine) as session:
+        payouts = await rows.take_due(session, now=now, lease_until=now + CALL_WAIT)
+    places = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def carry_out(payout: BuyerPayout) -> None:
+        async with places:
+            await carry_out_buyer_payout(engine, bank, clock, payout)
+
+    await asyncio.gather(*(carry_out(payout) for payout in payouts))
+    return len(payouts)
+
+
+async def carry_out_buyer_payout(engine: Engine, bank: PayoutBank, clock: Clock, payout: BuyerPayout) -> None:
+    """Call the bank outside any transaction, then write down the outcome in one."""
+    answer = await ask_bank(engine, bank, clock, payout)
+
+    async def outcome(session: Session) -> BuyerPayout:
+        return await paying_buyers.record_answer(session, payout.id, answer, now=clock.now())
+
+    await in_transaction(engine, outcome)
+
+
+async def ask_bank(engine: Engine, bank: PayoutBank, clock: Clock, payout: BuyerPayout) -> PayoutAnswer | None:
+    """The bank's word; nothing when it was lost.
+
+    Only the first try asks the bank to pay. Every later one asks what became of the payout; a bank that does not
+    know it is believed, and asked to pay once more under the same id, only when nothing can be on its way any more.
+    """
+    try:
+        if payout.tries == 1:
+            return await bank.pay(payout)
+        found = await bank.find(payout.id)
+        if found is not None or not is_forgotten(payout, clock.now()):
+            return found
+        async with transaction(engine) as session:
+            is_ours = await rows.ask_again(session, payout, now=clock.now())
+        return await bank.pay(payout) if is_ours else None
+    except PayoutBankUnknown:
+        return None
