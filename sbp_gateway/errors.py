@@ -32,6 +32,20 @@ Rejected
     ├── ActivationLive, ActivationPaying, ActivationMissing
     ├── StickerNotFound, StickerTaken
     ├── UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedAmountDiffers
+    ├── RegisterRejected          a bank's register cannot be taken in
+    │   ├── RegisterProfileUnknown    no profile of this name
+    │   ├── RegisterProfileInvalid    a profile's file is broken
+    │   ├── RegisterEncodingWrong     the file is in another encoding than the profile says
+    │   ├── RegisterPackingWrong      not the archive or the workbook that the profile says
+    │   ├── RegisterHeaderWrong       the columns are not those of the profile
+    │   ├── RegisterLineMalformed     a line has too few or too many fields
+    │   ├── RegisterValueMalformed    a field of a line is not what its column holds
+    │   ├── RegisterDayWrong          the file is of another day
+    │   ├── RegisterEmpty             a file without lines from a bank that sends none then
+    │   ├── RegisterAbsent            no file from a bank that always sends one
+    │   ├── RegisterTooLarge          more bytes or lines than we take at once
+    │   ├── RegisterTaken             the same file was taken in before
+    │   └── RegisterNotFound
     └── NspkRefused               NSPK said no; asking again gets the same answer
 Unavailable
 ├── PayoutBankUnknown             the answer was lost: the bank may or may not have paid the buyer
@@ -300,3 +314,87 @@ class PayoutBankUnknown(Unavailable):
     """The bank's answer was lost; it may or may not have paid the buyer."""
 
     code = "sbp_gateway.payout_bank_unknown"
+
+
+class RegisterRejected(SbpRejected):
+    """The register cannot be taken in."""
+
+    code = "sbp_gateway.register_rejected"
+
+
+class RegisterProfileUnknown(RegisterRejected):
+    """There is no profile of this name."""
+
+    code = "sbp_gateway.register_profile_unknown"
+
+
+class RegisterProfileInvalid(RegisterRejected):
+    """The profile's file is broken."""
+
+    code = "sbp_gateway.register_profile_invalid"
+
+
+class RegisterEncodingWrong(RegisterRejected):
+    """The file is not in the encoding that the profile says."""
+
+    code = "sbp_gateway.register_encoding_wrong"
+
+
+class RegisterPackingWrong(RegisterRejected):
+    """The file is not the archive or the workbook that the profile says."""
+
+    code = "sbp_gateway.register_packing_wrong"
+
+
+class RegisterHeaderWrong(RegisterRejected):
+    """The columns of the file are not those of the profile."""
+
+    code = "sbp_gateway.register_header_wrong"
+
+
+class RegisterLineMalformed(RegisterRejected):
+    """A line has too few or too many fields."""
+
+    code = "sbp_gateway.register_line_malformed"
+
+
+class RegisterValueMalformed(RegisterRejected):
+    """A field of a line is not what its column holds."""
+
+    code = "sbp_gateway.register_value_malformed"
+
+
+class RegisterDayWrong(RegisterRejected):
+    """The register is of another day."""
+
+    code = "sbp_gateway.register_day_wrong"
+
+
+class RegisterEmpty(RegisterRejected):
+    """The file has no lines, and this bank sends no file at all for a day without operations."""
+
+    code = "sbp_gateway.register_empty"
+
+
+class RegisterAbsent(RegisterRejected):
+    """This bank sends a file even for a day without operations: none means that it has not come."""
+
+    code = "sbp_gateway.register_absent"
+
+
+class RegisterTooLarge(RegisterRejected):
+    """The register is larger than is taken in at once."""
+
+    code = "sbp_gateway.register_too_large"
+
+
+class RegisterTaken(RegisterRejected):
+    """The same file was taken in before."""
+
+    code = "sbp_gateway.register_taken"
+
+
+class RegisterNotFound(RegisterRejected):
+    """There is no such register."""
+
+    code = "sbp_gateway.register_not_found"
