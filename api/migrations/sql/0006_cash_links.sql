@@ -59,7 +59,7 @@ CREATE TABLE cash_link_activations (
     CONSTRAINT cash_link_activations_status_is_known CHECK (
         status IN ('requested', 'waiting', 'deactivating', 'deactivated', 'paid', 'refused')
     ),
-    CONSTRAINT cash_link_activations_params_id_form CHECK (params_id ~ '^[!-~]{1,64}$'),
+    CONSTRAINT cash_link_activations_params_id_form CHECK (params_id ~ '^[0-9A-Za-z_-]{1,64}$'),
     CONSTRAINT cash_link_activations_params_when_live CHECK (
         CASE WHEN status IN ('waiting', 'paid') THEN params_id IS NOT NULL
              WHEN status IN ('requested', 'refused') THEN params_id IS NULL ELSE true END

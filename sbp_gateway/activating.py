@@ -1,0 +1,158 @@
+"""What happens to cash links and activations: asked for, armed, disarmed. The calls between are the door's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ledger.database import Session
+from ledger.ids import new_id
+from ledger.money import Kopecks
+from sbp_gateway import cash_link_repository as rows
+from sbp_gateway import repository
+from sbp_gateway.cash_links import (
+    ACTIVATION_MINUTES_MAX,
+    ALLOWED,
+    ANSWER_WAIT,
+    Activation,
+    ActivationStatus,
+    CashLink,
+    CashLinkStatus,
+)
+from sbp_gateway.errors import (
+    ActivationLive,
+    CashLinkElsewhere,
+    CashLinkNotRegistered,
+    MerchantNotRegistered,
+    QrcIdNotReserved,
+    QrcIdTaken,
+    TtlOutOfRange,
+)
+from sbp_gateway.nspk_cash_links import CashLinkRegistration
+from sbp_gateway.qr_codes import FIRST_POLL_WAIT, PURPOSE_CHARACTERS_MAX
+
+
+async def request_cash_link(
+    session: Session,
+    cash_link_id: str,
+    *,
+    merchant_id: str,
+    store_id: str,
+    terminal_id: str,
+    qrc_id: str | None,
+    now: datetime,
+) -> CashLink:
+    """Intent: write down a cash link of a terminal, under an id from a printed plate if one is given.
+
+    Raises: MerchantNotRegistered, QrcIdNotReserved, QrcIdTaken.
+    """
+    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
+    if merchant is None:
+        raise MerchantNotRegistered(merchant_id=merchant_id)
+    if qrc_id is not None and not await rows.is_reserved(session, qrc_id, merchant_id):
+        raise QrcIdNotReserved(qrc_id=qrc_id)
+    link = CashLink(
+        cash_link_id, merchant_id, store_id, terminal_id, merchant.bank_account, CashLinkStatus.REQUESTED, qrc_id,
+        None, now,
+    )  # fmt: skip
+    if not await rows.add_cash_link(session, link, next_try_at=now + ANSWER_WAIT):
+        raise QrcIdTaken(qrc_id=qrc_id)
+    return link
+
+
+async def registration_of(session: Session, link: CashLink, qrc_id: str) -> CashLinkRegistration:
+    """What NSPK is asked to register."""
+    merchant = (await repository.merchants_by_id(session, [link.merchant_id]))[link.merchant_id]
+    return CashLinkRegistration(merchant.nspk_merchant_id, merchant.member_id, link.bank_account, qrc_id)
+
+
+async def request_activation(
+    session: Session,
+    *,
+    cash_link_id: str,
+    attempt_id: str,
+    merchant_id: str,
+    terminal_id: str,
+    amount: Kopecks,
+    purpose: str,
+    minutes: int,
+    now: datetime,
+) -> Activation:
+    """Intent: write down that a link is to be armed with the sum of an attempt.
+
+    Raises: TtlOutOfRange, CashLinkNotFound, CashLinkNotRegistered, CashLinkElsewhere, ActivationLive.
+    Locks: the link, shared, so that it is not moved meanwhile.
+    """
+    if not 1 <= minutes <= ACTIVATION_MINUTES_MAX:
+        raise TtlOutOfRange(ttl_minutes=minutes, ttl_minutes_min=1, ttl_minutes_max=ACTIVATION_MINUTES_MAX)
+    link = await rows.share_cash_link(session, cash_link_id, merchant_id=merchant_id)
+    if link.qrc_id is None or link.payload is None:
+        raise CashLinkNotRegistered(cash_link_id=link.id, status=link.status.value)
+    if link.terminal_id != terminal_id:
+        raise CashLinkElsewhere(cash_link_id=link.id, terminal_id=link.terminal_id)
+
+    activation = Activation(
+        id=new_id("acv", now),
+        cash_link_id=link.id,
+        qrc_id=link.qrc_id,
+        payload=link.payload,
+        attempt_id=attempt_id,
+        merchant_id=merchant_id,
+        amount=amount,
+        purpose=purpose[:PURPOSE_CHARACTERS_MAX],
+        status=ActivationStatus.REQUESTED,
+        params_id=None,
+        requested_at=now,
+        expires_at=now + timedelta(minutes=minutes),
+        polls=0,
+    )
+    if not await rows.add_activation(session, activation, next_poll_at=now + ANSWER_WAIT):
+        raise ActivationLive(cash_link_id=link.id)
+    return activation
+
+
+async def record_armed(session: Session, activation_id: str, params_id: str, *, now: datetime) -> bool:
+    """Outcome: NSPK armed the link. False if the activation is no longer waited for. Locks: the activation."""
+    return await rows.move_activation(
+        session, activation_id, ActivationStatus.WAITING, [ActivationStatus.REQUESTED],
+        params_id=params_id, next_poll_at=now + FIRST_POLL_WAIT,
+    )  # fmt: skip
+
+
+async def record_refused(session: Session, activation_id: str, refusal: str) -> bool:
+    """Outcome: NSPK refused to arm the link. Locks: the activation."""
+    return await rows.move_activation(
+        session, activation_id, ActivationStatus.REFUSED, [ActivationStatus.REQUESTED],
+        refusal=refusal, next_poll_at=None,
+    )  # fmt: skip
+
+
+async def hurry(session: Session, activation_id: str, *, now: datetime) -> bool:
+    """Let the worker look at once at an activation whose answer was lost. Locks: the activation."""
+    return await rows.move_activation(
+        session, activation_id, ActivationStatus.REQUESTED, [ActivationStatus.REQUESTED], next_poll_at=now
+    )
+
+
+async def begin_deactivation(session: Session, activation: Activation, *, now: datetime) -> Activation:
+    """Intent: the activation must not be paid any more. One that is over stays so. Locks: the activation.
+
+    Nobody else asks NSPK meanwhile, unless the answer stays away for too long.
+    """
+    locked = await rows.lock_activation(session, activation.id)
+    if locked.status is ActivationStatus.DEACTIVATING:
+        await rows.save_next_poll(session, locked.id, now + ANSWER_WAIT)
+        return locked
+    if ActivationStatus.DEACTIVATING not in ALLOWED[locked.status]:
+        return locked
+    await move(session, locked, ActivationStatus.DEACTIVATING, next_poll_at=now + ANSWER_WAIT)
+    return replace(locked, status=ActivationStatus.DEACTIVATING)
+
+
+async def move(
+    session: Session, activation: Activation, to: ActivationStatus, *, next_poll_at: datetime | None = None
+) -> None:
+    """Bring a locked activation to its next status, which the table allows."""
+    assert to in ALLOWED[activation.status]
+    is_moved = await rows.move_activation(session, activation.id, to, [activation.status], next_poll_at=next_poll_at)
+    assert is_moved
