@@ -1,4 +1,4 @@
-"""The sandbox's own API key, so that a newcomer can call everything at once."""
+"""What a sandbox begins with, so that a newcomer can call everything at once: an API key, the list of banks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from api.data_dir import write_private
 from api.errors import CallRejected
 from ledger.clock import machine_now
 from ledger.database import create_engine, transaction
+from sbp_gateway.bank_list import bundled_banks, import_banks, list_banks
 
 KEY_FILE = "sandbox_key"
 """In the data directory, so that the key stays the same from run to run."""
@@ -32,5 +33,16 @@ async def all_powerful_key(database_url: str, folder: Path | None) -> str:
         if kept is not None:
             write_private(kept, secret.expose())
         return secret.expose()
+    finally:
+        await engine.dispose()
+
+
+async def take_in_banks(database_url: str) -> None:
+    """Give a sandbox that has no list of banks the bundled one; a list of its own is left alone."""
+    engine = create_engine(database_url, size=1)
+    try:
+        async with transaction(engine) as session:
+            if not await list_banks(session):
+                await import_banks(session, bundled_banks(), now=machine_now())
     finally:
         await engine.dispose()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ledger.money import Kopecks
+from sbp_gateway.errors import QrCodeNotReady, QrCodeOver
 from sbp_gateway.nspk import Registration
 
 TTL_MINUTES = 15
@@ -71,6 +72,18 @@ class QrCode:
     def is_over_at(self) -> datetime:
         """From when NSPK's silence means that nobody paid."""
         return self.expires_at + GRACE
+
+
+def shown_payload(qr: QrCode, now: datetime) -> str:
+    """The link of a code that may be shown: one that is over would only bring late money.
+
+    Raises: QrCodeNotReady; QrCodeOver.
+    """
+    if qr.status is QrStatus.REQUESTED:
+        raise QrCodeNotReady(qr_id=qr.id, status=qr.status.value)
+    if qr.status is not QrStatus.REGISTERED or qr.payload is None or now >= qr.expires_at:
+        raise QrCodeOver(qr_id=qr.id, status=qr.status.value, expires_at=qr.expires_at.isoformat())
+    return qr.payload
 
 
 def registration_of(qr: QrCode, nspk_merchant_id: str, member_id: str, bank_account: str) -> Registration:

@@ -129,6 +129,16 @@ async def lock_by_qrc_id(session: Session, qrc_ids: Sequence[str]) -> list[QrCod
     return [_qr(row) for row in rows]
 
 
+async def find_qr(session: Session, qr_id: str) -> QrCode | None:
+    """One code, whoever's it is."""
+    rows = await session.execute(
+        text(f"SELECT {_QR} FROM qr_codes AS q WHERE q.id = :id"),  # noqa: S608  # our own column list
+        {"id": qr_id},
+    )
+    row = rows.first()
+    return None if row is None else _qr(row)
+
+
 async def shown_by_attempt(session: Session, attempt_ids: Sequence[str]) -> dict[str, QrCode]:
     """The code that each attempt shows, if it has one."""
     rows = await session.execute(

@@ -1,1 +1,1 @@
-SELECT 1; -- nothing yet
+DROP TABLE sbp_banks;

@@ -1,4 +1,4 @@
-"""banks: being written.
+"""The banks that pay by SBP links, in NSPK's order.
 
 Expand only: every table is new. Locks: none that anybody could wait for.
 """
