@@ -8,6 +8,7 @@ from datetime import datetime
 
 from api.nspk_address import transport_of
 from api.payment_results import StatusReader
+from api.refund_calls import RefundCalls
 from api.settings import Mode, Settings
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
@@ -19,6 +20,7 @@ from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
 from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_refunds import NspkRefundsHttp
 from sbp_gateway.payout_bank_http import PayoutBankHttp
 
 
@@ -79,6 +81,7 @@ class Wiring:
     rail: SbpRail
     results: StatusReader
     payout_bank: PayoutBankHttp
+    refunds: RefundCalls
 
     async def close(self) -> None:
         """Hang up."""
@@ -91,7 +94,14 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     """Connect one process with NSPK and the bank. Nothing is called yet. Raises: NspkAddressRefused."""
     read_link = payload.parse if settings.mode is Mode.PRODUCTION else payload.parse_leniently
     nspk = NspkHttp(transport_of(settings), settings.nspk_agent_id, read_link)
-    return Wiring(nspk, BankHttp(settings.bank_url), SbpRail(nspk), StatusReader(engine, nspk, clock), payout_bank_of(settings))
+    return Wiring(
+        nspk,
+        BankHttp(settings.bank_url),
+        SbpRail(nspk),
+        StatusReader(engine, nspk, clock),
+        payout_bank_of(settings),
+        RefundCalls(engine, nspk, NspkRefundsHttp(nspk.transport), clock),
+    )
 
 
 def payout_bank_of(settings: Settings) -> PayoutBankHttp:

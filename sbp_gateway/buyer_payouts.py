@@ -61,9 +61,12 @@ OPEN = frozenset(status for status, following in ALLOWED.items() if following)
 class PayoutLimits:
     """What one bank sends in one payout. Amounts: kopecks."""
 
-    amount_min: Kopecks = Kopecks(100)
-    amount_max: Kopecks = Kopecks(50_000_000)
-    """Source: YooKassa, payouts through SBP: 1 to 500,000 roubles at once. SBP itself takes a million."""
+    amount_min: Kopecks
+    amount_max: Kopecks
+
+
+AT_ONCE = PayoutLimits(Kopecks(100), Kopecks(50_000_000))
+"""Source: YooKassa, payouts through SBP: 1 to 500,000 roubles at once. SBP itself takes a million."""
 
 
 @dataclass(frozen=True, slots=True)

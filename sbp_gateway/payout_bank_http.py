@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from pci.secret import Secret
-from sbp_gateway.buyer_payouts import BuyerPayout, PayoutLimits
+from sbp_gateway.buyer_payouts import AT_ONCE, BuyerPayout
 from sbp_gateway.errors import PayoutBankUnknown
 from sbp_gateway.money_units import MoneyUnit, from_json, to_json, write
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
@@ -28,7 +28,7 @@ ID_KNOWN = "ERROR.PAYOUT_ALREADY_EXISTS"
 class PayoutBankHttp:
     """The port over HTTP, with our limits on waiting. Connects when it is first asked."""
 
-    limits = PayoutLimits()
+    limits = AT_ONCE
 
     def __init__(self, base_url: str, key: Secret | None = None) -> None:
         self._base_url = base_url
