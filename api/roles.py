@@ -8,13 +8,17 @@ import sys
 from contextlib import ExitStack
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import multiprocess
 
 from api.data_dir import StartRefused
 from api.processes import Child
 from api.running import Installation
+from api.sandbox_certificates import SandboxCertificates, make_certificates
 from api.serve import LISTEN_FD, listening_sockets
+from api.simulators_tls import CERTIFICATES, TLS_LISTEN_FD
+from ledger.clock import machine_now
 
 WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD})
 """What children never get, whatever we were started with."""
@@ -36,7 +40,34 @@ def add_simulators(running: Installation, role: Role, stack: ExitStack) -> None:
     running.urls["simulators"] = url_of(listener)
     folder = running.server.place.path if running.server is not None else running.scratch
     own = {LISTEN_FD: str(listener.fileno()), "KOPEYKA_SIMULATORS_STATE": str(folder / "simulators.jsonl")}
-    running.children.append(Child("simulators", python("api.simulators"), own, [listener.fileno()]))
+    listeners = [listener]
+    if running.settings.sandbox_mutual_tls:
+        (tls_listener,) = listen(running, 0, 1, stack)
+        listeners.append(tls_listener)
+        running.urls["nspk"] = url_of(tls_listener).replace("http://", "https://")
+        made = make_certificates(certificates_folder(running), now=machine_now())
+        own |= {TLS_LISTEN_FD: str(tls_listener.fileno()), CERTIFICATES: str(made.folder)}
+    descriptors = [open_one.fileno() for open_one in listeners]
+    running.children.append(Child("simulators", python("api.simulators"), own, descriptors))
+
+
+def certificates_folder(running: Installation) -> Path:
+    """Where the sandbox's certificates are kept: in the data directory, if there is one."""
+    return (running.server.place.path if running.server is not None else running.scratch) / "certificates"
+
+
+def nspk_environment(running: Installation) -> dict[str, str]:
+    """How children reach NSPK: where the settings say, or the simulator, over mutual TLS when it speaks it."""
+    url = running.urls.get("nspk")
+    if running.settings.nspk_url or url is None:
+        return {"KOPEYKA_NSPK_URL": running.settings.nspk_url or running.urls.get("simulators", "")}
+    ours = SandboxCertificates(certificates_folder(running)).agent
+    return {
+        "KOPEYKA_NSPK_URL": url,
+        "KOPEYKA_NSPK_CA_FILE": str(ours.ca),
+        "KOPEYKA_NSPK_CERT_FILE": str(ours.certificate),
+        "KOPEYKA_NSPK_KEY_FILE": str(ours.key),
+    }
 
 
 def add_api(running: Installation, stack: ExitStack) -> None:
@@ -85,11 +116,12 @@ def environment(running: Installation) -> dict[str, str]:
         "KOPEYKA_HOST": settings.host,
         "KOPEYKA_DATABASE_URL": running.databases.app,
         "KOPEYKA_PUBLIC_URL": running.urls.get("api", settings.public_url),
-        "KOPEYKA_NSPK_URL": settings.nspk_url or simulators,
         "KOPEYKA_BANK_URL": settings.bank_url or simulators,
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
-    return {name: value for name, value in os.environ.items() if name not in WITHHELD} | told
+    return (
+        {name: value for name, value in os.environ.items() if name not in WITHHELD} | told | nspk_environment(running)
+    )
 
 
 def worker() -> Child:

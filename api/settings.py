@@ -47,6 +47,16 @@ class Settings(BaseSettings):
     """Who vouches for NSPK's server. With the two below: mutual TLS, without which production does not start."""
     nspk_cert_file: Path | None = None
     nspk_key_file: Path | None = None
+    sbp_qr_ttl_minutes: int = Field(default=10, ge=1, le=129_600)
+    """How long a buyer may pay a dynamic QR, when the till says nothing else."""
+    sbp_qr_ttl_minutes_min: int = Field(default=5, ge=1, le=129_600)
+    """The shortest time a till may ask for. NSPK takes 1 minute and advises 5."""
+    sbp_activation_minutes: int = Field(default=5, ge=1, le=20)
+    """How long a buyer may pay what a till armed its cash link with, when the till says nothing else."""
+    sandbox_mutual_tls: bool = False
+    """Reach NSPK's simulator over mutual TLS, with certificates made in the data directory."""
+    sbp_refund_returns_fee: bool = False
+    """Our fee pays for its share of a refund. By default it does not: the merchant bears it."""
     bank_url: str = ""
     """Base URL of the bank that carries out payouts, or of its simulator."""
     payout_bank_url: str = ""

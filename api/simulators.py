@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,9 +24,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.simulators_tls import serve
 from ledger.ids import new_secret
 from reconciliation.bank_simulator import BankSimulator
 from sbp_gateway.simulator.app import NspkSimulator
+from sbp_gateway.simulator.cash_link_routes import CashLinkSimulator
+from sbp_gateway.simulator.cash_links import CashLinks
 from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.control import SimulatorControl
 from sbp_gateway.simulator.faults import CutConnection, Faults
@@ -38,7 +40,6 @@ from sbp_gateway.simulator.payouts import BuyerPayoutBank
 from sbp_gateway.simulator.scripts import Scripts
 
 AGENT_URL = "KOPEYKA_PUBLIC_URL"
-LISTEN_FD = "KOPEYKA_LISTEN_FD"
 
 
 @dataclass(slots=True)
@@ -133,6 +134,7 @@ class World:
     def recall(self, line: Mapping[str, Any]) -> None:
         """Take a line of the journal back in."""
         self.nspk.links.recall(line)
+        self.nspk.cash_links.cash_links.recall(line)
         self.control.scripts.recall(line)
         self.control.clock.recall(line)
         self.payouts.recall(line)
@@ -182,7 +184,8 @@ def _nspk(journal: Journal, faults: Faults, agent_url: str) -> NspkSimulator:
     links, notifier = Links(journal.remember, new_secret("")), Notifier(agent_url, faults)
     scripts, clock = Scripts(journal.remember), SimulatorClock(journal.remember)
     phones = BuyerPhones(links, scripts, faults, notifier, clock)
-    return NspkSimulator(links, faults, notifier, scripts, clock, phones)
+    cash_links = CashLinkSimulator(CashLinks(links), notifier, scripts, clock)
+    return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links)
 
 
 def _cut(faults: Faults, name: str) -> Any:
@@ -211,6 +214,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=os.environ.get("KOPEYKA_PORT", "0"))
     parser.add_argument("--state", type=Path, default=os.environ.get("KOPEYKA_SIMULATORS_STATE"))
     parser.add_argument("--agent-url", default=os.environ.get(AGENT_URL, ""))
+    parser.add_argument("--tls-port", type=int, help="serve NSPK over mutual TLS on this port too; 0 is any")
+    parser.add_argument("--certificates", type=Path, help="folder of the certificates, made at the first start")
     chosen = parser.parse_args()
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # cut connections are ordered, not errors
     app = create_simulators(agent_url=chosen.agent_url, state=chosen.state)
@@ -218,8 +223,7 @@ def main() -> None:
         app, host=chosen.host, port=chosen.port, loop="uvloop", http="httptools", ws="none", access_log=False,
         log_config=None, timeout_graceful_shutdown=3,
     )  # fmt: skip
-    inherited = os.environ.get(LISTEN_FD)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(inherited))] if inherited else None)
+    serve(config, tls_port=chosen.tls_port, certificates=chosen.certificates)
 
 
 if __name__ == "__main__":

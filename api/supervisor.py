@@ -152,10 +152,10 @@ def wait_until_ready(running: Installation) -> None:
 
     Raises: StartRefused if one keeps dying or time is up; Stopped.
     """
-    waiting = dict(running.urls)
+    paths = {"api": "/readyz", "simulators": "/simulator/summary"}
+    waiting = {name: url for name, url in running.urls.items() if name in paths}
     if running.settings.public_url and "api" in waiting:
         del waiting["api"]  # the public address may lead through a balancer that is not there yet
-    paths = {"api": "/readyz", "simulators": "/simulator/summary"}
     deadline = time.monotonic() + READY_SECONDS_MAX
     while waiting or any(child.pid is None for child in running.children):
         look_after(running)
