@@ -164,6 +164,75 @@ async def relay(session: Session, destination: str, *, now: datetime, limit: int
     return int(made or 0)
 
 
+async def read_next(session: Session, reader: str, *, limit: int = RELAY_BATCH_MAX) -> list[Published]:
+    """The next events for a reader that itself chooses who gets them; its position moves past them.
+
+    Locks: the reader's position; a second reading at the same time finds nothing.
+    """
+    await session.execute(
+        text("INSERT INTO relay_positions (destination) VALUES (:reader) ON CONFLICT DO NOTHING"), {"reader": reader}
+    )
+    rows = await session.execute(
+        text(f"""
+            WITH held AS MATERIALIZED (
+                SELECT passed_xid, passed_event FROM relay_positions
+                 WHERE destination = :reader FOR UPDATE SKIP LOCKED
+            ), next AS MATERIALIZED (
+                SELECT e.* FROM held, events AS e
+                 WHERE (e.xid, e.id) > (held.passed_xid, held.passed_event)
+                   AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+                 ORDER BY e.xid, e.id LIMIT :limit
+            ), moved AS (
+                UPDATE relay_positions AS p SET passed_xid = l.xid, passed_event = l.id
+                  FROM (SELECT xid, id FROM next ORDER BY xid DESC, id DESC LIMIT 1) AS l
+                 WHERE p.destination = :reader
+            )
+            SELECT {_COLUMNS} FROM next AS e ORDER BY e.xid, e.id
+        """),  # noqa: S608  # our own column list
+        {"reader": reader, "limit": limit},
+    )
+    return [_published(row) for row in rows]
+
+
+async def add_deliveries(session: Session, chosen: Sequence[tuple[Published, str]], *, now: datetime) -> None:
+    """Make deliveries of events to the destinations chosen for them, in the transaction that read the events."""
+    if chosen:
+        await session.execute(
+            text("""INSERT INTO deliveries (event_id, destination, object_id, sequence, next_attempt_at)
+                    SELECT n.*, CAST(:now AS timestamptz)
+                      FROM unnest(CAST(:events AS text[]), CAST(:destinations AS text[]), CAST(:objects AS text[]),
+                                  CAST(:sequences AS bigint[])) AS n"""),
+            {
+                "now": now,
+                "events": [event.id for event, _ in chosen],
+                "destinations": [destination for _, destination in chosen],
+                "objects": [event.object_id for event, _ in chosen],
+                "sequences": [event.sequence for event, _ in chosen],
+            },
+        )
+
+
+async def due_destinations(session: Session, prefix: str, *, now: datetime, limit: int) -> list[str]:
+    """Destinations whose names begin with ``prefix`` and that wait for a delivery, the longest waiting first."""
+    rows = await session.scalars(
+        text("""SELECT destination FROM deliveries
+                 WHERE state = 'pending' AND next_attempt_at <= :now AND starts_with(destination, :prefix)
+                   AND (lease_until IS NULL OR lease_until <= :now)
+                 GROUP BY destination ORDER BY min(next_attempt_at) LIMIT :limit"""),
+        {"now": now, "prefix": prefix, "limit": limit},
+    )
+    return list(rows)
+
+
+async def close_destination(session: Session, destination: str, reason: str) -> None:
+    """Park what still waits for a destination that is no more. Locks: its deliveries."""
+    await session.execute(
+        text("""UPDATE deliveries SET state = 'parked', lease_until = NULL, last_error = :reason
+                 WHERE destination = :destination AND state = 'pending'"""),
+        {"destination": destination, "reason": reason},
+    )
+
+
 async def claim(session: Session, destination: str, *, now: datetime, limit: int = CLAIM_MAX) -> list[Delivery]:
     """Take deliveries that are due, for the length of a lease.
 

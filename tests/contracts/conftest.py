@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -62,6 +63,8 @@ class Installation:
         return f"{self.url}/contracts/yookassa/v3"
 
     def faults(self, **rates: float) -> None:
+        """Order faults; without any, all that tests order are healed."""
+        rates = rates or {"lost_answer": 0.0}
         assert self.simulators.put("/simulator/faults", json=rates).status_code == 200
 
     def pays(self, payload: str, **how: Any) -> None:
@@ -157,7 +160,8 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
     environment = {
         **os.environ,
         "KOPEYKA_DATABASE_URL": server.url("kopeyka_app", name),
-        "KOPEYKA_PUBLIC_URL": f"http://{urls['api']}",
+        "KOPEYKA_PUBLIC_URL": f"https://{urls['api']}",
+        "SSL_CERT_FILE": str(ca),  # for the simulator, which tells the api of payments
         "KOPEYKA_NSPK_URL": f"http://{urls['simulators']}",
         "KOPEYKA_BANK_URL": f"http://{urls['simulators']}",
         "KOPEYKA_LOG_LEVEL": "warning",
@@ -179,8 +183,6 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         for each, module in modules.items()
     ]
     admin = make_key(server.url("kopeyka_app", name), None, ("admin",))
-    import ssl
-
     trust = ssl.create_default_context(cafile=str(ca))
     try:
         with (

@@ -68,9 +68,14 @@ class YookassaPayment:
         return STATUS_OF[self.attempt_status]
 
     @property
+    def is_never_shown(self) -> bool:
+        """Whether the buyer has had nothing to scan: NSPK's answer is awaited, was lost, or was no."""
+        return self.payload is None and self.pos_link_id is None
+
+    @property
     def is_processing(self) -> bool:
-        """Whether the buyer has nothing to scan yet: NSPK's answer is awaited or was lost."""
-        return self.status is PaymentStatus.PENDING and self.payload is None
+        """Whether NSPK's answer is still awaited."""
+        return self.status is PaymentStatus.PENDING and self.is_never_shown
 
 
 def payment_object(payment: YookassaPayment, *, is_test: bool) -> dict[str, Any]:
@@ -121,10 +126,10 @@ def confirmation_object(payment: YookassaPayment) -> dict[str, Any]:
 
 def cancellation_of(payment: YookassaPayment) -> dict[str, str]:
     """Who ended it and why. Source: YooKassa API v3, "Declined payments"."""
+    if payment.is_never_shown:
+        return {"party": "yoo_money", "reason": "internal_timeout"}  # advises another try with a new key
     if payment.attempt_status is AttemptStatus.REJECTED:
         return {"party": "payment_network", "reason": "general_decline"}
-    if payment.payload is None and payment.confirmation_type != "external":
-        return {"party": "yoo_money", "reason": "internal_timeout"}
     return {"party": "yoo_money", "reason": "expired_on_confirmation"}
 
 

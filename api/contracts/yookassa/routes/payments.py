@@ -31,7 +31,11 @@ CanWrite = Annotated[Call, needs("orders:write")]
 CanRead = Annotated[Call, needs("orders:read")]
 KIND = "yookassa_payments"
 WAITING_FOR_CAPTURE = "waiting_for_capture"
-INSTANTS = {"created_at": "y.created_at", "captured_at": "s.paid_at"}
+INSTANTS = {
+    "created_at": "date_trunc('milliseconds', y.created_at)",
+    "captured_at": "date_trunc('milliseconds', s.paid_at)",
+}
+"""Instants are compared as they are shown."""
 
 
 @router.post("/payments")
