@@ -17,6 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX
+from sbp_gateway.simulator.answers import envelope
+from sbp_gateway.simulator.cash_link_routes import CashLinkSimulator
 from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
@@ -31,7 +33,10 @@ REFUSED_BY_SCRIPT = "RQ05002"
 DELAYED_SECONDS = 1.0
 TTL_MINUTES_MAX = 129_600
 TTL_MINUTES_DEFAULT = 4_320
-HTTP_OF_REFUSAL = {"unknown_link": 404, "already_paid": 409, "in_processing": 409, "link_expired": 410}
+HTTP_OF_REFUSAL = {
+    "unknown_link": 404, "already_paid": 409, "in_processing": 409, "link_expired": 410, "not_armed": 409,
+    "amount_missing": 422,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class NspkSimulator:
     scripts: Scripts
     clock: SimulatorClock
     phones: BuyerPhones
+    cash_links: CashLinkSimulator
 
     def routes(self) -> list[Route]:
         """NSPK's paths, and those by which a test plays the payer."""
@@ -52,6 +58,7 @@ class NspkSimulator:
             Route("/payment/v1/qrc-data/{qrc_id}/payload", self._faulty(self.read_payload), methods=["GET"]),
             Route("/payment/v2/qrc-status", self._faulty(self.statuses), methods=["PUT"]),
             Route("/simulator/payers/pay", self.pay, methods=["POST"]),
+            *self.cash_links.routes(self._faulty),
         ]
 
     def _faulty(
@@ -68,9 +75,11 @@ class NspkSimulator:
         return endpoint
 
     async def register(self, request: Request) -> JSONResponse | CutConnection:
-        """Register a dynamic link."""
+        """Register a dynamic link, or a static one."""
         body = await request.json()
         try:
+            if body["qrcType"] == "01":
+                return await self.cash_links.register_sticker(body)
             amount, ttl = int(body["amount"]), int(body.get("qrTtl", TTL_MINUTES_DEFAULT))
             member_id, is_dynamic = str(body["memberId"]), body["qrcType"] == "02"
         except (KeyError, TypeError, ValueError):
@@ -96,7 +105,8 @@ class NspkSimulator:
 
     async def read_payload(self, request: Request) -> JSONResponse:
         """A link once more."""
-        link = self.links.by_id.get(request.path_params["qrc_id"])
+        qrc_id = request.path_params["qrc_id"]
+        link = self.links.by_id.get(qrc_id) or self.cash_links.cash_links.by_id.get(qrc_id)
         if link is None:
             return envelope(UNKNOWN_LINK, "no such link", status=400)
         return envelope(PROCESSED, "", {"qrcId": link.qrc_id, "payload": link.payload, "status": "CREATED"})
@@ -114,6 +124,8 @@ class NspkSimulator:
         known = {"status": "NTST"} if link is None else {
             "status": link.status.value, "trxId": link.trx_id, "kzo": link.kzo,
         }  # fmt: skip
+        if qrc_id in self.cash_links.cash_links.by_id:
+            known = {"status": "NTST"} | self.cash_links.status_of(qrc_id)
         if (instead := self.scripts.spend_status(qrc_id)) is not None:
             known = {"status": instead.value}
         said = {name: value for name, value in known.items() if value is not None}
@@ -123,6 +135,8 @@ class NspkSimulator:
         """The payer confirms in the bank's application; the notification follows after ``delay_seconds``."""
         body = await request.json()
         try:
+            if body["qrc_id"] in self.cash_links.cash_links.by_id:
+                return self.cash_links.pay(body)
             wish, delay_seconds = BuyerWish(body.get("outcome", "accepted")), float(body.get("delay_seconds", 0))
             link = self.phones.confirm(str(body["qrc_id"]), wish, delay_seconds)
         except PayRefused as refused:
@@ -132,8 +146,3 @@ class NspkSimulator:
             reason = f"write qrc_id, and outcome as one of {', '.join(BuyerWish)}"
             return JSONResponse({"code": "malformed_payment", "reason": reason}, status_code=422)
         return JSONResponse({"qrc_id": link.qrc_id, "trx_id": link.trx_id, "status": link.status.value})
-
-
-def envelope(code: str, message: str, data: Any = None, *, status: int = 200) -> JSONResponse:
-    """NSPK's form of every answer."""
-    return JSONResponse({"code": code, "message": message, "data": data}, status_code=status)

@@ -70,7 +70,7 @@ class Links:
         self, member_id: str, amount: int, ttl_minutes: int, now: datetime, *, merchant_id: str = "", purpose: str = ""
     ) -> SimulatedLink:
         """Make a dynamic link."""
-        qrc_id = f"AD10{_letters(f'{self.seed}/link/{len(self.by_id)}', 28)}"
+        qrc_id = f"AD10{letters(f'{self.seed}/link/{len(self.by_id)}', 28)}"
         expires_at = now + timedelta(minutes=ttl_minutes)
         link = SimulatedLink(qrc_id, member_id, amount, expires_at, merchant_id, purpose)
         self.by_id[qrc_id] = link
@@ -114,7 +114,7 @@ class Links:
         return link
 
     def _move(self, link: SimulatedLink, status: OperationStatus, now: datetime) -> SimulatedLink:
-        trx_id = _trx_id(f"{self.seed}/{link.qrc_id}/{link.trx_id}", now)
+        trx_id = trx_id_at(f"{self.seed}/{link.qrc_id}/{link.trx_id}", now)
         self._settle(link, status, trx_id, now)
         self.remember({"paid": link.qrc_id, "status": status.value, "trx_id": trx_id, "at": now.isoformat()})
         return link
@@ -141,12 +141,13 @@ class Links:
             self.paid_kopecks += link.amount
 
 
-def _letters(of: str, count: int) -> str:
+def letters(of: str, count: int) -> str:
+    """Letters of NSPK's alphabet that look random and are always the same for ``of``."""
     number = int.from_bytes(hashlib.sha256(of.encode()).digest(), "big")
     return "".join(_BASE_32[number >> (5 * place) & 31] for place in range(count))
 
 
-def _trx_id(of: str, at: datetime) -> str:
+def trx_id_at(of: str, at: datetime) -> str:
     """32 characters in the layout seen in banks' documents: site, year, day of year, time, then a hash."""
     moscow = at.astimezone(MOSCOW)
-    return "A" + f"{moscow:%Y%j%H%M%S}"[3:] + _letters(f"{of}/trx", 21)
+    return "A" + f"{moscow:%Y%j%H%M%S}"[3:] + letters(f"{of}/trx", 21)
