@@ -39,7 +39,7 @@ async def pay(session: Session, accepted: Sequence[AcceptedOperation], *, now: d
     payments = []
     for operation in accepted:
         paid_at = paid_at_of(operation, now)
-        if not await _is_open(session, paid_at, now):
+        if not await is_open(session, paid_at, now):
             paid_at = now  # its day is closed: the books take it on the day we learnt
         of_order = found[operation.attempt_id]
         fee = fee_of(of_order, tariffs, paid_at)
@@ -52,7 +52,7 @@ async def pay(session: Session, accepted: Sequence[AcceptedOperation], *, now: d
     await bookkeeping.book_payments(session, payments, now=now)
 
 
-async def _is_open(session: Session, at: datetime, now: datetime) -> bool:
+async def is_open(session: Session, at: datetime, now: datetime) -> bool:
     """Whether the books still take what happened at ``at``. The present day cannot be closed."""
     if moscow_day(at) == moscow_day(now):
         return True
@@ -88,6 +88,8 @@ def _payment(
         recorded_at=now,
         settlement_mode=member.settlement_mode,
         activation_id=operation.activation_id,
+        unmatched_payment_id=operation.unmatched_payment_id,
+        payer_mask=operation.payer_mask,
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from api.cash_link_rail import shown_plates
 from api.nspk_address import transport_of
 from api.payment_results import StatusReader
 from api.refund_calls import RefundCalls
+from api.sale_results import SaleReader
 from api.settings import Mode, Settings
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
@@ -19,9 +21,11 @@ from sbp_gateway import payload, registering
 from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
+from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_refunds import NspkRefundsHttp
 from sbp_gateway.payout_bank_http import PayoutBankHttp
+from sbp_gateway.qr_codes import TTL_MINUTES, TTL_MINUTES_MIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +33,17 @@ class SbpRail:
     """SBP by dynamic QR, fitted to what checkout asks of a rail."""
 
     nspk: Nspk
+    ttl_minutes: int = TTL_MINUTES
+    """How long the buyer may pay."""
+    ttl_minutes_min: int = TTL_MINUTES_MIN
     name: str = "sbp"
 
     async def offer(self, session: Session, offer: Offer, *, now: datetime) -> Offer:
-        """Intent: a code for the attempt. Raises: MerchantNotRegistered."""
+        """Intent: a code for the attempt. Raises: TtlOutOfRange, MerchantNotRegistered."""
+        registering.check_ttl(self.ttl_minutes, self.ttl_minutes_min)
         qr, registration = await registering.request_qr(
             session, attempt_id=offer.attempt_id, merchant_id=offer.merchant_id, amount=offer.amount,
-            purpose=offer.purpose, now=now,
+            purpose=offer.purpose, now=now, ttl_minutes=self.ttl_minutes,
         )  # fmt: skip
         return replace(offer, reference=qr.id, request=registration)
 
@@ -63,9 +71,11 @@ class SbpRail:
         return await sbp.hurry_qr(session, qr_id, now=now)
 
     async def shown(self, session: Session, attempt_ids: Sequence[str]) -> Mapping[str, ShownQr]:
-        """The registered code of each attempt."""
+        """The registered code of each attempt, or the plate it is paid by."""
         codes = await sbp.shown_by_attempt(session, attempt_ids)
-        return {
+        others = [attempt_id for attempt_id in attempt_ids if attempt_id not in codes]
+        plates = await shown_plates(session, others) if others else {}
+        return plates | {
             attempt_id: ShownQr(qr.id, qr.qrc_id, qr.payload)
             for attempt_id, qr in codes.items()
             if qr.qrc_id is not None and qr.payload is not None
@@ -82,6 +92,7 @@ class Wiring:
     results: StatusReader
     payout_bank: PayoutBankHttp
     refunds: RefundCalls
+    sales: SaleReader
 
     async def close(self) -> None:
         """Hang up."""
@@ -97,10 +108,11 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     return Wiring(
         nspk,
         BankHttp(settings.bank_url),
-        SbpRail(nspk),
+        SbpRail(nspk, settings.sbp_qr_ttl_minutes, settings.sbp_qr_ttl_minutes_min),
         StatusReader(engine, nspk, clock),
         payout_bank_of(settings),
         RefundCalls(engine, nspk, NspkRefundsHttp(nspk.transport), clock),
+        SaleReader(engine, NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link), clock),
     )
 
 

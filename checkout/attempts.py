@@ -25,7 +25,7 @@ class AttemptStatus(StrEnum):
     REJECTED = "rejected"
     """The rail or the buyer's bank said no. Final."""
     EXPIRED = "expired"
-    """Nobody paid in time. Final."""
+    """Nobody paid in time, or the till took the offer back. Final."""
 
 
 LIVE = frozenset({AttemptStatus.REQUESTED, AttemptStatus.WAITING, AttemptStatus.UNKNOWN})

@@ -25,6 +25,8 @@ class Offer:
     """The rail's own id of the offer; filled by ``Rail.offer``."""
     request: object = None
     """What the rail will be asked, in its own words; filled by ``Rail.offer``."""
+    terminal_id: str = ""
+    """The till that asks."""
 
 
 class StartStatus(StrEnum):
@@ -47,6 +49,8 @@ class Start:
     """The rail's id of the link that the buyer pays by."""
     payload: str | None = None
     """What the QR shows."""
+    use_id: str | None = None
+    """Which use of the link this is, where a link is used many times."""
     reason: str | None = None
 
 

@@ -53,7 +53,8 @@ async def begin_attempt(
     attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
     if not await repository.add_attempt(session, attempt):
         raise AttemptLive(order_id=order.id)
-    offer = Offer(attempt.id, order.merchant_id, order.amount, order.description or f"Order {order.number}")
+    purpose = order.description or f"Order {order.number}"
+    offer = Offer(attempt.id, order.merchant_id, order.amount, purpose, terminal_id=order.terminal_id)
     return attempt, await rail.offer(session, offer, now=now)
 
 

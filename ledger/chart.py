@@ -6,6 +6,8 @@ SBP_FEE_INCOME = "income:fee:sbp"
 """Our fee for SBP payments, taken from what the merchant is owed."""
 SBP_LATE_RECEIPTS = "liability:late_receipts:sbp"
 """Money that came for an attempt already over, owed back to its buyer."""
+SBP_UNMATCHED_RECEIPTS = "liability:unmatched_receipts:sbp"
+"""Money that came under our links and belongs to no order yet; a person says whose it is."""
 
 SBP_BANK_FEE = "expense:bank_fee:sbp"
 """What banks charge us for SBP payments whose money we collect."""
@@ -44,3 +46,8 @@ def sbp_direct_sales(merchant_id: str) -> str:
 def sbp_direct_late(merchant_id: str) -> str:
     """Off the balance sheet: the same for money that came too late, and the merchant owes to its buyer."""
     return f"memo:sbp_direct_late:{merchant_id}"
+
+
+def sbp_direct_unmatched(merchant_id: str) -> str:
+    """Off the balance sheet: the same for money that belongs to no order yet."""
+    return f"memo:sbp_direct_unmatched:{merchant_id}"

@@ -16,6 +16,7 @@ from ledger.database import Session
 from ledger.entry import Entry, Posting, Refused
 from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import Payment
+from sbp_gateway.unmatched_payments import UnmatchedPayment
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def fee_source_of(mode: SettlementMode, merchant_id: str) -> str:
     return chart.fee_receivable(merchant_id) if mode is SettlementMode.DIRECT else chart.merchant_payable(merchant_id)
 
 
+def unmatched_of(mode: SettlementMode, merchant_id: str) -> str:
+    """Where money waits until a person says whose order it pays."""
+    return chart.sbp_direct_unmatched(merchant_id) if mode is SettlementMode.DIRECT else chart.SBP_UNMATCHED_RECEIPTS
+
+
 async def open_accounts(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
     """Open the accounts that a merchant's payments are booked to."""
     for terms in terms_of(merchant):
@@ -59,7 +65,10 @@ async def open_accounts(session: Session, merchant: SbpMerchant, *, now: datetim
 def terms_of(merchant: SbpMerchant) -> tuple[AccountTerms, ...]:
     """The accounts of a merchant's payments, and what is unusual about them."""
     if merchant.settlement_mode is SettlementMode.DIRECT:
-        owners = (chart.sbp_direct_sales(merchant.merchant_id), chart.sbp_direct_late(merchant.merchant_id))
+        owners = (
+            chart.sbp_direct_sales(merchant.merchant_id), chart.sbp_direct_late(merchant.merchant_id),
+            chart.sbp_direct_unmatched(merchant.merchant_id),
+        )  # fmt: skip
         return (
             AccountTerms(chart.sbp_direct(merchant.merchant_id)),
             *(AccountTerms(owner, normal_side="credit", available_min=0) for owner in owners),
@@ -68,7 +77,7 @@ def terms_of(merchant: SbpMerchant) -> tuple[AccountTerms, ...]:
         )
     codes = (
         chart.sbp_settlement(merchant.member_id), chart.bank_fee_payable(merchant.member_id), chart.SBP_BANK_FEE,
-        chart.SBP_FEE_INCOME, chart.SBP_LATE_RECEIPTS,
+        chart.SBP_FEE_INCOME, chart.SBP_LATE_RECEIPTS, chart.SBP_UNMATCHED_RECEIPTS,
     )  # fmt: skip
     return tuple(AccountTerms(code) for code in codes)
 
@@ -96,12 +105,17 @@ def payment_voucher(payment: Payment) -> Entry:
     Direct: the money is with the merchant; we remember it and are owed our fee.
     Дт memo:sbp_direct:<merchant>            Кт memo:sbp_direct_sales:<merchant>       gross
     Дт asset:fee_receivable:<merchant>       Кт income:fee:sbp                         our fee, when there is one
+
+    Money that waited for its order is there already, and only changes whose it is:
+    Дт liability:unmatched_receipts:sbp      Кт liability:merchant_payable:<merchant>  gross, collected
+    Дт memo:sbp_direct_unmatched:<merchant>  Кт memo:sbp_direct_sales:<merchant>       gross, direct
     """
     postings = [_gross(payment)]
     if payment.fee > 0:
         source = fee_source_of(payment.settlement_mode, payment.merchant_id)
         postings.append(Posting(source, chart.SBP_FEE_INCOME, payment.fee))
-    return _voucher(payment, "sbp.payment", (*postings, *_bank_fee(payment)))
+    kind = "sbp.payment" if payment.unmatched_payment_id is None else "sbp.match"
+    return _voucher(payment, kind, (*postings, *_bank_fee(payment)))
 
 
 def late_voucher(payment: Payment) -> Entry:
@@ -131,7 +145,34 @@ def _gross(payment: Payment) -> Posting:
     sides = sides_of(
         payment.settlement_mode, merchant_id=payment.merchant_id, member_id=payment.member_id, is_late=payment.is_late
     )
+    if payment.unmatched_payment_id is not None:
+        return Posting(unmatched_of(payment.settlement_mode, payment.merchant_id), sides.owner, payment.amount)
     return Posting(sides.money, sides.owner, payment.amount)
+
+
+async def book_unmatched(session: Session, payment: UnmatchedPayment, member_id: str, *, now: datetime) -> None:
+    """Book money that no order knows yet. Raises: EntryRejected. Locks: its two accounts."""
+    (verdict,) = await journal.post_batch(session, [unmatched_voucher(payment, member_id)], now=now)
+    if isinstance(verdict, Refused):
+        raise verdict.error()
+
+
+def unmatched_voucher(payment: UnmatchedPayment, member_id: str) -> Entry:
+    """A buyer paid by a sticker, or under an activation that nobody knows: whose order it is, a person must say.
+
+    Дт asset:sbp_settlement:<member>         Кт liability:unmatched_receipts:sbp       gross, collected
+    Дт memo:sbp_direct:<merchant>            Кт memo:sbp_direct_unmatched:<merchant>   gross, direct
+    """
+    mode, merchant_id = payment.settlement_mode, payment.merchant_id
+    money = sides_of(mode, merchant_id=merchant_id, member_id=member_id, is_late=False).money
+    return Entry(
+        id=payment.entry_id,
+        reference=f"sbp_payment:{payment.trx_id}",
+        kind="sbp.unmatched_payment",
+        happened_at=payment.paid_at,
+        postings=(Posting(money, unmatched_of(mode, merchant_id), payment.amount),),
+        metadata={"unmatched_payment_id": payment.id, "merchant_id": merchant_id},
+    )
 
 
 def _bank_fee(payment: Payment) -> tuple[Posting, ...]:
@@ -141,7 +182,7 @@ def _bank_fee(payment: Payment) -> tuple[Posting, ...]:
 def _voucher(payment: Payment, kind: str, postings: tuple[Posting, ...]) -> Entry:
     return Entry(
         id=payment.entry_id,
-        reference=f"sbp_payment:{payment.trx_id}",
+        reference=f"{'sbp_match' if payment.unmatched_payment_id else 'sbp_payment'}:{payment.trx_id}",
         kind=kind,
         happened_at=payment.paid_at,
         postings=postings,

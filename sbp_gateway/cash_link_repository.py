@@ -219,6 +219,18 @@ async def move_activation(
     return result.rowcount == 1
 
 
+async def name_activation(session: Session, activation_id: str, params_id: str, *, next_poll_at: datetime) -> None:
+    """Keep NSPK's name of a locked activation whose answer was lost; the link is armed with it. Locks: it."""
+    result = await session.execute(
+        text("""UPDATE cash_link_activations
+                   SET params_id = :params_id, next_poll_at = :next_poll_at,
+                       status = CASE status WHEN 'requested' THEN 'waiting' ELSE status END
+                 WHERE id = :id AND params_id IS NULL AND status IN ('requested', 'deactivating')"""),
+        {"id": activation_id, "params_id": params_id, "next_poll_at": next_poll_at},
+    )
+    assert result.rowcount == 1
+
+
 async def save_next_poll(session: Session, activation_id: str, at: datetime) -> None:
     """Keep when a live activation is looked at again."""
     await session.execute(

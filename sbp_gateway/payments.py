@@ -29,6 +29,9 @@ class AcceptedOperation:
     """When the buyer paid, as a notification or NSPK's answer says."""
     qr_id: str | None = None
     activation_id: str | None = None
+    unmatched_payment_id: str | None = None
+    payer_mask: str | None = None
+    """The payer's phone, masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Payment:
     """What the bank charges us; nothing when the money is not ours or no tariff of the bank is known."""
     is_bank_fee_withheld: bool = True
     """The bank keeps its fee back when it credits the money; otherwise it sends a bill."""
+    payer_mask: str | None = None
+    """The payer's phone, masked; never kept whole."""
 
 
 def is_paid(status: LinkStatus) -> bool:
@@ -71,9 +76,13 @@ def is_paid(status: LinkStatus) -> bool:
     return (
         status.code == PROCESSED
         and status.status is OperationStatus.ACCEPTED
-        and status.trx_id is not None
-        and _TRX_ID.fullmatch(status.trx_id) is not None
+        and is_trx_id(status.trx_id)
     )
+
+
+def is_trx_id(said: str | None) -> bool:
+    """Whether a text can be NSPK's id of an operation."""
+    return said is not None and _TRX_ID.fullmatch(said) is not None
 
 
 def paid_at_of(operation: AcceptedOperation, now: datetime) -> datetime:

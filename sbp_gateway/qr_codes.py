@@ -10,8 +10,12 @@ from ledger.money import Kopecks
 from sbp_gateway.errors import QrCodeNotReady, QrCodeOver
 from sbp_gateway.nspk import Registration
 
-TTL_MINUTES = 15
-"""How long a buyer may pay. Source: NSPK allows 1 to 129,600 minutes and advises at least 5."""
+TTL_MINUTES = 10
+"""How long a buyer at a till may pay, when nobody says otherwise."""
+TTL_MINUTES_MIN = 5
+"""Source: NSPK allows 1 minute and advises at least 5; an installation may be set to allow less."""
+TTL_MINUTES_MAX = 129_600
+"""Source: NSPK, 90 days."""
 GRACE = timedelta(minutes=5)
 """A payment begun in the last second may still be in processing; until then silence means nothing."""
 ANSWER_WAIT = timedelta(seconds=15)
@@ -88,7 +92,12 @@ def shown_payload(qr: QrCode, now: datetime) -> str:
 
 def registration_of(qr: QrCode, nspk_merchant_id: str, member_id: str, bank_account: str) -> Registration:
     """What NSPK is asked to register."""
-    return Registration(nspk_merchant_id, member_id, bank_account, qr.amount, TTL_MINUTES, qr.purpose)
+    return Registration(nspk_merchant_id, member_id, bank_account, qr.amount, ttl_minutes_of(qr), qr.purpose)
+
+
+def ttl_minutes_of(qr: QrCode) -> int:
+    """How long the code may be paid from when it was asked for."""
+    return (qr.expires_at - qr.requested_at) // timedelta(minutes=1)
 
 
 def wait_before_poll(qr: QrCode, now: datetime) -> timedelta:

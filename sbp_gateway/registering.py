@@ -12,7 +12,7 @@ from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
 from sbp_gateway import bookkeeping, repository
-from sbp_gateway.errors import MerchantNotRegistered
+from sbp_gateway.errors import MerchantNotRegistered, TtlOutOfRange
 from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk import RegisteredLink, Registration
 from sbp_gateway.qr_codes import (
@@ -20,12 +20,15 @@ from sbp_gateway.qr_codes import (
     FIRST_POLL_WAIT,
     PURPOSE_CHARACTERS_MAX,
     TTL_MINUTES,
+    TTL_MINUTES_MAX,
+    TTL_MINUTES_MIN,
     QrCode,
     QrStatus,
     registration_of,
+    ttl_minutes_of,
 )
 
-GIVE_UP_AFTER = timedelta(minutes=TTL_MINUTES)
+GIVE_UP_AFTER = timedelta(minutes=15)
 """An attempt whose registrations were lost for so long is over: no buyer waits at the till any more."""
 
 
@@ -35,8 +38,24 @@ async def import_merchant(session: Session, merchant: SbpMerchant, *, now: datet
     await bookkeeping.open_accounts(session, merchant, now=now)
 
 
+def check_ttl(ttl_minutes: int, ttl_minutes_min: int = TTL_MINUTES_MIN) -> None:
+    """Refuse a time to pay that is too short or too long.
+
+    Raises: TtlOutOfRange.
+    """
+    if not ttl_minutes_min <= ttl_minutes <= TTL_MINUTES_MAX:
+        raise TtlOutOfRange(ttl_minutes=ttl_minutes, ttl_minutes_min=ttl_minutes_min, ttl_minutes_max=TTL_MINUTES_MAX)
+
+
 async def request_qr(
-    session: Session, *, attempt_id: str, merchant_id: str, amount: Kopecks, purpose: str, now: datetime
+    session: Session,
+    *,
+    attempt_id: str,
+    merchant_id: str,
+    amount: Kopecks,
+    purpose: str,
+    now: datetime,
+    ttl_minutes: int = TTL_MINUTES,
 ) -> tuple[QrCode, Registration]:
     """Intent: write down a code for an attempt, and say what to ask NSPK.
 
@@ -52,7 +71,7 @@ async def request_qr(
         qrc_id=None,
         payload=None,
         requested_at=now,
-        expires_at=now + timedelta(minutes=TTL_MINUTES),
+        expires_at=now + timedelta(minutes=ttl_minutes),
         polls=0,
     )
     merchant = await repository.add_qr(session, qr, next_poll_at=now + ANSWER_WAIT)
@@ -75,5 +94,5 @@ async def replace_lost_qr(session: Session, lost: QrCode, *, now: datetime) -> t
         return None
     return await request_qr(
         session, attempt_id=lost.attempt_id, merchant_id=lost.merchant_id, amount=lost.amount,
-        purpose=lost.purpose, now=now,
+        purpose=lost.purpose, now=now, ttl_minutes=ttl_minutes_of(lost),
     )  # fmt: skip

@@ -1,0 +1,176 @@
+"""What NSPK says about sales by cash links, turned into paid orders, ended attempts and links that are free again.
+
+The word of NSPK's authenticated answer about one activation moves money, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from api import unmatched_money
+from api.paying import pay
+from checkout import till
+from checkout.attempts import AttemptStatus
+from ledger.clock import Clock
+from ledger.database import Engine, Session, transaction
+from sbp_gateway import activating
+from sbp_gateway import cash_link_repository as rows
+from sbp_gateway.cash_links import ALLOWED, ARMED, LIVE, Activation, ActivationStatus, CashLink, LinkState, SaleState
+from sbp_gateway.errors import NspkRefused
+from sbp_gateway.nspk import OperationStatus
+from sbp_gateway.nspk_cash_links import NspkCashLinks
+from sbp_gateway.payments import AcceptedOperation, is_trx_id
+from sbp_gateway.qr_codes import FIRST_POLL_WAIT
+from sbp_gateway.unmatched_payments import UnmatchedReason
+
+
+@dataclass(frozen=True, slots=True)
+class SaleReader:
+    """Asks NSPK about sales by cash links and carries out what it says."""
+
+    engine: Engine
+    nspk: NspkCashLinks
+    clock: Clock
+
+    async def read(self, activation: Activation) -> None:
+        """Ask about an activation and do what the answer means.
+
+        One that NSPK has not named to us yet is looked for on its link first.
+        Raises: NspkRefused, NspkUnknown, NspkUnavailable.
+        """
+        params_id = activation.params_id or await self.find(activation)
+        if params_id is None:
+            async with transaction(self.engine) as session:
+                await self._give_up(session, activation)
+            return
+        sale = await self.nspk.sale_state(activation.qrc_id, params_id)
+        async with transaction(self.engine) as session:
+            await carry_out(session, activation.id, params_id, sale, now=self.clock.now())
+
+    async def find(self, activation: Activation) -> str | None:
+        """What the link is armed with, if that can only be this activation: ours by its sum and nobody else's.
+
+        Raises: NspkRefused, NspkUnknown, NspkUnavailable.
+        """
+        said = await self.nspk.link_state(activation.qrc_id)
+        if said.params_id is None or said.link_state not in ARMED:
+            return None
+        async with transaction(self.engine) as session:
+            if await rows.activation_by_sale(session, activation.qrc_id, said.params_id) is not None:
+                return None
+        sale = await self.nspk.sale_state(activation.qrc_id, said.params_id)
+        return said.params_id if sale.amount == activation.amount else None
+
+    async def _give_up(self, session: Session, activation: Activation) -> None:
+        """NSPK knows no activation that could be ours: the link is free, the attempt is over."""
+        locked = await rows.lock_activation(session, activation.id)
+        if locked.status is ActivationStatus.DEACTIVATING and locked.params_id is None:
+            await end(session, locked, AttemptStatus.EXPIRED)
+
+    async def look_up(self, qrc_id: str, params_id: str) -> bool:
+        """Ask about a sale that a notification named, and say whether it is ours.
+
+        Raises: NspkUnknown, NspkUnavailable, and what the database raises; the worker asks again later.
+        """
+        async with transaction(self.engine) as session:
+            link = await rows.cash_link_by_qrc_id(session, qrc_id)
+            known = await rows.activation_by_sale(session, qrc_id, params_id)
+            if link is not None and known is None:
+                known = await rows.live_activation(session, link.id)
+        if link is None:
+            return False
+        try:
+            sale = await self.nspk.sale_state(qrc_id, params_id)
+        except NspkRefused:
+            return False  # NSPK knows of no such sale
+        now = self.clock.now()
+        async with transaction(self.engine) as session:
+            if known is not None and is_of(known, params_id, sale):
+                await carry_out(session, known.id, params_id, sale, now=now)
+                return True
+            return await _keep_stray(session, link, sale, now=now)
+
+
+def is_of(activation: Activation, params_id: str, sale: SaleState) -> bool:
+    """Whether a sale is this activation's: by its name, or by its sum while NSPK has not named it to us."""
+    if activation.params_id is not None:
+        return activation.params_id == params_id
+    return activation.status in LIVE and activation.amount == sale.amount
+
+
+async def _keep_stray(session: Session, link: CashLink, sale: SaleState, *, now: datetime) -> bool:
+    """Money under our link for an activation that came to nobody waits for a person. True if there is any."""
+    if sale.status is not OperationStatus.ACCEPTED or not is_trx_id(sale.trx_id):
+        return False
+    reason = UnmatchedReason.ACTIVATION_UNKNOWN
+    await unmatched_money.keep_sale(session, link.merchant_id, link.id, sale, reason, now=now)
+    return True
+
+
+async def carry_out(session: Session, activation_id: str, params_id: str, sale: SaleState, *, now: datetime) -> None:
+    """Do what NSPK's answer about a sale means: pay the order, end the attempt, or nothing yet.
+
+    Locks: the activation, then order, attempt and accounts.
+    """
+    activation = await _named(session, activation_id, params_id, now=now)
+    if activation is None:
+        return
+    if sale.status is OperationStatus.ACCEPTED and is_trx_id(sale.trx_id):
+        await _take_money(session, activation, sale, now=now)
+    elif sale.link_state in ARMED or sale.status is OperationStatus.RECEIVED:
+        await _go_on(session, activation, sale, now=now)
+    elif sale.status is OperationStatus.REJECTED:
+        await end(session, activation, AttemptStatus.REJECTED)
+    elif is_over(activation, sale, now):
+        await end(session, activation, AttemptStatus.EXPIRED)
+
+
+def is_over(activation: Activation, sale: SaleState, now: datetime) -> bool:
+    """Whether nobody can have paid: we took it back and NSPK says so, or its time and the grace have passed."""
+    if activation.status is ActivationStatus.DEACTIVATING and sale.is_over:
+        return True
+    return sale.status is OperationStatus.NOT_STARTED and now >= activation.is_over_at
+
+
+async def _named(session: Session, activation_id: str, params_id: str, *, now: datetime) -> Activation | None:
+    """The activation, locked, with NSPK's name for it; nothing if it got another name meanwhile."""
+    activation = await rows.lock_activation(session, activation_id)
+    if activation.params_id is not None:
+        return activation if activation.params_id == params_id else None
+    if activation.status not in LIVE:
+        return None
+    await rows.name_activation(session, activation.id, params_id, next_poll_at=now)
+    await till.close_attempts(session, [activation.attempt_id], AttemptStatus.WAITING)
+    return await rows.lock_activation(session, activation.id)
+
+
+async def _take_money(session: Session, activation: Activation, sale: SaleState, *, now: datetime) -> None:
+    if ActivationStatus.PAID not in ALLOWED[activation.status]:
+        return
+    if sale.amount != activation.amount:
+        reason = UnmatchedReason.AMOUNT_DIFFERS
+        await unmatched_money.keep_sale(session, activation.merchant_id, activation.cash_link_id, sale, reason, now=now)
+        await end(session, activation, AttemptStatus.EXPIRED)
+        return
+    assert sale.trx_id is not None
+    operation = AcceptedOperation(
+        activation.attempt_id, activation.merchant_id, activation.amount, sale.trx_id, sale.kzo,
+        activation.requested_at, sale.said_at, activation_id=activation.id,
+    )  # fmt: skip
+    await pay(session, [operation], now=now)
+
+
+async def _go_on(session: Session, activation: Activation, sale: SaleState, *, now: datetime) -> None:
+    """The link is armed still. One that a buyer is paying at this moment cannot be taken back: it waits again."""
+    is_paying = sale.link_state is LinkState.IN_PROGRESS or sale.status is OperationStatus.RECEIVED
+    if is_paying and activation.status is ActivationStatus.DEACTIVATING:
+        next_poll_at = now + FIRST_POLL_WAIT
+        await activating.move(session, activation, ActivationStatus.WAITING, next_poll_at=next_poll_at)
+
+
+async def end(session: Session, activation: Activation, to: AttemptStatus) -> None:
+    """End a locked activation that nobody can pay any more, and its attempt."""
+    if activation.status in LIVE:
+        await activating.move(session, activation, ActivationStatus.DEACTIVATED)
+        await till.close_attempts(session, [activation.attempt_id], to)

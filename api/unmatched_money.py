@@ -1,0 +1,131 @@
+"""Money that no order knows: kept with its entry and event, and given to an order when a person says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from api.paying import RAIL, is_open, pay
+from checkout import repository as till_rows
+from checkout.attempts import Attempt, AttemptStatus
+from checkout.errors import AttemptLive, OrderNotOpen
+from checkout.orders import OrderStatus
+from ledger import outbox
+from ledger.database import Session
+from ledger.ids import new_id, new_uuid
+from ledger.money import Kopecks
+from ledger.outbox import Event
+from sbp_gateway import bookkeeping
+from sbp_gateway import repository as sbp
+from sbp_gateway import unmatched_repository as rows
+from sbp_gateway.cash_links import SaleState
+from sbp_gateway.payments import AcceptedOperation
+from sbp_gateway.stickers import Sticker
+from sbp_gateway.unmatched_payments import UnmatchedPayment, UnmatchedReason, UnmatchedStatus, check_match
+
+
+async def keep_sale(
+    session: Session,
+    merchant_id: str,
+    cash_link_id: str,
+    sale: SaleState,
+    reason: UnmatchedReason,
+    *,
+    now: datetime,
+) -> None:
+    """Keep the money of a sale by a cash link. Once, however often it is told. Locks: the accounts."""
+    assert sale.trx_id is not None
+    await _keep(
+        session, merchant_id, None, cash_link_id, reason, sale.trx_id, sale.kzo, sale.amount, sale.said_at, now=now
+    )
+
+
+async def keep_by_sticker(
+    session: Session,
+    sticker: Sticker,
+    trx_id: str,
+    kzo: str | None,
+    amount: Kopecks,
+    said_at: datetime | None,
+    *,
+    now: datetime,
+) -> None:
+    """Keep money that came by a sticker. Once, however often it is told. Locks: the accounts."""
+    reason = UnmatchedReason.STICKER
+    await _keep(session, sticker.merchant_id, sticker.id, None, reason, trx_id, kzo, amount, said_at, now=now)
+
+
+async def _keep(
+    session: Session,
+    merchant_id: str,
+    sticker_id: str | None,
+    cash_link_id: str | None,
+    reason: UnmatchedReason,
+    trx_id: str,
+    kzo: str | None,
+    amount: Kopecks,
+    said_at: datetime | None,
+    *,
+    now: datetime,
+) -> None:
+    member = (await sbp.merchants_by_id(session, [merchant_id]))[merchant_id]
+    paid_at = said_at if said_at is not None and said_at <= now and await is_open(session, said_at, now) else now
+    payment = UnmatchedPayment(
+        id=new_id("ump", now),
+        merchant_id=merchant_id,
+        sticker_id=sticker_id,
+        cash_link_id=cash_link_id,
+        reason=reason,
+        trx_id=trx_id,
+        kzo=kzo,
+        amount=amount,
+        settlement_mode=member.settlement_mode,
+        entry_id=new_uuid(now),
+        paid_at=paid_at,
+        recorded_at=now,
+    )
+    if await rows.add_unmatched(session, payment):
+        await bookkeeping.open_accounts(session, member, now=now)
+        await outbox.publish_all(session, [event_of(payment)], now=now)
+        await bookkeeping.book_unmatched(session, payment, member.member_id, now=now)
+
+
+def event_of(payment: UnmatchedPayment) -> Event:
+    """What the world is told: somebody must look."""
+    data = {
+        "unmatched_payment_id": payment.id,
+        "merchant_id": payment.merchant_id,
+        "reason": payment.reason.value,
+        "trx_id": payment.trx_id,
+        "amount_kopecks": int(payment.amount),
+        "paid_at": payment.paid_at.isoformat(),
+    }
+    return Event("payment.unmatched", payment.id, payment.merchant_id, data)
+
+
+async def match(
+    session: Session, unmatched_id: str, order_id: str, *, merchant_id: str | None, now: datetime
+) -> UnmatchedPayment:
+    """Give unmatched money to the order that a person names; the order is paid by it, once.
+
+    Raises: UnmatchedPaymentNotFound, UnmatchedPaymentMatched, OrderNotFound, UnmatchedAmountDiffers, OrderNotOpen,
+        AttemptLive if the buyer may still pay the order otherwise.
+    Locks: the payment, the order, the accounts.
+    """
+    payment = await rows.lock_unmatched(session, unmatched_id, merchant_id=merchant_id)
+    order = await till_rows.lock_order(session, order_id, merchant_id=payment.merchant_id)
+    check_match(payment, order.amount)
+    if order.status is not OrderStatus.OPEN:
+        raise OrderNotOpen(order_id=order.id, status=order.status.value)
+    attempt = Attempt(new_id("att", now), order.id, RAIL, order.amount, AttemptStatus.WAITING, None, now, version=1)
+    if not await till_rows.add_attempt(session, attempt):
+        raise AttemptLive(order_id=order.id)
+
+    matched = replace(payment, status=UnmatchedStatus.MATCHED, order_id=order.id, matched_at=now)
+    await rows.match(session, matched)
+    operation = AcceptedOperation(
+        attempt.id, payment.merchant_id, payment.amount, payment.trx_id, payment.kzo, payment.paid_at,
+        payment.paid_at, unmatched_payment_id=payment.id,
+    )  # fmt: skip
+    await pay(session, [operation], now=now)
+    return matched

@@ -1,0 +1,75 @@
+"""Unmatched payments (платежи без заказа): money under our links that a person must give to an order.
+
+They come by stickers, which know no order, and by cash links when the activation's name came to nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from ledger.money import Kopecks
+from sbp_gateway.errors import UnmatchedAmountDiffers, UnmatchedPaymentMatched
+from sbp_gateway.merchants import SettlementMode
+
+
+class UnmatchedReason(StrEnum):
+    """Why no order knows the money."""
+
+    STICKER = "sticker"
+    """A sticker carries no order."""
+    ACTIVATION_UNKNOWN = "activation_unknown"
+    """NSPK's answer with the activation's name was lost, and the link was armed again."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """NSPK says another sum than the till armed."""
+
+
+class UnmatchedStatus(StrEnum):
+    """Where an unmatched payment stands."""
+
+    OPEN = "open"
+    """Waits for a person."""
+    MATCHED = "matched"
+    """It paid an order. Final."""
+
+
+ALLOWED: dict[UnmatchedStatus, frozenset[UnmatchedStatus]] = {
+    UnmatchedStatus.OPEN: frozenset({UnmatchedStatus.MATCHED}),
+    UnmatchedStatus.MATCHED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedPayment:
+    """Money that came and belongs to no order yet."""
+
+    id: str
+    merchant_id: str
+    sticker_id: str | None
+    cash_link_id: str | None
+    reason: UnmatchedReason
+    trx_id: str
+    """NSPK's id of the operation: never booked twice."""
+    kzo: str | None
+    amount: Kopecks
+    settlement_mode: SettlementMode
+    entry_id: UUID
+    paid_at: datetime
+    recorded_at: datetime
+    status: UnmatchedStatus = UnmatchedStatus.OPEN
+    order_id: str | None = None
+    """Whose it turned out to be."""
+    matched_at: datetime | None = None
+
+
+def check_match(payment: UnmatchedPayment, amount: Kopecks) -> None:
+    """Refuse to give money to an order of another amount, or twice.
+
+    Raises: UnmatchedPaymentMatched, UnmatchedAmountDiffers.
+    """
+    if UnmatchedStatus.MATCHED not in ALLOWED[payment.status]:
+        raise UnmatchedPaymentMatched(unmatched_payment_id=payment.id, order_id=payment.order_id)
+    if payment.amount != amount:
+        raise UnmatchedAmountDiffers(amount_kopecks=int(payment.amount), order_amount_kopecks=int(amount))
