@@ -36,6 +36,7 @@ from ledger.database import create_engine, transaction
 
 READY_SECONDS_MAX = 20.0
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
+SCOPES = ("orders:read", "orders:write", "refunds:write", "events:read")
 keys = itertools.count(1)
 
 
@@ -78,7 +79,7 @@ class Installation:
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
-    def shop(self, *, scopes: tuple[str, ...] = ("orders:read", "orders:write", "events:read")) -> Shop:
+    def shop(self, *, scopes: tuple[str, ...] = SCOPES) -> Shop:
         """A new merchant and its key."""
         merchant = self.made("/v1/merchants", {
             "name": "Пятница", "legal_name": "ООО «Пятница»", "inn": "7707083893", "tariff_group": "everyday",

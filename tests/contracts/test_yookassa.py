@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from yookassa import Configuration, Payment, Webhook
+from yookassa import Configuration, Payment, Refund, SbpBanks, Webhook
 from yookassa.domain.exceptions import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
 from yookassa.domain.notification import WebhookNotificationFactory
 
@@ -197,6 +197,60 @@ def test_a_canceled_payment_is_told_and_closes_its_order(installation: Installat
     assert (told["event"], told["object"]["id"]) == ("payment.canceled", made.id)
     (order,) = installation.native.get("/v1/orders", params={"merchant_id": shop.id}).json()["items"]
     assert (order["number"], order["status"]) == (made.id, "canceled")
+
+
+def refund_of(payment: Any, value: str, **more: Any) -> Any:
+    return Refund.create({"payment_id": payment.id, "amount": {"value": value, "currency": "RUB"}, **more})
+
+
+def test_a_part_is_refunded_and_told(installation: Installation, receiver: Receiver) -> None:
+    configure(installation, installation.shop())
+    Webhook.add({"event": "refund.succeeded", "url": receiver.url})
+    payment = paid(installation)
+    paid(installation)  # the shop's own money, out of which our fee of the first is given back too
+
+    made = refund_of(payment, "499.90", description="Не подошло", metadata={"claim": "7"})
+
+    assert (made.payment_id, len(made.id)) == (payment.id, 36)
+    found = until(lambda: Refund.find_one(made.id), is_over)
+    assert (found.status, found.amount.value, found.description) == ("succeeded", Decimal("499.90"), "Не подошло")
+    assert (found.refund_method.type, len(found.refund_method.sbp_operation_id)) == ("sbp", 32)
+    assert [refund.id for refund in Refund.list({"payment_id": payment.id}).items] == [made.id]
+    assert Refund.list({"status": "canceled"}).items == []
+    after = Payment.find_one(payment.id)
+    assert (after.refunded_amount.value, after.refundable) == (Decimal("499.90"), True)
+    (told,) = until(lambda: receiver.received, bool)
+    note = WebhookNotificationFactory().create(told)
+    assert (note.event, note.object.id, note.object.metadata) == ("refund.succeeded", made.id, {"claim": "7"})
+
+
+def test_a_refund_above_the_rest_or_too_soon_is_refused(installation: Installation) -> None:
+    configure(installation, installation.shop())
+    payment, other = paid(installation), paid(installation)
+    waiting = Payment.create(QR)
+
+    for refused_payment, value, parameter in (
+        (payment, "1499.91", "amount.value"),
+        (waiting, "1.00", "payment_id"),
+    ):
+        with pytest.raises(BadRequestError) as refused:
+            refund_of(refused_payment, value)
+        assert (refused.value.content["code"], refused.value.content["parameter"]) == ("invalid_request", parameter)
+    refund_of(payment, "1.00")
+    with pytest.raises(BadRequestError) as too_soon:
+        refund_of(payment, "1.00")
+    assert "Try again at" in too_soon.value.content["description"]
+    assert len(Refund.list({}).items) == 1
+    assert other.refundable
+
+
+def test_banks_are_listed_with_the_largest_id_first(shop: Shop) -> None:
+    banks = SbpBanks.list().items
+
+    ids = [bank.bank_id for bank in banks]
+    assert len(ids) > 100
+    assert ids == sorted(ids, reverse=True)
+    assert {"100000000111": "Сбербанк"}.items() <= {bank.bank_id: bank.name for bank in banks}.items()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ PARAMETERS = {
     "checkout.amount_too_large": "amount.value",
     "checkout.terminal_not_found": "recipient.gateway_id",
     "sbp_gateway.merchant_not_registered": "payment_method_data",
+    "sbp_gateway.refund_amount_not_positive": "amount.value",
+    "sbp_gateway.refund_above_rest": "amount.value",
+    "sbp_gateway.refund_not_covered": "amount.value",
+    "sbp_gateway.payment_refunded": "payment_id",
+    "sbp_gateway.refund_too_soon": "payment_id",
     "idempotency.key_missing": KEY,
     "idempotency.key_invalid": KEY,
     "idempotency.key_expired": KEY,
@@ -112,7 +117,9 @@ def _description(error: KopeykaError) -> str:
         return KEY_REUSED
     if isinstance(error, RequestInvalid) and error.faults:
         return redact_text(error.faults[0].detail)
-    return redact_text(str(error))
+    next_at = error.facts.get("next_allowed_at")
+    said = str(error) if next_at is None else f"{error} Try again at {next_at.isoformat(timespec='seconds')}."
+    return redact_text(said)
 
 
 def _to_bytes(said: dict[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from api.contracts.yookassa import repository, webhooks
+from api.contracts.yookassa import refunds, repository, webhooks
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import payment_object
 from api.contracts.yookassa.urls import PublicResolver, check_url
@@ -31,7 +31,8 @@ READER = "yookassa"
 """The name of the reader's position in the outbox."""
 CANCELED = "yookassa_payment.canceled"
 """Our event of a payment of the contract that ended unpaid."""
-TOLD_AS = {"order.paid": "payment.succeeded", CANCELED: "payment.canceled"}
+REFUNDED = "refund.succeeded"
+TOLD_AS = {"order.paid": "payment.succeeded", CANCELED: "payment.canceled", REFUNDED: "refund.succeeded"}
 """Which of our events are told, and under which name."""
 DESTINATIONS_MAX = 20
 DELIVERIES_MAX = 5
@@ -77,7 +78,7 @@ async def notify_shops(engine: Engine, client: aiohttp.ClientSession, mode: Mode
         if not await webhooks.is_anybody_told(session):
             return 0
         events = await outbox.read_next(session, READER)
-        await outbox.add_deliveries(session, await choose(session, events), now=now)
+        await outbox.add_deliveries(session, await choose(session, events, mode), now=now)
         claimed = await claim_due(session, clock)
         notes = await write_notes(session, [delivery for _, delivery in claimed], mode)
     if claimed:
@@ -85,11 +86,11 @@ async def notify_shops(engine: Engine, client: aiohttp.ClientSession, mode: Mode
     return len(events) + len(claimed)
 
 
-async def choose(session: Session, events: Sequence[Published]) -> list[tuple[Published, str]]:
+async def choose(session: Session, events: Sequence[Published], mode: Mode) -> list[tuple[Published, str]]:
     """Which webhooks are told of which events: those of the shop, added before it happened."""
     ours = [event for event in events if event.type in TOLD_AS and event.merchant_id is not None]
-    known = await repository.payments_by_order(session, [order_of(event) for event in ours]) if ours else {}
-    ours = [event for event in ours if order_of(event) in known]
+    known = await objects_of(session, ours, mode)
+    ours = [event for event in ours if event.id in known]
     merchants = sorted({event.merchant_id for event in ours if event.merchant_id is not None})
     live = await webhooks.live_webhooks(session, merchant_ids=merchants) if merchants else []
     return [
@@ -102,9 +103,17 @@ async def choose(session: Session, events: Sequence[Published]) -> list[tuple[Pu
     ]
 
 
-def order_of(event: Published) -> str:
-    """The order that an event is about."""
-    return str(event.data.get("order_id", event.object_id))
+async def objects_of(session: Session, events: Sequence[Published], mode: Mode) -> dict[str, dict[str, Any]]:
+    """What each event is about, as it stands now; nothing for what is not the contract's."""
+    payment_ids = [event.object_id for event in events if event.type != REFUNDED]
+    refund_ids = [event.object_id for event in events if event.type == REFUNDED]
+    payments = await repository.payments_by_order(session, payment_ids) if payment_ids else {}
+    returned = await refunds.refunds_by_id(session, refund_ids) if refund_ids else {}
+    objects = {
+        **{each: payment_object(payment, is_test=mode is Mode.SANDBOX) for each, payment in payments.items()},
+        **{each: refunds.refund_object(refund) for each, refund in returned.items()},
+    }
+    return {event.id: objects[event.object_id] for event in events if event.object_id in objects}
 
 
 async def claim_due(session: Session, clock: Clock) -> list[tuple[Webhook, Delivery]]:
@@ -122,15 +131,9 @@ async def claim_due(session: Session, clock: Clock) -> list[tuple[Webhook, Deliv
 async def write_notes(session: Session, deliveries: Sequence[Delivery], mode: Mode) -> Mapping[str, dict[str, Any]]:
     """What each event is told as, with its object as it stands now."""
     events = {delivery.event.id: delivery.event for delivery in deliveries}
-    if not events:
-        return {}
-    payments = await repository.payments_by_order(session, [order_of(event) for event in events.values()])
+    objects = await objects_of(session, list(events.values()), mode)
     return {
-        event.id: {
-            "type": "notification",
-            "event": TOLD_AS[event.type],
-            "object": payment_object(payments[order_of(event)], is_test=mode is Mode.SANDBOX),
-        }
+        event.id: {"type": "notification", "event": TOLD_AS[event.type], "object": objects[event.id]}
         for event in events.values()
     }
 

@@ -60,6 +60,8 @@ class YookassaPayment:
     trx_id: str | None
     fee: Kopecks | None
     paid_at: datetime | None
+    reserved: Kopecks
+    """Refunded, or set aside for refunds under way."""
     refunded: Kopecks
 
     @property
@@ -94,13 +96,14 @@ def payment_object(payment: YookassaPayment, *, is_test: bool) -> dict[str, Any]
         "created_at": instant(payment.created_at),
         "test": is_test,
         "paid": is_paid,
-        "refundable": is_paid and payment.refunded < payment.amount,
+        "refundable": is_paid and payment.reserved < payment.amount,
         "metadata": dict(payment.metadata),
         "merchant_customer_id": payment.customer_id,
     }
     if is_paid and payment.paid_at is not None and payment.fee is not None:
         said["captured_at"] = instant(payment.paid_at)
         said["income_amount"] = amount_object(Kopecks(payment.amount - payment.fee))
+    if payment.refunded > 0:
         said["refunded_amount"] = amount_object(payment.refunded)
     if payment.status is PaymentStatus.PENDING:
         said["confirmation"] = confirmation_object(payment)

@@ -22,7 +22,10 @@ ENDED_MAX = 200
 _PAYMENT = """
 SELECT y.order_id, y.attempt_id, y.merchant_id, y.gateway_id, y.confirmation_type, y.return_url, y.pos_link_id,
        y.customer_id, y.metadata, y.created_at, o.amount_kopecks, o.description, a.status AS attempt_status, q.payload,
-       s.id AS payment_id, s.trx_id, s.fee_kopecks, s.paid_at, 0 AS refunded_kopecks
+       s.id AS payment_id, s.trx_id, s.fee_kopecks, s.paid_at,
+       coalesce(s.refund_kopecks, 0) AS reserved_kopecks,
+       (SELECT coalesce(sum(r.amount_kopecks), 0) FROM sbp_refunds AS r
+         WHERE r.payment_id = a.payment_id AND r.status = 'succeeded') AS refunded_kopecks
   FROM yookassa_payments AS y
   JOIN orders AS o ON o.id = y.order_id
   JOIN attempts AS a ON a.id = y.attempt_id
@@ -109,10 +112,13 @@ async def payments_by_order(session: Session, order_ids: Sequence[str]) -> dict[
 
 def _payment(row: Row[Any]) -> YookassaPayment:
     said = dict(row._mapping)
-    amount, fee, refunded = (said.pop(f"{name}_kopecks") for name in ("amount", "fee", "refunded"))
+    amount, fee, reserved, refunded = (
+        said.pop(f"{name}_kopecks") for name in ("amount", "fee", "reserved", "refunded")
+    )
     return YookassaPayment(
         **{**said, "attempt_status": AttemptStatus(row.attempt_status)},
         amount=Kopecks(amount),
         fee=None if fee is None else Kopecks(fee),
+        reserved=Kopecks(reserved),
         refunded=Kopecks(int(refunded)),
     )
