@@ -55,7 +55,7 @@ def write_runtime(running: Installation) -> None:
         if child.pid is not None:
             pids.setdefault(child.name.split("-")[0], []).append(child.pid)
     told: Mapping[str, object] = {
-        "urls": running.urls,
+        "urls": running.urls | phone_url(running),
         "ports": {name: int(url.rsplit(":", 1)[1]) for name, url in running.urls.items() if url.count(":") > 1},
         "pids": pids,
         "postgres_pid": running.server.pid if running.server else None,
@@ -65,6 +65,12 @@ def write_runtime(running: Installation) -> None:
     }
     for path in running.runtime_files:
         write_private(path, json.dumps(told, indent=2))
+
+
+def phone_url(running: Installation) -> dict[str, str]:
+    """Where a browser plays the buyer's phone, if there are simulators."""
+    simulators = running.urls.get("simulators")
+    return {"phone": f"{simulators}/phone"} if simulators else {}
 
 
 def forget_runtime(running: Installation) -> None:

@@ -37,7 +37,10 @@ from sbp_gateway.simulator.links import Links
 from sbp_gateway.simulator.notifications import Notifier
 from sbp_gateway.simulator.payers import BuyerPhones
 from sbp_gateway.simulator.payouts import BuyerPayoutBank
+from sbp_gateway.simulator.phone import BuyerPhonePages
+from sbp_gateway.simulator.refunds import Refunds
 from sbp_gateway.simulator.scripts import Scripts
+from sbp_gateway.simulator.tkassa import TkassaSimulator
 
 AGENT_URL = "KOPEYKA_PUBLIC_URL"
 
@@ -100,6 +103,7 @@ class World:
     sink: EventSink
     control: SimulatorControl
     payouts: BuyerPayoutBank
+    tkassa: TkassaSimulator
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -121,6 +125,8 @@ class World:
             "paid": links.paid,
             "paid_kopecks": links.paid_kopecks,
             "late_waiting": len(links.late),
+            "refunds": len(self.nspk.refunds.moved),
+            "refunds_kopecks": sum(refund.amount for refund in self.nspk.refunds.moved),
             "payouts": sum(payout["status"] == "executed" for payout in self.bank.payouts.values()),
             "payouts_kopecks": self.bank.kopecks_paid,
             **self.payouts.summary(),
@@ -134,10 +140,12 @@ class World:
     def recall(self, line: Mapping[str, Any]) -> None:
         """Take a line of the journal back in."""
         self.nspk.links.recall(line)
+        self.nspk.refunds.recall(line)
         self.nspk.cash_links.cash_links.recall(line)
         self.control.scripts.recall(line)
         self.control.clock.recall(line)
         self.payouts.recall(line)
+        self.tkassa.recall(line)
         self.bank.recall(line)
 
 
@@ -151,6 +159,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         EventSink(),
         SimulatorControl(nspk.links, nspk.scripts, nspk.clock),
         BuyerPayoutBank(journal.remember, faults),
+        TkassaSimulator(journal.remember, faults, nspk.notifier, nspk.clock, nspk.links.seed),
     )
     if state is not None:
         _recall_all(world, state)
@@ -160,6 +169,8 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.bank.routes(),
         *world.control.routes(),
         *world.payouts.routes(),
+        *world.tkassa.routes(),
+        *BuyerPhonePages(nspk.phones, nspk.cash_links).routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),
         Route("/sink/events/count", world.sink.count, methods=["GET"]),
         Route("/simulator/faults", world.set_faults, methods=["PUT"]),
@@ -185,7 +196,8 @@ def _nspk(journal: Journal, faults: Faults, agent_url: str) -> NspkSimulator:
     scripts, clock = Scripts(journal.remember), SimulatorClock(journal.remember)
     phones = BuyerPhones(links, scripts, faults, notifier, clock)
     cash_links = CashLinkSimulator(CashLinks(links), notifier, scripts, clock)
-    return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links)
+    refunds = Refunds(links, cash_links.cash_links, notifier, clock, journal.remember)
+    return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links, refunds)
 
 
 def _cut(faults: Faults, name: str) -> Any:

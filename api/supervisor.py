@@ -24,7 +24,7 @@ from api.nspk_address import nspk_tls
 from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
-from api.running import Announce, Installation, Stopped, forget_runtime, write_runtime
+from api.running import Announce, Installation, Stopped, forget_runtime, phone_url, write_runtime
 from api.sandbox import all_powerful_key, take_in_banks
 from api.settings import Mode, Settings
 
@@ -139,7 +139,9 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
         child.start()
     wait_until_ready(running)
     write_runtime(running)
-    running.announce(f"Ready: {', '.join(f'{name} {url}' for name, url in running.urls.items()) or role}")
+    running.announce(
+        f"Ready: {', '.join(f'{name} {url}' for name, url in (running.urls | phone_url(running)).items()) or role}"
+    )
     if running.sandbox_key and running.runtime_files:
         running.announce(f"The sandbox's API key is in {running.runtime_files[0]}. Ctrl-C stops everything.")
     while True:

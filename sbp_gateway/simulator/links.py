@@ -44,6 +44,8 @@ class SimulatedLink:
     trx_id: str | None = None
     kzo: str | None = None
     paid_at: datetime | None = None
+    payer_bank: str | None = None
+    """The name of the bank the buyer chose, if one did."""
     late_at: datetime | None = None
     """When a payment that was confirmed and is still silent will be accepted."""
 
@@ -61,6 +63,8 @@ class Links:
     seed: str = ""
     """Makes ids of one simulator unlike those of another."""
     by_id: dict[str, SimulatedLink] = field(default_factory=dict)
+    by_trx_id: dict[str, SimulatedLink] = field(default_factory=dict)
+    """Links by the operations under them."""
     paid: int = 0
     paid_kopecks: int = 0
     late: dict[str, datetime] = field(default_factory=dict)
@@ -116,7 +120,8 @@ class Links:
     def _move(self, link: SimulatedLink, status: OperationStatus, now: datetime) -> SimulatedLink:
         trx_id = trx_id_at(f"{self.seed}/{link.qrc_id}/{link.trx_id}", now)
         self._settle(link, status, trx_id, now)
-        self.remember({"paid": link.qrc_id, "status": status.value, "trx_id": trx_id, "at": now.isoformat()})
+        self.remember({"paid": link.qrc_id, "status": status.value, "trx_id": trx_id, "at": now.isoformat(),
+                       "payer_bank": link.payer_bank})  # fmt: skip
         return link
 
     def recall(self, line: Mapping[str, Any]) -> None:
@@ -127,6 +132,7 @@ class Links:
             self.by_id[line["link"]] = SimulatedLink(line["link"], line["member_id"], line["amount"], expires_at, *told)
         elif "paid" in line:
             at = datetime.fromisoformat(line["at"])
+            self.by_id[line["paid"]].payer_bank = line.get("payer_bank")
             self._settle(self.by_id[line["paid"]], OperationStatus(line["status"]), line["trx_id"], at)
         elif "late" in line:
             link = self.by_id[line["late"]]
@@ -135,6 +141,7 @@ class Links:
     def _settle(self, link: SimulatedLink, status: OperationStatus, trx_id: str, at: datetime) -> None:
         link.status, link.trx_id, link.paid_at, link.late_at = status, trx_id, at, None
         self.late.pop(link.qrc_id, None)
+        self.by_trx_id[trx_id] = link
         if status is OperationStatus.ACCEPTED:
             link.kzo = hashlib.sha256(trx_id.encode()).hexdigest()[:16].upper()
             self.paid += 1

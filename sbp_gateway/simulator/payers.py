@@ -48,14 +48,16 @@ class BuyerPhones:
     notifier: Notifier
     clock: SimulatorClock
 
-    def confirm(self, qrc_id: str, wish: BuyerWish = BuyerWish.PAY, delay_seconds: float = 0.0) -> SimulatedLink:
+    def confirm(
+        self, qrc_id: str, wish: BuyerWish = BuyerWish.PAY, delay_seconds: float = 0.0, *, payer_bank: str | None = None
+    ) -> SimulatedLink:
         """The buyer decides in the bank's application; the notification follows after ``delay_seconds``.
 
         Raises: PayRefused.
         """
         self.accept_late()
         now = self.clock.now()
-        self.links.payable(qrc_id, None if wish is BuyerWish.PAY_LATE else now)
+        self.links.payable(qrc_id, None if wish is BuyerWish.PAY_LATE else now).payer_bank = payer_bank
         fault = self._fault(qrc_id) if wish is BuyerWish.PAY else PaymentFault.NONE
         wish = WISH_AFTER.get(fault, wish)
         if wish is BuyerWish.PAY_LATE:
