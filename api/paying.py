@@ -15,11 +15,11 @@ from ledger.ids import new_id, new_uuid
 from ledger.money import Kopecks
 from ledger.outbox import Event
 from reconciliation import repository as finance
-from reconciliation.tariffs import Tariff, fee_for, tariff_on
+from reconciliation.tariffs import BankTariff, Tariff, bank_tariff_on, fee_for, tariff_on
 from sbp_gateway import bookkeeping
 from sbp_gateway import repository as sbp
-from sbp_gateway.merchants import SbpMerchant
-from sbp_gateway.payments import AcceptedOperation, Payment, paid_at_of
+from sbp_gateway.merchants import SbpMerchant, SettlementMode
+from sbp_gateway.payments import NO_FEE, AcceptedOperation, Payment, paid_at_of
 from sbp_gateway.qr_codes import QrCode, QrStatus
 
 RAIL = "sbp"
@@ -35,15 +35,17 @@ async def pay(session: Session, accepted: Sequence[AcceptedOperation], *, now: d
         return
     found = await till_rows.lock_with_orders(session, [operation.attempt_id for operation in accepted])
     tariffs = await finance.load_tariffs(session, RAIL)
-    members = await sbp.merchants_by_id(session, [operation.merchant_id for operation in accepted])
+    members = await sbp.merchants_of_operations(session, accepted)
+    bank_tariffs = await finance.load_bank_tariffs(session, RAIL, {member.member_id for member in members})
     payments = []
-    for operation in accepted:
+    for operation, member in zip(accepted, members, strict=True):
         paid_at = paid_at_of(operation, now)
         if not await is_open(session, paid_at, now):
             paid_at = now  # its day is closed: the books take it on the day we learnt
         of_order = found[operation.attempt_id]
         fee = fee_of(of_order, tariffs, paid_at)
-        payments.append(_payment(operation, of_order, members[operation.merchant_id], fee, paid_at, now))
+        charged = bank_tariff_of(member, bank_tariffs, of_order, paid_at)
+        payments.append(_payment(operation, of_order, member, fee, charged, paid_at, now))
 
     await sbp.add_payments(session, payments)
     in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
@@ -68,9 +70,19 @@ def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> K
     return fee_for(tariff, of_order.attempt.amount)
 
 
+def bank_tariff_of(
+    member: SbpMerchant, tariffs: Sequence[BankTariff], of_order: OfOrder, paid_at: datetime
+) -> BankTariff | None:
+    """What the bank charges us for a payment, late or not; nothing when the money is the merchant's own."""
+    if member.settlement_mode is SettlementMode.DIRECT:
+        return None
+    group = member.tariff_group or of_order.tariff_group
+    return bank_tariff_on(tariffs, member_id=member.member_id, tariff_group=group, on=moscow_day(paid_at))
+
+
 def _payment(
-    operation: AcceptedOperation, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, paid_at: datetime,
-    now: datetime,
+    operation: AcceptedOperation, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, charged: BankTariff | None,
+    paid_at: datetime, now: datetime,
 ) -> Payment:  # fmt: skip
     return Payment(
         id=new_id("pay", now),
@@ -82,6 +94,9 @@ def _payment(
         kzo=operation.kzo,
         amount=operation.amount,
         fee=fee,
+        registration_id=member.registration_id,
+        bank_fee=NO_FEE if charged is None else fee_for(charged, operation.amount),
+        is_bank_fee_withheld=charged is None or charged.is_withheld,
         is_late=not of_order.is_payable,
         entry_id=new_uuid(now),
         paid_at=paid_at,
@@ -105,6 +120,7 @@ def event_of(payment: Payment, of_order: OfOrder) -> Event:
         "trx_id": payment.trx_id,
         "amount_kopecks": int(payment.amount),
         "fee_kopecks": int(payment.fee),
+        "settlement_mode": payment.settlement_mode.value,
         "paid_at": payment.paid_at.isoformat(),
     }
     name = "payment.late" if payment.is_late else "order.paid"

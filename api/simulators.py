@@ -34,6 +34,7 @@ from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.control import SimulatorControl
 from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links
+from sbp_gateway.simulator.merchants import SimulatedMerchants
 from sbp_gateway.simulator.notifications import Notifier
 from sbp_gateway.simulator.payers import BuyerPhones
 from sbp_gateway.simulator.payouts import BuyerPayoutBank
@@ -104,6 +105,7 @@ class World:
     control: SimulatorControl
     payouts: BuyerPayoutBank
     tkassa: TkassaSimulator
+    merchants: SimulatedMerchants
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -146,6 +148,7 @@ class World:
         self.control.clock.recall(line)
         self.payouts.recall(line)
         self.tkassa.recall(line)
+        self.merchants.recall(line)
         self.bank.recall(line)
 
 
@@ -160,6 +163,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         SimulatorControl(nspk.links, nspk.scripts, nspk.clock),
         BuyerPayoutBank(journal.remember, faults),
         TkassaSimulator(journal.remember, faults, nspk.notifier, nspk.clock, nspk.links.seed),
+        SimulatedMerchants(journal.remember, faults),
     )
     if state is not None:
         _recall_all(world, state)
@@ -167,6 +171,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
     routes = [
         *world.nspk.routes(),
         *world.bank.routes(),
+        *world.merchants.routes(),
         *world.control.routes(),
         *world.payouts.routes(),
         *world.tkassa.routes(),

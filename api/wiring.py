@@ -23,6 +23,7 @@ from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
 from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_merchants import NspkMerchantsHttp
 from sbp_gateway.nspk_refunds import NspkRefundsHttp
 from sbp_gateway.payout_bank_http import PayoutBankHttp
 from sbp_gateway.qr_codes import TTL_MINUTES, TTL_MINUTES_MIN
@@ -90,6 +91,7 @@ class Wiring:
     bank: BankHttp
     rail: SbpRail
     results: StatusReader
+    merchants: NspkMerchantsHttp
     payout_bank: PayoutBankHttp
     refunds: RefundCalls
     sales: SaleReader
@@ -110,6 +112,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         BankHttp(settings.bank_url),
         SbpRail(nspk, settings.sbp_qr_ttl_minutes, settings.sbp_qr_ttl_minutes_min),
         StatusReader(engine, nspk, clock),
+        NspkMerchantsHttp(nspk.transport),
         payout_bank_of(settings),
         RefundCalls(engine, nspk, NspkRefundsHttp(nspk.transport), clock),
         SaleReader(engine, NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link), clock),

@@ -1,11 +1,11 @@
-"""What a merchant is known by to the tax service and to banks: check digits of INN and of accounts."""
+"""What a merchant is known by to the tax service and to banks: check digits of INN, OGRN and of accounts."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from checkout.errors import InvalidBankAccount, InvalidInn
+from checkout.errors import InvalidBankAccount, InvalidInn, InvalidOgrn
 
 _INN_10 = (2, 4, 10, 3, 5, 9, 4, 6, 8)
 _INN_11 = (7, *_INN_10)
@@ -41,6 +41,23 @@ def check_inn(inn: str) -> None:
 def _inn_digit(inn: str, weights: tuple[int, ...]) -> str:
     total = sum(weight * int(digit) for weight, digit in zip(weights, inn, strict=False))
     return str(total % 11 % 10)
+
+
+def check_ogrn(ogrn: str, inn: str) -> None:
+    """Refuse an OGRN (13 digits) or an entrepreneur's OGRNIP (15) with a wrong check digit, or the other's.
+
+    The digit is the rest of the number before it divided by 11, or by 13 in an OGRNIP; of ten the last digit.
+    Raises: InvalidOgrn.
+    Source: order of the Ministry of Finance 165n of 30 October 2017, on the state registers of legal entities and
+    entrepreneurs; an organisation has an INN of 10 digits, a person of 12.
+    """
+    if not re.fullmatch(r"[1-9][0-9]{12}|3[0-9]{14}", ogrn):
+        raise InvalidOgrn(expected="13 digits, or 15 that begin with 3")
+    if len(ogrn) != (13 if len(inn) == 10 else 15):
+        raise InvalidOgrn(expected="13 digits with an INN of 10, 15 with an INN of 12")
+    divisor = 11 if len(ogrn) == 13 else 13
+    if int(ogrn[:-1]) % divisor % 10 != int(ogrn[-1]):
+        raise InvalidOgrn(expected="a right check digit")
 
 
 def check_bank_account(account: BankAccount) -> None:

@@ -3,7 +3,7 @@
 Rejected
 └── CheckoutRejected
     ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound, AttemptNotFound
-    ├── InvalidInn, InvalidBankAccount
+    ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNumberTaken
     └── OrderNotOpen, AttemptLive
 """
@@ -53,6 +53,12 @@ class InvalidInn(CheckoutRejected):
     """The INN is not 10 or 12 digits with right check digits."""
 
     code = "checkout.invalid_inn"
+
+
+class InvalidOgrn(CheckoutRejected):
+    """The OGRN or OGRNIP has a wrong length or check digit, or is not of this merchant's kind."""
+
+    code = "checkout.invalid_ogrn"
 
 
 class InvalidBankAccount(CheckoutRejected):

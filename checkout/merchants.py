@@ -22,6 +22,8 @@ class Merchant:
     tariff_group: str
     """Which tariffs it pays."""
     created_at: datetime
+    ogrn: str | None = None
+    """OGRN of an organisation, OGRNIP of an entrepreneur, when it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from checkout import repository
-from checkout.bank_details import BankAccount, check_bank_account, check_inn
+from checkout.bank_details import BankAccount, check_bank_account, check_inn, check_ogrn
 from checkout.errors import StoreNotFound
 from checkout.merchants import Merchant, Store, Terminal
 from ledger import chart
@@ -15,15 +15,17 @@ from ledger.database import Session
 
 async def onboard_merchant(
     session: Session, merchant_id: str, *, name: str, legal_name: str, inn: str, bank_account: BankAccount,
-    tariff_group: str, now: datetime,
+    tariff_group: str, ogrn: str | None = None, now: datetime,
 ) -> Merchant:  # fmt: skip
     """Take a merchant in and open the account of what we owe it, which may not be overdrawn.
 
-    Raises: InvalidInn or InvalidBankAccount.
+    Raises: InvalidInn, InvalidOgrn or InvalidBankAccount.
     """
     check_inn(inn)
+    if ogrn is not None:
+        check_ogrn(ogrn, inn)
     check_bank_account(bank_account)
-    merchant = Merchant(merchant_id, name, legal_name, inn, bank_account, tariff_group, now)
+    merchant = Merchant(merchant_id, name, legal_name, inn, bank_account, tariff_group, now, ogrn)
     await repository.add_merchant(session, merchant)
     await open_account(session, AccountTerms(chart.merchant_payable(merchant.id), available_min=0), now=now)
     return merchant

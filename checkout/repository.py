@@ -44,6 +44,7 @@ async def add_merchant(session: Session, merchant: Merchant) -> None:
             bank_account_number=merchant.bank_account.number,
             tariff_group=merchant.tariff_group,
             created_at=merchant.created_at,
+            ogrn=merchant.ogrn,
         )
     )
 
@@ -368,6 +369,7 @@ def _merchant(row: Row[Any]) -> Merchant:
         bank_account=BankAccount(row.bank_account_bik, row.bank_account_number),
         tariff_group=row.tariff_group,
         created_at=row.created_at,
+        ogrn=row.ogrn,
     )
 
 

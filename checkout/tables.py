@@ -18,6 +18,7 @@ merchants = Table(
     required("bank_account_number", Code),
     required("tariff_group", Code),
     required("created_at", Instant),
+    optional("ogrn", Code),
 )
 
 stores = Table(

@@ -3,6 +3,7 @@
 Rejected
 └── ReconciliationRejected
     ├── NoTariff                  no tariff is in force for a group, rail and day
+    ├── BankTariffTaken           the bank has a rule for that group, rail and day
     ├── PayoutNotFound
     └── PayoutRefused             the bank said no; asking again gets the same answer
 Unavailable
@@ -24,6 +25,12 @@ class NoTariff(ReconciliationRejected):
     """No tariff is in force for this group, rail and day."""
 
     code = "reconciliation.no_tariff"
+
+
+class BankTariffTaken(ReconciliationRejected):
+    """The bank has a tariff for this group, rail and day; rules are never rewritten."""
+
+    code = "reconciliation.bank_tariff_taken"
 
 
 class PayoutNotFound(ReconciliationRejected):

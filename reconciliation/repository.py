@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from ledger.database import Session, text
 from ledger.money import Kopecks, Rounding
 from reconciliation.errors import PayoutNotFound
 from reconciliation.payouts import Payout, PayoutRun, PayoutStatus
-from reconciliation.tariffs import Tariff
+from reconciliation.tariffs import BankTariff, MccGroup, Tariff
 
 PAGE_MAX = 200
 """Payouts on one page."""
@@ -35,9 +35,65 @@ async def load_tariffs(session: Session, rail: str) -> list[Tariff]:
             cap=None if row.cap_kopecks is None else Kopecks(row.cap_kopecks),
             rounding=Rounding(row.rounding),
             source=row.source,
+            is_confirmed=row.is_confirmed,
         )
         for row in rows
     ]
+
+
+async def load_bank_tariffs(session: Session, rail: str, member_ids: Collection[str] | None = None) -> list[BankTariff]:
+    """Every tariff of some banks, or of all, for a rail."""
+    rows = await session.execute(
+        text("""SELECT * FROM bank_tariffs WHERE rail = :rail
+                   AND (CAST(:members AS text[]) IS NULL OR member_id = ANY(CAST(:members AS text[])))
+                 ORDER BY member_id, tariff_group, valid_from_on"""),
+        {"rail": rail, "members": None if member_ids is None else list(member_ids)},
+    )
+    return [
+        BankTariff(
+            member_id=row.member_id,
+            tariff_group=row.tariff_group,
+            rail=row.rail,
+            valid_from_on=row.valid_from_on,
+            basis_points=row.basis_points,
+            cap=None if row.cap_kopecks is None else Kopecks(row.cap_kopecks),
+            rounding=Rounding(row.rounding),
+            is_withheld=row.is_withheld,
+            is_confirmed=row.is_confirmed,
+            source=row.source,
+        )
+        for row in rows
+    ]
+
+
+async def add_bank_tariff(session: Session, tariff: BankTariff, *, now: datetime) -> bool:
+    """Keep a bank's new rule. False if it has one for that group, rail and day."""
+    result = await session.execute(
+        text("""INSERT INTO bank_tariffs (member_id, tariff_group, rail, valid_from_on, basis_points, cap_kopecks,
+                                          rounding, is_withheld, is_confirmed, source, created_at)
+                VALUES (:member_id, :tariff_group, :rail, :valid_from_on, :basis_points, :cap, :rounding, :is_withheld,
+                        :is_confirmed, :source, :now) ON CONFLICT DO NOTHING"""),
+        {
+            "member_id": tariff.member_id,
+            "tariff_group": tariff.tariff_group,
+            "rail": tariff.rail,
+            "valid_from_on": tariff.valid_from_on,
+            "basis_points": tariff.basis_points,
+            "cap": None if tariff.cap is None else int(tariff.cap),
+            "rounding": tariff.rounding.value,
+            "is_withheld": tariff.is_withheld,
+            "is_confirmed": tariff.is_confirmed,
+            "source": tariff.source,
+            "now": now,
+        },
+    )
+    return result.rowcount == 1
+
+
+async def load_mcc_groups(session: Session) -> list[MccGroup]:
+    """Which codes belong to which tariff group."""
+    rows = await session.execute(text("SELECT * FROM mcc_groups ORDER BY first_mcc, last_mcc, valid_from_on"))
+    return [MccGroup(**row._mapping) for row in rows]
 
 
 async def add_run(session: Session, run: PayoutRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     ForeignKeyConstraint,
@@ -28,6 +29,34 @@ tariffs = Table(
     required("basis_points", Integer),
     optional("cap_kopecks", BigInteger),
     required("rounding", Code),
+    required("source", Text),
+    required("is_confirmed", Boolean, "true"),
+)
+
+bank_tariffs = Table(
+    "bank_tariffs",
+    metadata,
+    Column("member_id", Code, primary_key=True),
+    Column("tariff_group", Code, primary_key=True),
+    Column("rail", Code, primary_key=True),
+    Column("valid_from_on", Date, primary_key=True),
+    required("basis_points", Integer),
+    optional("cap_kopecks", BigInteger),
+    required("rounding", Code),
+    required("is_withheld", Boolean),
+    required("is_confirmed", Boolean),
+    required("source", Text),
+    required("created_at", Instant),
+)
+
+mcc_groups = Table(
+    "mcc_groups",
+    metadata,
+    Column("first_mcc", Code, primary_key=True),
+    Column("last_mcc", Code, primary_key=True),
+    Column("valid_from_on", Date, primary_key=True),
+    required("tariff_group", Code),
+    required("is_confirmed", Boolean),
     required("source", Text),
 )
 

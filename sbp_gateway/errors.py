@@ -3,6 +3,12 @@
 Rejected
 └── SbpRejected
     ├── MerchantNotRegistered     the merchant's bank has not registered it with NSPK
+    ├── RegistrationNotFound
+    ├── RegistrationIncomplete    data that the bank asks for is missing
+    ├── RegistrationFixed         the bank has the papers; another registration is needed
+    ├── RegistrationNotAllowed    not what can be done with a registration in its status
+    ├── BankRegistrationOpen      the merchant has one in this bank
+    ├── NspkMerchantTaken         NSPK's number belongs to another registration
     ├── InvalidPayload            a link's text breaks the grammar or its check sum
     ├── InvalidBankList           a file is not NSPK's list of banks
     ├── BankNotFound              no such bank in NSPK's list
@@ -68,6 +74,42 @@ class MerchantNotRegistered(SbpRejected):
     """The merchant's bank has not registered it with NSPK."""
 
     code = "sbp_gateway.merchant_not_registered"
+
+
+class RegistrationNotFound(SbpRejected):
+    """There is no such registration."""
+
+    code = "sbp_gateway.registration_not_found"
+
+
+class RegistrationIncomplete(SbpRejected):
+    """The registration lacks data that the bank asks for."""
+
+    code = "sbp_gateway.registration_incomplete"
+
+
+class RegistrationFixed(SbpRejected):
+    """The registration's data is fixed once the bank has it; close it and make another."""
+
+    code = "sbp_gateway.registration_fixed"
+
+
+class RegistrationNotAllowed(SbpRejected):
+    """This cannot be done with a registration in its present status."""
+
+    code = "sbp_gateway.registration_not_allowed"
+
+
+class BankRegistrationOpen(SbpRejected):
+    """The merchant has a registration in this bank that is not closed."""
+
+    code = "sbp_gateway.registration_open"
+
+
+class NspkMerchantTaken(SbpRejected):
+    """NSPK's number of the merchant belongs to another registration."""
+
+    code = "sbp_gateway.nspk_merchant_taken"
 
 
 class InvalidPayload(SbpRejected):

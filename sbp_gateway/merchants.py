@@ -1,6 +1,7 @@
 """Merchants as NSPK knows them.
 
 No call of the agent's API registers a merchant: its bank does, and tells the agent three numbers.
+How they come to us is in ``registrations``; here is what payments go by.
 Source: https://sbp.nspk.ru/faq/business/
 """
 
@@ -35,8 +36,12 @@ class SbpMerchant:
     bank_account: str
     """The account there: 20 digits."""
     settlement_mode: SettlementMode = SettlementMode.COLLECTED
+    registration_id: str | None = None
+    """The registration that says so."""
+    tariff_group: str | None = None
+    """Which of its tariffs the bank goes by, when it was said."""
 
 
-def for_sandbox(merchant_id: str, number: int, bank_account: str) -> SbpMerchant:
+def for_sandbox(merchant_id: str, number: int, bank_account: str, mode: SettlementMode) -> SbpMerchant:
     """What a bank would have registered, for a merchant that only lives in a sandbox."""
-    return SbpMerchant(merchant_id, f"MA{number % 10**10:010}", SANDBOX_MEMBER_ID, bank_account)
+    return SbpMerchant(merchant_id, f"MA{number % 10**10:010}", SANDBOX_MEMBER_ID, bank_account, mode)

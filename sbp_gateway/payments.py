@@ -11,6 +11,7 @@ from ledger.money import Kopecks
 from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.nspk import PROCESSED, LinkStatus, OperationStatus
 
+NO_FEE = Kopecks(0)
 _TRX_ID = re.compile(r"[0-9A-Z]{32}")
 
 
@@ -63,7 +64,9 @@ class Payment:
     """The activation of a cash link that was paid."""
     unmatched_payment_id: str | None = None
     """The money that waited for a person to say whose order it pays."""
-    bank_fee: Kopecks = Kopecks(0)
+    registration_id: str | None = None
+    """The registration by whose numbers a refund must be asked for."""
+    bank_fee: Kopecks = NO_FEE
     """What the bank charges us; nothing when the money is not ours or no tariff of the bank is known."""
     is_bank_fee_withheld: bool = True
     """The bank keeps its fee back when it credits the money; otherwise it sends a bill."""

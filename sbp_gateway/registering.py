@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
-from sbp_gateway import bookkeeping, repository
-from sbp_gateway.errors import MerchantNotRegistered, TtlOutOfRange
+from sbp_gateway import onboarding, repository
+from sbp_gateway.errors import TtlOutOfRange
 from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk import RegisteredLink, Registration
 from sbp_gateway.qr_codes import (
@@ -32,10 +32,15 @@ GIVE_UP_AFTER = timedelta(minutes=15)
 """An attempt whose registrations were lost for so long is over: no buyer waits at the till any more."""
 
 
-async def import_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
-    """Keep what a bank registered with NSPK, and open the accounts its payments are booked to."""
-    await repository.add_merchant(session, merchant, now=now)
-    await bookkeeping.open_accounts(session, merchant, now=now)
+async def live_merchant(session: Session, merchant_id: str) -> SbpMerchant:
+    """The merchant, if it may take payments now.
+
+    Raises: MerchantNotRegistered, with the next step to take.
+    """
+    merchant = await repository.live_merchant(session, merchant_id)
+    if merchant is None:
+        raise await onboarding.not_registered(session, merchant_id)
+    return merchant
 
 
 def check_ttl(ttl_minutes: int, ttl_minutes_min: int = TTL_MINUTES_MIN) -> None:
@@ -76,7 +81,7 @@ async def request_qr(
     )
     merchant = await repository.add_qr(session, qr, next_poll_at=now + ANSWER_WAIT)
     if merchant is None:
-        raise MerchantNotRegistered(merchant_id=merchant_id)
+        raise await onboarding.not_registered(session, merchant_id)
     return qr, registration_of(qr, merchant.nspk_merchant_id, merchant.member_id, merchant.bank_account)
 
 

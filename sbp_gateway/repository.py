@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from ledger.database import Session, text
 from ledger.money import Kopecks
 from sbp_gateway.merchants import SbpMerchant, SettlementMode
-from sbp_gateway.payments import Payment
+from sbp_gateway.payments import AcceptedOperation, Payment
 from sbp_gateway.qr_codes import QrCode, QrStatus
 
 POLL_BATCH_MAX = 100
@@ -21,50 +21,102 @@ POLL_BATCH_MAX = 100
 RESUME_BATCH_MAX = 20
 """Lost registrations a worker takes at once: each is a call of its own."""
 
+_MERCHANT = """m.merchant_id, m.nspk_merchant_id, m.member_id, m.bank_account, m.settlement_mode, m.registration_id,
+    r.tariff_group"""
 _QR = """q.id, q.attempt_id, q.merchant_id, q.amount_kopecks, q.purpose, q.status, q.qrc_id, q.payload,
     q.requested_at, q.expires_at, q.polls"""
 
 
-async def add_merchant(session: Session, merchant: SbpMerchant, *, now: datetime) -> None:
-    """Keep what a bank registered with NSPK."""
-    await session.execute(
-        text("""INSERT INTO sbp_merchants (merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode,
-                                           created_at)
-                VALUES (:merchant_id, :nspk_merchant_id, :member_id, :bank_account, :settlement_mode, :now)"""),
-        {
-            "merchant_id": merchant.merchant_id,
-            "nspk_merchant_id": merchant.nspk_merchant_id,
-            "member_id": merchant.member_id,
-            "bank_account": merchant.bank_account,
-            "settlement_mode": merchant.settlement_mode.value,
-            "now": now,
-        },
-    )
-
-
 async def merchants_by_id(session: Session, merchant_ids: Sequence[str]) -> dict[str, SbpMerchant]:
-    """The merchants among ``merchant_ids`` that NSPK knows."""
+    """The merchants among ``merchant_ids`` that NSPK knows, by the registrations they use now."""
     rows = await session.execute(
-        text("""SELECT merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode
-                  FROM sbp_merchants WHERE merchant_id = ANY(CAST(:ids AS text[]))"""),
+        text(f"""SELECT {_MERCHANT} FROM sbp_merchants AS m LEFT JOIN sbp_registrations AS r ON r.id = m.registration_id
+                  WHERE m.merchant_id = ANY(CAST(:ids AS text[]))"""),  # noqa: S608  # our own column list
         {"ids": list(merchant_ids)},
     )
     return {row.merchant_id: _merchant(row) for row in rows}
 
 
+async def collecting_members(session: Session, merchant_ids: Sequence[str]) -> dict[str, str]:
+    """The bank that holds the money we owe to each merchant: of its collected registration, in use or the last.
+
+    Merchants whose money was never collected are left out: nothing of theirs is with us.
+    """
+    rows = await session.execute(
+        text("""
+            SELECT m.merchant_id, coalesce(r.member_id, m.member_id) AS member_id
+              FROM sbp_merchants AS m
+              LEFT JOIN LATERAL (
+                   SELECT member_id FROM sbp_registrations AS r
+                    WHERE r.merchant_id = m.merchant_id AND r.settlement_mode = 'collected' AND r.member_id IS NOT NULL
+                    ORDER BY r.id = m.registration_id DESC, r.registered_at DESC LIMIT 1) AS r ON true
+             WHERE m.merchant_id = ANY(CAST(:ids AS text[]))
+               AND (r.member_id IS NOT NULL OR m.settlement_mode = 'collected')
+        """),
+        {"ids": list(merchant_ids)},
+    )
+    return {row.merchant_id: row.member_id for row in rows}
+
+
+async def live_merchant(session: Session, merchant_id: str) -> SbpMerchant | None:
+    """The merchant, if it may take payments now."""
+    row = (
+        await session.execute(
+            text(f"""SELECT {_MERCHANT} FROM sbp_merchants AS m
+                       LEFT JOIN sbp_registrations AS r ON r.id = m.registration_id
+                      WHERE m.merchant_id = :id AND m.is_live"""),  # noqa: S608  # our own column list
+            {"id": merchant_id},
+        )
+    ).first()
+    return None if row is None else _merchant(row)
+
+
+async def merchants_of_operations(session: Session, operations: Sequence[AcceptedOperation]) -> list[SbpMerchant]:
+    """The merchant of each operation, by the registration that its code was asked for by.
+
+    A code asked for before registrations were kept belongs to the merchant's first, whose id follows the
+    merchant's; what is paid without a code goes by the registration in use.
+    """
+    rows = await session.execute(
+        text("""
+            SELECT m.merchant_id, coalesce(r.nspk_merchant_id, m.nspk_merchant_id) AS nspk_merchant_id,
+                   coalesce(r.member_id, m.member_id) AS member_id,
+                   coalesce(r.bank_account, m.bank_account) AS bank_account,
+                   coalesce(r.settlement_mode, m.settlement_mode) AS settlement_mode,
+                   r.id AS registration_id, r.tariff_group
+              FROM unnest(CAST(:merchants AS text[]), CAST(:codes AS text[]))
+                   WITH ORDINALITY AS o (merchant_id, qr_id, n)
+              JOIN sbp_merchants AS m ON m.merchant_id = o.merchant_id
+              LEFT JOIN qr_codes AS q ON q.id = o.qr_id
+              LEFT JOIN sbp_registrations AS r ON r.id = CASE WHEN q.id IS NULL THEN m.registration_id
+                        ELSE coalesce(q.registration_id, 'sbr_' || substr(o.merchant_id, 5)) END
+             ORDER BY o.n
+        """),
+        {
+            "merchants": [operation.merchant_id for operation in operations],
+            "codes": [operation.qr_id for operation in operations],
+        },
+    )
+    found = [_merchant(row) for row in rows]
+    assert len(found) == len(operations)
+    return found
+
+
 async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> SbpMerchant | None:
-    """Keep a code that NSPK will be asked to register, and give its merchant; nothing if NSPK knows none."""
+    """Keep a code that NSPK will be asked to register, and give its merchant; nothing if it may take no payments."""
     row = (
         await session.execute(
             text("""
                 WITH merchant AS (
-                    SELECT merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode
-                      FROM sbp_merchants WHERE merchant_id = :merchant_id
+                    SELECT merchant_id, nspk_merchant_id, member_id, bank_account, settlement_mode, registration_id,
+                           CAST(NULL AS text) AS tariff_group
+                      FROM sbp_merchants WHERE merchant_id = :merchant_id AND is_live
                 ), added AS (
                     INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at,
-                                          expires_at, next_poll_at)
+                                          expires_at, next_poll_at, registration_id)
                     SELECT :id, :attempt_id, merchant_id, :amount, :purpose, CAST(:requested_at AS timestamptz),
-                           CAST(:expires_at AS timestamptz), CAST(:next_poll_at AS timestamptz) FROM merchant
+                           CAST(:expires_at AS timestamptz), CAST(:next_poll_at AS timestamptz), registration_id
+                      FROM merchant
                 )
                 SELECT * FROM merchant
             """),
@@ -201,11 +253,13 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
         text("""
             WITH added AS (
                 INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
+                                          registration_id, bank_fee_kopecks,
                                           is_late, entry_id, paid_at, recorded_at, settlement_mode, activation_id,
                                           unmatched_payment_id)
                 SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
                     CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]),
-                    CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]), CAST(:lates AS boolean[]),
+                    CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]),
+                    CAST(:registrations AS text[]), CAST(:bank_fees AS bigint[]), CAST(:lates AS boolean[]),
                     CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]),
                     CAST(:modes AS text[]), CAST(:activations AS text[]), CAST(:unmatched AS text[]))
             ), activations AS (
@@ -216,6 +270,8 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
              WHERE id = ANY(CAST(:qrs AS text[])) AND status IN ('registered', 'expired')
         """),
         {
+            "registrations": [payment.registration_id for payment in payments],
+            "bank_fees": [int(payment.bank_fee) for payment in payments],
             "ids": [payment.id for payment in payments],
             "qrs": [payment.qr_id for payment in payments],
             "attempts": [payment.attempt_id for payment in payments],
@@ -254,6 +310,8 @@ def _merchant(row: Row[Any]) -> SbpMerchant:
         member_id=row.member_id,
         bank_account=row.bank_account,
         settlement_mode=SettlementMode(row.settlement_mode),
+        registration_id=row.registration_id,
+        tariff_group=row.tariff_group,
     )
 
 

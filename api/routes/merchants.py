@@ -21,8 +21,9 @@ from ledger.clock import moscow_day
 from ledger.database import Session, transaction
 from reconciliation import repository as finance
 from reconciliation.tariffs import tariff_on
-from sbp_gateway import registering
-from sbp_gateway.merchants import SbpMerchant, for_sandbox
+from sbp_gateway import onboarding as sbp_onboarding
+from sbp_gateway.merchants import SbpMerchant, SettlementMode, for_sandbox
+from sbp_gateway.registrations import LearntBy
 
 router = door_router("/v1/merchants", "merchants")
 
@@ -47,8 +48,11 @@ class MerchantBody(Body):
     name: Annotated[Text, Field(max_length=100, examples=["Пятница"])]
     legal_name: Annotated[Text, Field(max_length=200, examples=["ООО «Пятница»"])]
     inn: Annotated[str, Field(strict=True, max_length=20, examples=["7707083893"])]
+    ogrn: Annotated[str, Field(strict=True, max_length=20, examples=["1027700132195"])] | None = None
     bank_account: BankAccountBody
     tariff_group: Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]{0,31}$", examples=["everyday"])]
+    settlement_mode: SettlementMode = SettlementMode.COLLECTED
+    """Whose account the money of SBP payments arrives at."""
     sbp: SbpBody | None = None
 
 
@@ -66,6 +70,7 @@ class MerchantView(View):
     name: str
     legal_name: str
     inn: str
+    ogrn: str | None
     bank_account: BankAccountView
     tariff_group: str
     created_at: Instant
@@ -75,7 +80,7 @@ class MerchantView(View):
         """The merchant as it is shown."""
         account = BankAccountView(bik=merchant.bank_account.bik, number=merchant.bank_account.number)
         return cls(
-            id=merchant.id, name=merchant.name, legal_name=merchant.legal_name, inn=merchant.inn,
+            id=merchant.id, name=merchant.name, legal_name=merchant.legal_name, inn=merchant.inn, ogrn=merchant.ogrn,
             bank_account=account, tariff_group=merchant.tariff_group, created_at=merchant.created_at,
         )  # fmt: skip
 
@@ -90,11 +95,14 @@ async def create_merchant(body: MerchantBody, call: Annotated[Call, needs("merch
         merchant = await onboarding.onboard_merchant(
             session, claim.resource_id, name=body.name, legal_name=body.legal_name, inn=body.inn,
             bank_account=BankAccount(body.bank_account.bik, body.bank_account.number),
-            tariff_group=body.tariff_group, now=call.now,
+            tariff_group=body.tariff_group, ogrn=body.ogrn, now=call.now,
         )  # fmt: skip
         registered = _registered(body, merchant, call)
         if registered is not None:
-            await registering.import_merchant(session, registered, now=call.now)
+            await sbp_onboarding.import_merchant(
+                session, ids.new_id("sbr", call.now), registered, bik=merchant.bank_account.bik, ogrn=merchant.ogrn,
+                learnt_by=LearntBy.SANDBOX if body.sbp is None else LearntBy.ENTERED, now=call.now,
+            )  # fmt: skip
         return MerchantView.of(merchant)
 
     return await once(call, work, prefix="mer", location="/v1/merchants/{id}")
@@ -103,9 +111,9 @@ async def create_merchant(body: MerchantBody, call: Annotated[Call, needs("merch
 def _registered(body: MerchantBody, merchant: Merchant, call: Call) -> SbpMerchant | None:
     number = merchant.bank_account.number
     if body.sbp is not None:
-        return SbpMerchant(merchant.id, body.sbp.nspk_merchant_id, body.sbp.member_id, number)
+        return SbpMerchant(merchant.id, body.sbp.nspk_merchant_id, body.sbp.member_id, number, body.settlement_mode)
     if call.door.settings.mode is Mode.SANDBOX:
-        return for_sandbox(merchant.id, ids.read("mer", merchant.id).int, number)
+        return for_sandbox(merchant.id, ids.read("mer", merchant.id).int, number, body.settlement_mode)
     return None
 
 

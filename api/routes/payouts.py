@@ -88,14 +88,15 @@ async def create_payout_run(body: PayoutRunBody, call: CanPayOut) -> Response:
 
 
 async def _payees(session: Session, merchant_ids: Sequence[str] | None) -> list[Payee]:
+    """Merchants whose money we collect; a direct one has its money already, and is paid only what was left before."""
     merchants = await _merchants(session, merchant_ids)
-    members = await sbp.merchants_by_id(session, [merchant.id for merchant in merchants])
+    members = await sbp.collecting_members(session, [merchant.id for merchant in merchants])
     return [
         Payee(
             merchant.id,
             merchant.bank_account.bik,
             merchant.bank_account.number,
-            chart.sbp_settlement(members[merchant.id].member_id),
+            chart.sbp_settlement(members[merchant.id]),
         )
         for merchant in merchants
         if merchant.id in members

@@ -106,6 +106,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("merchants_inn_is_digits", "merchants", MERCHANT_2 | {"inn": "77070838931"}),
     ("merchants_bik_is_digits", "merchants", MERCHANT_2 | {"bank_account_bik": "04452522"}),
     ("merchants_bank_account_is_digits", "merchants", MERCHANT_2 | {"bank_account_number": "4" * 19}),
+    ("merchants_ogrn_is_digits", "merchants", MERCHANT_2 | {"ogrn": "10277001321951"}),
     ("stores_pkey", "stores", {}),
     ("stores_merchant_id_fkey", "stores", STORE_2 | {"merchant_id": shown("mer", 9)}),
     ("stores_id_is_shown", "stores", {"id": "sto_1"}),
@@ -147,6 +148,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("qr_codes_pkey", "qr_codes", QR_2 | {"id": QR}),
     ("qr_codes_attempt_id_fkey", "qr_codes", QR_2),
     ("qr_codes_merchant_id_fkey", "qr_codes", QR_2 | REFUSED_QR | {"attempt_id": ATTEMPT, "merchant_id": "m"}),
+    ("qr_codes_registration_id_fkey", "qr_codes", QR_2 | REFUSED_QR | {"attempt_id": ATTEMPT, "registration_id": "s"}),
     ("qr_codes_qrc_id_key", "qr_codes", QR_2 | {"qrc_id": "A" * 32}),
     ("qr_codes_one_shown", "qr_codes", QR_2 | {"attempt_id": ATTEMPT}),
     ("qr_codes_id_is_shown", "qr_codes", QR_2 | {"id": "qr_1"}),
@@ -170,6 +172,13 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("sbp_payments_fee_within_amount", "sbp_payments", PAYMENT_2 | {"fee_kopecks": 101}),
     ("sbp_payments_fee_within_amount", "sbp_payments", PAYMENT_2 | {"fee_kopecks": -1}),
     ("sbp_payments_late_pays_no_fee", "sbp_payments", PAYMENT_2 | {"is_late": True}),
+    ("sbp_payments_bank_fee_within_amount", "sbp_payments", PAYMENT_2 | {"bank_fee_kopecks": 101}),
+    ("sbp_payments_bank_fee_within_amount", "sbp_payments", PAYMENT_2 | {"bank_fee_kopecks": -1}),
+    (
+        "sbp_payments_direct_costs_us_nothing",
+        "sbp_payments",
+        PAYMENT_2 | {"settlement_mode": "direct", "bank_fee_kopecks": 1},
+    ),
     ("sbp_payments_settlement_mode_is_known", "sbp_payments", PAYMENT_2 | {"settlement_mode": "netted"}),
     ("sbp_payments_of_one_offer", "sbp_payments", PAYMENT_2 | {"qr_id": None}),
     ("sbp_payments_of_one_offer", "sbp_payments", PAYMENT_2 | {"activation_id": shown("acv")}),
@@ -203,7 +212,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("payouts_tried_while_open", "payouts", PAYOUT_2 | {"next_try_at": None}),
     ("payouts_tries_not_negative", "payouts", PAYOUT_2 | {"tries": -1}),
 ]
-NEEDS_A_SECOND_ROW = {"attempts_one_paid", "payouts_entry_key", "sbp_payments_attempt_id_fkey",
+NEEDS_A_SECOND_ROW = {"sbp_merchants_registration_fkey", "sbp_payments_registration_id_fkey",
+                      "attempts_one_paid", "payouts_entry_key", "sbp_payments_attempt_id_fkey",
                       "sbp_payments_merchant_id_fkey"}  # fmt: skip
 """Violated in tests of their own below."""
 OF_CASH_LINKS = {"sbp_payments_activation_key", "sbp_payments_unmatched_payment_key"}
@@ -259,6 +269,16 @@ def test_an_entry_books_one_payout(filled: psycopg.Connection[Any]) -> None:
     insert(filled, "payouts", sent | {"id": shown("pyo", 2), "run_id": RUN_2["id"], "hold_id": TWO})
     another = sent | {"id": shown("pyo", 3), "run_id": shown("run", 3), "hold_id": TWO.replace("2", "3")}
     assert refused_by(filled, "payouts", another) == "payouts_entry_key"
+
+
+def test_payments_are_taken_by_a_known_registration_of_the_merchant(filled: psycopg.Connection[Any]) -> None:
+    insert(filled, "merchants", ROWS["merchants"] | MERCHANT_2)
+    another = ROWS["sbp_merchants"] | SBP_2 | {"merchant_id": MERCHANT_2["id"], "registration_id": shown("sbr", 9)}
+    assert refused_by(filled, "sbp_merchants", another) == "sbp_merchants_registration_fkey"
+    insert(filled, "attempts", ROWS["attempts"] | ATTEMPT_2)
+    insert(filled, "qr_codes", ROWS["qr_codes"] | QR_2 | {"attempt_id": ATTEMPT_2["id"]})
+    payment = ROWS["sbp_payments"] | PAYMENT_2 | {"qr_id": QR_2["id"], "registration_id": "s"}
+    assert refused_by(filled, "sbp_payments", payment) == "sbp_payments_registration_id_fkey"
 
 
 def test_a_payment_is_of_a_known_attempt_and_merchant(filled: psycopg.Connection[Any]) -> None:
