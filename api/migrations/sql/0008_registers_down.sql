@@ -1,1 +1,3 @@
-SELECT 1; -- nothing yet
+DROP VIEW sbp_operations;
+DROP INDEX sbp_payments_paid_at;
+DROP TABLE register_differences, register_check_totals, register_checks, register_lines, registers;

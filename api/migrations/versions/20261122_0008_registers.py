@@ -1,6 +1,7 @@
-"""registers: being written.
+"""Registers of banks, their lines, checks of them against our operations, and the view of those operations.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: every table is new; ``sbp_payments`` gets an index of time.
+Locks: ``sbp_payments`` against writes while that index is made, which reads the table once.
 """
 
 from __future__ import annotations

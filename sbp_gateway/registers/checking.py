@@ -1,0 +1,158 @@
+"""Checking (сверка с реестром): every line and every operation of ours of the day gets one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from ledger.database import Session, text
+from sbp_gateway.registers import comparing, repository
+from sbp_gateway.registers.comparing import LineKey
+from sbp_gateway.registers.profile import load_profile
+from sbp_gateway.registers.register import (
+    ALLOWED,
+    CheckVerdict,
+    CountedSide,
+    Register,
+    RegisterCheck,
+    RegisterStatus,
+    prove_accounted,
+)
+
+AROUND_DAYS = 1
+"""How far a bank's day and ours may be apart for one operation: both see midnight differently by seconds."""
+WORK_MEM = "64MB"
+"""Of PostgreSQL, for each join: enough for a million lines without a temporary file."""
+
+Facts = Mapping[str, Any]
+
+
+async def check_register(session: Session, register_id: str, *, now: datetime) -> RegisterCheck:
+    """Compare a register with our operations of its day. May be done again: each time is kept.
+
+    Locks: the register.
+    Raises: RegisterNotFound, InvariantBroken if a kopeck is lost on the way.
+    """
+    register = await repository.load_register(session, register_id, lock=True)
+    assert RegisterStatus.CHECKED in ALLOWED[register.status]
+    await session.execute(text(f"SET LOCAL work_mem = '{WORK_MEM}'"))
+    await session.execute(text("SET LOCAL jit = off"))  # compiling a plan costs more than it saves here
+    facts = _facts(register) | {"check_number": await _begin(session, register, now)}
+
+    counted = {row["key"]: row for row in await _rows(session, comparing.COUNT_LINES, facts)}
+    keys = {LineKey(key) for key in counted if key != CheckVerdict.NOT_COMPARED}
+    await _compare(session, register, keys, facts)
+    await _look_around(session, register, facts)
+    await _total(session, facts, counted.get(CheckVerdict.NOT_COMPARED))
+    check = await repository.last_check(session, register)
+
+    assert check is not None
+    await _prove(session, register, check, facts)
+    await repository.mark_checked(session, register)
+    return check
+
+
+def _facts(register: Register) -> dict[str, Any]:
+    since, until = repository.bounds_of(register.day_on)
+    around = timedelta(days=AROUND_DAYS)
+    return {
+        "number": register.number, "since": since, "until": until, "earliest": since - around,
+        "latest": until + around, "profile": register.profile, "day_on": register.day_on,
+        "first_on": register.day_on - around, "last_on": register.day_on + around,
+        "member_id": register.scope.member_id, "merchant_id": register.scope.merchant_id,
+        "tolerance": load_profile(register.profile).fee.tolerance_kopecks,
+    }  # fmt: skip
+
+
+async def _begin(session: Session, register: Register, now: datetime) -> int:
+    return int(
+        await session.scalar(
+            text("""INSERT INTO register_checks (register_number, number, checked_at)
+                    SELECT :number, coalesce(max(number), 0) + 1, :now FROM register_checks
+                     WHERE register_number = :number RETURNING number"""),
+            {"number": register.number, "now": now},
+        )
+        or 0
+    )
+
+
+async def _compare(session: Session, register: Register, keys: set[LineKey], facts: Facts) -> None:
+    lines, operations = comparing.both_sides(keys, register.scope)
+    has_duplicates = await _change(session, comparing.find_duplicates(lines), facts) > 0 if keys else False
+    sql = comparing.compare(lines, operations, has_duplicates=has_duplicates)
+    for row in await _rows(session, sql, facts):
+        if row["verdict"] == CheckVerdict.MATCHED:
+            await _add_total(session, facts, CheckVerdict.MATCHED, row["count"], row["count"], row)
+
+
+async def _look_around(session: Session, register: Register, facts: Facts) -> None:
+    """Give what one side lacks a second look, on the days around."""
+    found = await _rows(
+        session,
+        """SELECT DISTINCT verdict FROM register_differences
+            WHERE register_number = :number AND check_number = :check_number""",
+        facts,
+    )
+    verdicts = {row["verdict"] for row in found}
+    for name in ("trx_id", "qrc_id"):
+        if CheckVerdict.ONLY_IN_REGISTER in verdicts:
+            await _change(session, comparing.find_on_other_days(name, register.scope), facts)
+        if CheckVerdict.ONLY_WITH_US in verdicts:
+            await _change(session, comparing.find_in_other_registers(name), facts)
+
+
+async def _total(session: Session, facts: Facts, not_compared: RowMapping | None) -> None:
+    await _change(session, comparing.TOTAL_DIFFERENCES, facts)
+    if not_compared is not None:
+        sums = {"line_kopecks": not_compared["amount"], "line_fee_kopecks": not_compared["fee"]}
+        nothing = {"operation_kopecks": 0, "operation_fee_kopecks": 0}
+        await _add_total(session, facts, CheckVerdict.NOT_COMPARED, not_compared["lines"], 0, sums | nothing)
+
+
+async def _add_total(
+    session: Session, facts: Facts, verdict: CheckVerdict, lines: int, operations: int, sums: Mapping[Any, Any]
+) -> None:
+    await session.execute(
+        text("""INSERT INTO register_check_totals VALUES (:number, :check_number, :verdict, :lines, :line_kopecks,
+                    :line_fee_kopecks, :operations, :operation_kopecks, :operation_fee_kopecks)"""),
+        {
+            "number": facts["number"], "check_number": facts["check_number"], "verdict": verdict.value,
+            "lines": lines, "operations": operations, "line_kopecks": sums["line_kopecks"],
+            "line_fee_kopecks": sums["line_fee_kopecks"], "operation_kopecks": sums["operation_kopecks"],
+            "operation_fee_kopecks": sums["operation_fee_kopecks"],
+        },
+    )  # fmt: skip
+
+
+async def _prove(session: Session, register: Register, check: RegisterCheck, facts: Facts) -> None:
+    """Add both sides again, past the comparison."""
+    totals = register.totals
+    (ours,) = await _rows(
+        session,
+        f"""SELECT count(*) AS count, coalesce(sum(o.amount_kopecks), 0)::bigint AS amount
+              FROM sbp_operations AS o WHERE {comparing.of_day(register.scope)}""",  # noqa: S608  # our own words
+        facts,
+    )
+    (other,) = await _rows(session, comparing.COUNT_OF_OTHER_DAYS, facts)
+    prove_accounted(
+        check.totals,
+        lines=CountedSide(totals.lines, totals.payments + totals.refunds + totals.payouts),
+        operations=CountedSide(ours["count"], ours["amount"]),
+        of_other_days=CountedSide(other["count"], other["amount"]),
+    )
+
+
+async def _rows(session: Session, sql: str, facts: Facts) -> list[RowMapping]:
+    return list((await session.execute(text(sql), _named_in(sql, facts))).mappings())
+
+
+async def _change(session: Session, sql: str, facts: Facts) -> int:
+    return (await session.execute(text(sql), _named_in(sql, facts))).rowcount
+
+
+def _named_in(sql: str, facts: Facts) -> dict[str, Any]:
+    """Only the facts that a statement asks for."""
+    return {name: value for name, value in facts.items() if f":{name}" in sql}

@@ -1,0 +1,155 @@
+"""Packing: rows of text out of a CSV file, an archive with one, or a workbook, a batch at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from typing import IO, Any, BinaryIO
+
+from sbp_gateway.errors import RegisterEncodingWrong, RegisterPackingWrong, RegisterTooLarge, RegisterValueMalformed
+from sbp_gateway.registers.profile import Container, Profile
+
+BATCH_LINES = 1_000
+"""Lines read at once: small enough that the database works on one batch while we read the next."""
+FILE_BYTES_MAX = 1 << 30
+"""Unpacked: five million lines. More is a mistake or an attack."""
+SNIFF_BYTES = 64 * 1024
+
+Row = list[str]
+Rows = Iterator[tuple[list[int], list[Row]]]
+"""Batches: the number of each line in the file, and its cells."""
+
+
+def rows_of(profile: Profile, file: BinaryIO) -> Rows:
+    """The rows of a register's file, blank ones at its end left out.
+
+    Raises: RegisterEncodingWrong, RegisterPackingWrong, RegisterTooLarge, RegisterValueMalformed.
+    """
+    if profile.container is Container.XLSX:
+        return _sheet_rows(profile, file)
+    if profile.container is Container.ZIP:
+        return _zipped_rows(profile, file)
+    return _csv_rows(profile, file)
+
+
+def _zipped_rows(profile: Profile, file: BinaryIO) -> Rows:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) != 1 or not members[0].filename.lower().endswith(".csv") or members[0].flag_bits & 1:
+                raise RegisterPackingWrong(expected="one CSV file that is not locked", files=len(members))
+            if members[0].file_size > FILE_BYTES_MAX:
+                raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
+            with archive.open(members[0]) as member:
+                yield from _csv_rows(profile, member)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError):
+        raise RegisterPackingWrong(expected="a zip archive") from None
+
+
+def _csv_rows(profile: Profile, file: IO[bytes]) -> Rows:
+    buffered = io.BufferedReader(_Limited(file), SNIFF_BYTES)
+    _refuse_utf8(profile, buffered.peek(SNIFF_BYTES))
+    encoding = "utf-8-sig" if profile.encoding == "utf-8" else profile.encoding
+    text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
+    reader = csv.reader(text, delimiter=profile.delimiter)
+    number = 0
+    try:
+        while batch := list(islice(reader, BATCH_LINES)):
+            numbers = _numbers(number, reader.line_num, batch)
+            number = reader.line_num
+            yield numbers, batch
+    except UnicodeDecodeError:
+        raise RegisterEncodingWrong(expected=profile.encoding, after_line=reader.line_num) from None
+    except csv.Error:
+        raise RegisterValueMalformed(line=reader.line_num, expected="fields of a CSV file") from None
+
+
+def _numbers(before: int, last: int, batch: list[Row]) -> list[int]:
+    """The number of the line on which each row begins."""
+    if last - before == len(batch):
+        return list(range(before + 1, last + 1))
+    numbers = []
+    for row in batch:
+        numbers.append(before + 1)
+        before += 1 + sum(cell.count("\n") for cell in row)
+    return numbers
+
+
+def _refuse_utf8(profile: Profile, start: bytes) -> None:
+    """Text of one byte a letter that reads as UTF-8 is UTF-8: any bytes would pass as cp1251."""
+    if profile.encoding == "utf-8":
+        return
+    if start.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or b"\0" in start:
+        raise RegisterEncodingWrong(expected=profile.encoding)
+    if start.isascii():
+        return
+    try:
+        start[: len(start) - 4 if len(start) >= SNIFF_BYTES else None].decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    raise RegisterEncodingWrong(expected=profile.encoding, found="utf-8")
+
+
+class _Limited(io.RawIOBase):
+    """A file that is refused once it has given more than ``FILE_BYTES_MAX``."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self.file.read(len(buffer))
+        self.given += len(part)
+        if self.given > FILE_BYTES_MAX:
+            raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _sheet_rows(profile: Profile, file: BinaryIO) -> Rows:
+    with _workbook(file) as book:
+        found = enumerate(book.worksheets[0].iter_rows(values_only=True), 1)
+        while batch := list(islice(found, BATCH_LINES)):
+            yield [number for number, _ in batch], [_cells(profile, row) for _, row in batch]
+
+
+@contextmanager
+def _workbook(file: BinaryIO) -> Iterator[Any]:
+    """A workbook open for reading. Raises: RegisterPackingWrong, RegisterTooLarge."""
+    try:
+        import openpyxl  # an extra
+    except ImportError:
+        raise RegisterPackingWrong("Workbooks need an extra: pip install 'kopeyka[registers]'") from None
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > FILE_BYTES_MAX:
+                raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
+        file.seek(0)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException):
+        raise RegisterPackingWrong(expected="an XLSX workbook") from None
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def _cells(profile: Profile, row: tuple[Any, ...]) -> Row:
+    """Cells as text. A number that a workbook keeps in binary is taken by its shortest decimal form."""
+    cells = []
+    for value in row:
+        if isinstance(value, datetime):
+            cells.append(value.strftime(profile.time_form))
+        elif value is None or isinstance(value, str | int):
+            cells.append("" if value is None else str(value))
+        else:
+            cells.append(str(value).removesuffix(".0"))
+    return cells

@@ -1,0 +1,146 @@
+"""A register that was taken in, and what checking it against our operations has shown. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from ledger.errors import InvariantBroken
+from sbp_gateway.registers.lines import Totals
+from sbp_gateway.registers.reading import FooterVerdict
+
+
+class RegisterStatus(StrEnum):
+    """Where a register is in its life."""
+
+    TAKEN = "taken"
+    CHECKED = "checked"
+
+
+ALLOWED: Mapping[RegisterStatus, frozenset[RegisterStatus]] = {
+    RegisterStatus.TAKEN: frozenset({RegisterStatus.CHECKED}),
+    RegisterStatus.CHECKED: frozenset({RegisterStatus.CHECKED}),
+}
+"""A checked register may be checked again: ours may have learnt more since."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterScope:
+    """Whose operations a register should have: of one bank, of one merchant, or of all."""
+
+    member_id: str | None = None
+    """NSPK's number of the bank."""
+    merchant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One file of a bank for one day, or the fact that there was none."""
+
+    id: str
+    number: int
+    """By which its lines know it."""
+    profile: str
+    day_on: date
+    scope: RegisterScope
+    is_absent: bool
+    """The bank sent no file, which for this bank means a day without operations."""
+    totals: Totals
+    footer: FooterVerdict
+    footer_amount: int | None
+    footer_fee: int | None
+    status: RegisterStatus
+    taken_at: datetime
+
+
+class CheckVerdict(StrEnum):
+    """What became of a line of the register, or of an operation of ours."""
+
+    MATCHED = "matched"
+    MATCHED_OTHER_DAY = "matched_other_day"
+    """The same amount and fee; the bank has it on this day and we on another."""
+    AMOUNT_DIFFERS = "amount_differs"
+    FEE_DIFFERS = "fee_differs"
+    """By more than the profile tolerates."""
+    ONLY_IN_REGISTER = "only_in_register"
+    ONLY_WITH_US = "only_with_us"
+    IN_OTHER_REGISTER = "in_other_register"
+    """Ours of this day, which the bank has in the register of another day."""
+    DUPLICATE = "duplicate"
+    """A second line of one operation."""
+    NOT_COMPARED = "not_compared"
+    """Lines of other rails, and payouts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTotal:
+    """Everything that got one verdict, on both sides. Kopecks."""
+
+    verdict: CheckVerdict
+    lines: int
+    line_amount: int
+    line_fee: int
+    operations: int
+    operation_amount: int
+    operation_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterCheck:
+    """One comparison of a register with our operations of its day."""
+
+    number: int
+    checked_at: datetime
+    totals: tuple[CheckTotal, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs."""
+        fine = {CheckVerdict.MATCHED, CheckVerdict.NOT_COMPARED, CheckVerdict.MATCHED_OTHER_DAY}
+        return all(total.verdict in fine or total.lines + total.operations == 0 for total in self.totals)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDifference:
+    """A line, an operation of ours, or a pair of them, that did not simply match. Kopecks."""
+
+    place: int
+    verdict: CheckVerdict
+    is_other_day: bool
+    """The operation of ours is of another day than the register."""
+    kind: str
+    line_number: int | None
+    operation_id: str | None
+    trx_id: str | None
+    qrc_id: str | None
+    line_amount: int | None
+    line_fee: int | None
+    operation_amount: int | None
+    operation_fee: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSide:
+    """How many there are on one side, and how much money. Kopecks."""
+
+    count: int
+    amount: int
+
+
+def prove_accounted(
+    totals: tuple[CheckTotal, ...], *, lines: CountedSide, operations: CountedSide, of_other_days: CountedSide
+) -> None:
+    """Every line of the register and every operation of the day has one verdict, and so has every kopeck.
+
+    Operations of other days that lines were paired with are told apart: they are not of this one.
+    Raises: InvariantBroken.
+    """
+    found_lines = CountedSide(sum(total.lines for total in totals), sum(total.line_amount for total in totals))
+    found_operations = CountedSide(
+        sum(total.operations for total in totals) - of_other_days.count,
+        sum(total.operation_amount for total in totals) - of_other_days.amount,
+    )
+    if (found_lines, found_operations) != (lines, operations):
+        raise InvariantBroken("a check of a register loses lines or kopecks", lines=found_lines.count)
