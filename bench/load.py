@@ -65,8 +65,17 @@ async def rate(host: str, port: int, requests: Requests, *, connections: int, se
 
 def post(host: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
     """A whole POST of JSON."""
+    return _with_body("POST", host, path, headers, body)
+
+
+def put(host: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """A whole PUT of JSON."""
+    return _with_body("PUT", host, path, headers, body)
+
+
+def _with_body(method: str, host: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
     lines = {"host": host, "content-type": "application/json", "content-length": str(len(body))} | headers
-    return f"POST {path} HTTP/1.1\r\n{_head(lines)}\r\n".encode() + body
+    return f"{method} {path} HTTP/1.1\r\n{_head(lines)}\r\n".encode() + body
 
 
 def get(host: str, path: str, headers: dict[str, str]) -> bytes:

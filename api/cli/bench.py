@@ -27,3 +27,11 @@ def http(as_json: JsonOption = False) -> None:
     from bench import http as measured  # measuring tools are not loaded by other commands
 
     measured.run(as_json=as_json)
+
+
+@app.command()
+def sbp(as_json: JsonOption = False) -> None:
+    """Links, pictures, codes and polls of the SBP rail."""
+    from bench import sbp as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json)
