@@ -1,9 +1,10 @@
-"""The port to NSPK: what we ask of its agent API. Filled by ``nspk_http``."""
+"""The port to NSPK: what we ask of its agent API. Filled by ``nspk_http`` and ``tkassa_http``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -38,6 +39,10 @@ class Registration:
     amount: Kopecks
     ttl_minutes: int
     purpose: str
+    reference: str = ""
+    """Our own id of the code, for a provider that keeps one; NSPK does not."""
+    expires_at: datetime | None = None
+    """The end of ``ttl_minutes``, for a provider that is told a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class RegisteredLink:
     """The link NSPK made."""
 
     qrc_id: str
+    """The provider's id of the link, 32 characters: NSPK's own, or one that another provider's adapter makes."""
     payload: str
 
 

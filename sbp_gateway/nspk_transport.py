@@ -18,6 +18,7 @@ from ledger.database import is_in_transaction
 from sbp_gateway import retry_budget
 from sbp_gateway.breaker import Breaker, BreakerState, ask, report
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
+from sbp_gateway.money_units import from_json
 from sbp_gateway.nspk import PROCESSED
 
 CONNECT_TIMEOUT_SECONDS = 1.0
@@ -55,18 +56,29 @@ def milliseconds() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
+def read_envelope(status: int, envelope: Any) -> Any:
+    """The ``data`` of NSPK's envelope. Raises: NspkRefused; NspkUnknown."""
+    code, message = str(envelope["code"]), str(envelope.get("message", ""))
+    if status >= 500 or code.startswith(_TECHNICAL):
+        raise NspkUnknown(reason=code)
+    if status != 200 or code != PROCESSED:
+        raise NspkRefused(nspk_code=code, nspk_message=message)
+    return envelope.get("data")
+
+
 class NspkTransport:
-    """The way to NSPK, or to another provider that keeps to its envelope. Connects when it is first used."""
+    """The way to NSPK, or to another provider with an envelope of its own. Connects when it is first used."""
 
     def __init__(
         self,
         base_url: str,
         tls: ssl.SSLContext | None = None,
         *,
+        read: Callable[[int, Any], Any] = read_envelope,
         meter: Meter | None = None,
         clock: Callable[[], int] = milliseconds,
     ) -> None:
-        self._base_url, self._tls = base_url, tls
+        self._base_url, self._tls, self._read = base_url, tls, read
         self._meter, self._clock = meter or Meter(), clock
         self._client: aiohttp.ClientSession | None = None
         self._breakers = {"read": Breaker(), "write": Breaker()}
@@ -87,7 +99,7 @@ class NspkTransport:
         params: Mapping[str, str] | None = None,
         seconds_max: float = CALL_SECONDS_MAX,
     ) -> Any:
-        """The ``data`` of NSPK's envelope. ``is_safe``: asking twice changes nothing, so it may be asked again.
+        """What the envelope holds. ``is_safe``: asking twice changes nothing, so it may be asked again.
 
         Raises: NspkRefused; NspkUnknown when the answer was lost or says nothing; NspkUnavailable when nothing was
         sent, so that NSPK cannot have done it.
@@ -157,17 +169,11 @@ class NspkTransport:
         )
         try:
             async with request as response:
-                envelope = await response.json(content_type=None)
-                code, message = str(envelope["code"]), str(envelope.get("message", ""))
+                return self._read(response.status, await response.json(content_type=None, loads=from_json))
         except _NOT_SENT as error:
             raise NspkUnavailable(reason=type(error).__name__) from None
         except _NO_ANSWER as error:
             raise NspkUnknown(reason=type(error).__name__) from None
-        if response.status >= 500 or code.startswith(_TECHNICAL):
-            raise NspkUnknown(reason=code)
-        if response.status != 200 or code != PROCESSED:
-            raise NspkRefused(nspk_code=code, nspk_message=message)
-        return envelope.get("data")
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._client is None:
