@@ -16,8 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
-from api.contracts.yookassa.routes import payments as yookassa_payments
-from api.contracts.yookassa.routes import unmatched as yookassa_unmatched
+from api.contracts.yookassa import routes as yookassa
 from api.documents import describe
 from api.documents import router as documents_router
 from api.door import Door, HotRoutes
@@ -25,6 +24,7 @@ from api.entry_commit import open_queue
 from api.rate_limit import Buckets
 from api.routes import (
     buyer_payouts,
+    cash_links,
     clock,
     events,
     health,
@@ -39,9 +39,12 @@ from api.routes import (
     orders,
     payouts,
     qr_codes,
+    refunds,
     sbp_banks,
+    stickers,
     stores,
     terminals,
+    unmatched_payments,
 )
 from api.settings import Mode, Settings
 from api.wiring import wire
@@ -54,6 +57,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     terminals.router,
     orders.hot_router,
     orders.router,
+    cash_links.router,
+    stickers.router,
+    unmatched_payments.router,
+    refunds.router,
     payouts.router,
     buyer_payouts.router,
     sbp_banks.router,
@@ -70,10 +77,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     clock.router,
     health.router,
     documents_router,
-    yookassa_payments.router,
-    yookassa_unmatched.router,
 )
-"""Every router: the native API in the order of the documents, then the contracts in another's form."""
+"""Every router of the native API, in the order of the documents."""
+CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS,)
+"""Routers in another's form: described by the other side's documents, not by ours."""
 
 CLOCK_SECONDS = 1.0
 """How often a sandbox process looks whether its business clock was moved."""
@@ -125,7 +132,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Kopeyka", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.door = door
-    for router in ROUTERS:
+    for router in (*ROUTERS, *CONTRACTS):
         app.router.routes.extend(router.routes)
     return app
 

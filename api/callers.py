@@ -27,13 +27,14 @@ SCOPES = {
     "ledger:write": "book entries, place holds, open accounts, close periods",
     "orders:read": "read orders, merchants, stores and terminals",
     "orders:write": "create orders and start payments",
+    "refunds:write": "refund payments",
     "payouts:write": "pay out to merchants and read payouts",
     "merchants:write": "create merchants, stores and terminals",
     "events:read": "read events",
     "admin": "everything, and the sandbox clock",
 }
 """What a key may be allowed to do."""
-MERCHANT_SCOPES = frozenset({"orders:read", "orders:write", "events:read"})
+MERCHANT_SCOPES = frozenset({"orders:read", "orders:write", "refunds:write", "events:read"})
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""
 SHOWN_CHARACTERS = 12
 """How much of a key is kept and shown, so that people can tell keys apart."""

@@ -14,13 +14,17 @@ from datetime import datetime
 import structlog
 
 from api.paying import close_silent, pay, reject
+from api.unmatched_money import keep_by_sticker
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
 from ledger.errors import KopeykaError
 from sbp_gateway import repository as sbp
+from sbp_gateway import unmatched_repository as stickers
 from sbp_gateway.nspk import STATUS_BATCH_MAX, LinkStatus, Nspk, OperationStatus
 from sbp_gateway.payments import AcceptedOperation, is_paid
+from sbp_gateway.phones import masked
 from sbp_gateway.qr_codes import ALLOWED, QrCode, QrStatus
+from sbp_gateway.stickers import SaidOperation, confirmed_amount
 
 log = structlog.get_logger("payment_results")
 
@@ -34,6 +38,10 @@ class Hint:
 
     qrc_id: str
     happened_at: datetime | None = None
+    payer_id: str | None = None
+    """The payer's phone, as it was said; only its masked form is kept."""
+    said: SaidOperation | None = None
+    """The operation, as it was said."""
 
 
 @dataclass(slots=True)
@@ -72,27 +80,44 @@ class StatusReader:
     async def read(self, hints: Sequence[Hint]) -> set[str]:
         """Ask about up to 100 links, carry out what NSPK says, and give the links that are ours or not over.
 
+        Of stickers it gives the operations.
+
         Raises: NspkUnknown, and what the database raises.
         """
         answers = await self.nspk.statuses(list({hint.qrc_id for hint in hints}))
-        hinted_at = {hint.qrc_id: hint.happened_at for hint in hints if hint.happened_at is not None}
-        return await self._carry_out(answers, hinted_at)
+        by_link = {hint.qrc_id: hint for hint in hints if hint.happened_at is not None}
+        by_operation = {hint.said.trx_id: hint for hint in hints if hint.said is not None}
+        return await self._carry_out(answers, by_link | by_operation)
 
-    async def _carry_out(self, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime]) -> set[str]:
+    async def read_open(self, links: Mapping[str, bool]) -> None:
+        """Ask about up to 100 open codes and carry out what NSPK says. ``links``: whether each one's time is over.
+
+        That nobody paid a code in time yet changes nothing and costs no transaction.
+        Raises: NspkUnknown, and what the database raises.
+        """
+        answers = [
+            answer
+            for answer in await self.nspk.statuses(list(links))
+            if answer.status is not OperationStatus.NOT_STARTED or links.get(answer.qrc_id, False)
+        ]
+        if answers:
+            await self._carry_out(answers, {})
+
+    async def _carry_out(self, answers: Sequence[LinkStatus], hints: Mapping[str, Hint]) -> set[str]:
         """All answers in one transaction; when one of them cannot be carried out, each in its own."""
         now = self.clock.now()
         try:
-            return await in_transaction(self.engine, lambda session: carry_out(session, answers, hinted_at, now=now))
+            return await in_transaction(self.engine, lambda session: carry_out(session, answers, hints, now=now))
         except KopeykaError:
             if len(answers) == 1:
                 raise
-            return await self._carry_out_one_by_one(answers, hinted_at)
+            return await self._carry_out_one_by_one(answers, hints)
 
-    async def _carry_out_one_by_one(self, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime]) -> set[str]:
+    async def _carry_out_one_by_one(self, answers: Sequence[LinkStatus], hints: Mapping[str, Hint]) -> set[str]:
         known = set()
         for answer in answers:
             try:
-                known |= await self._carry_out([answer], hinted_at)
+                known |= await self._carry_out([answer], hints)
             except KopeykaError as error:
                 known.add(answer.qrc_id)
                 log.error("sbp_result_not_carried_out", qrc_id=answer.qrc_id, code=error.code)
@@ -102,7 +127,7 @@ class StatusReader:
 def _answer_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], known: set[str]) -> None:
     for hint, answered in taken:
         if not answered.done():
-            answered.set_result(hint.qrc_id in known)
+            answered.set_result(hint.qrc_id in known or (hint.said is not None and hint.said.trx_id in known))
 
 
 def _fail_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], error: Exception) -> None:
@@ -112,7 +137,7 @@ def _fail_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], error: Excepti
 
 
 async def carry_out(
-    session: Session, answers: Sequence[LinkStatus], hinted_at: Mapping[str, datetime], *, now: datetime
+    session: Session, answers: Sequence[LinkStatus], hints: Mapping[str, Hint], *, now: datetime
 ) -> set[str]:
     """Do what NSPK's answers mean: pay orders, end attempts, or nothing yet. Gives the links that are ours.
 
@@ -122,7 +147,7 @@ async def carry_out(
     in_processing = {answer.qrc_id for answer in answers} - set(by_id)
     codes = await sbp.lock_by_qrc_id(session, list(by_id)) if by_id else []
     paid = [
-        accepted_operation(qr, by_id[qr.qrc_id or ""], hinted_at.get(qr.qrc_id or ""))
+        accepted_operation(qr, by_id[qr.qrc_id or ""], hints.get(qr.qrc_id or ""))
         for qr in codes
         if is_paid(by_id[qr.qrc_id or ""]) and QrStatus.PAID in ALLOWED[qr.status]
     ]
@@ -130,15 +155,40 @@ async def carry_out(
     await reject(session, [qr for qr, answer in others if answer.status is OperationStatus.REJECTED])
     await close_silent(session, [qr for qr, _ in others], now=now)
     await pay(session, paid, now=now)
-    return in_processing | {qr.qrc_id for qr in codes if qr.qrc_id is not None}
+    known = in_processing | {qr.qrc_id for qr in codes if qr.qrc_id is not None}
+    strange = [answer for qrc_id, answer in by_id.items() if qrc_id not in known and is_paid(answer)]
+    return known | await keep_by_stickers(session, strange, hints, now=now)
 
 
-def accepted_operation(qr: QrCode, answer: LinkStatus, said_at: datetime | None) -> AcceptedOperation:
+async def keep_by_stickers(
+    session: Session, answers: Sequence[LinkStatus], hints: Mapping[str, Hint], *, now: datetime
+) -> set[str]:
+    """Keep money that came by stickers for a person to match. Gives the operations kept.
+
+    NSPK tells the last operation of a sticker alone: an earlier one that nobody asked about in time is parked.
+    """
+    kept = set()
+    for answer in answers:
+        sticker = await stickers.sticker_by_qrc_id(session, answer.qrc_id)
+        hint = hints.get(answer.trx_id or "")
+        said = hint.said if hint is not None else None
+        amount = None if sticker is None else confirmed_amount(sticker, answer, said)
+        if sticker is None or amount is None or answer.trx_id is None:
+            continue
+        said_at = said.happened_at if said is not None else None
+        await keep_by_sticker(session, sticker, answer.trx_id, answer.kzo, amount, said_at, now=now)
+        kept.add(answer.trx_id)
+    return kept
+
+
+def accepted_operation(qr: QrCode, answer: LinkStatus, hint: Hint | None) -> AcceptedOperation:
     """What NSPK says of a code that was paid. The amount is the code's own: the status call says none."""
     assert answer.trx_id is not None
+    said_at, payer_id = (hint.happened_at, hint.payer_id) if hint else (None, None)
     return AcceptedOperation(
-        qr.attempt_id, qr.merchant_id, qr.amount, answer.trx_id, answer.kzo, qr.requested_at, said_at, qr_id=qr.id
-    )
+        qr.attempt_id, qr.merchant_id, qr.amount, answer.trx_id, answer.kzo, qr.requested_at, said_at, qr_id=qr.id,
+        payer_mask=masked(payer_id),
+    )  # fmt: skip
 
 
 def is_final(answer: LinkStatus) -> bool:

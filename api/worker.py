@@ -21,8 +21,12 @@ import uvloop
 from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
+from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
+from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
 from api.payout_calls import carry_out_payouts
+from api.refund_calls import carry_on_refunds, refund_late_money
+from api.sale_watching import resume_cash_links, watch_activations
 from api.settings import Settings
 from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
@@ -32,7 +36,10 @@ from ledger.holds import PAGE_MAX
 from ledger.outbox import CLAIM_MAX
 from reconciliation.repository import SEND_BATCH_MAX
 from sbp_gateway import buyer_payout_repository as buyer_payouts
-from sbp_gateway.repository import POLL_BATCH_MAX, RESUME_BATCH_MAX
+from sbp_gateway.cash_link_repository import WATCH_BATCH_MAX
+from sbp_gateway.polling import WINDOWS_MAX
+from sbp_gateway.refund_rows import LOOK_BATCH_MAX
+from sbp_gateway.repository import RESUME_BATCH_MAX
 
 STOP_SECONDS_MAX = 8.0
 """How long running jobs may go on after SIGTERM; then they are cut, as a crash would."""
@@ -54,6 +61,8 @@ class Tools:
     clock: Clock
     wiring: Wiring
     events: aiohttp.ClientSession
+    webhooks: aiohttp.ClientSession
+    """Reaches shops' own addresses, and public ones only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class Job:
 JOBS: Sequence[Job] = (
     Job("follow_clock", lambda t: follow_clock(t.settings, t.engine, t.clock), 1.0),
     Job("deliver_events", lambda t: deliver_events(t.engine, t.events, t.settings.events_url, t.clock), 0.2, CLAIM_MAX),
-    Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5, POLL_BATCH_MAX),
+    Job("poll_links", lambda t: poll_links(t.engine, t.wiring, t.clock), 0.5, WINDOWS_MAX),
     Job("resume_lost_links", lambda t: resume_lost_links(t.engine, t.wiring, t.clock), 0.3, RESUME_BATCH_MAX),
     Job("carry_out_payouts", lambda t: carry_out_payouts(t.engine, t.wiring.bank, t.clock), 0.3, SEND_BATCH_MAX),
     Job(
@@ -81,6 +90,12 @@ JOBS: Sequence[Job] = (
         0.5,
         buyer_payouts.SEND_BATCH_MAX,
     ),
+    Job("end_yookassa_payments", lambda t: end_payments(t.engine, t.clock), 1.0, ENDED_MAX),
+    Job("notify_shops", lambda t: notify_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
+    Job("watch_activations", lambda t: watch_activations(t.wiring.sales), 0.3, WATCH_BATCH_MAX),
+    Job("resume_cash_links", lambda t: resume_cash_links(t.wiring.sales), 1.0, WATCH_BATCH_MAX),
+    Job("carry_on_refunds", lambda t: carry_on_refunds(t.wiring.refunds), 0.3, LOOK_BATCH_MAX),
+    Job("refund_late_money", lambda t: refund_late_money(t.wiring.refunds), 1.0, LOOK_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
@@ -105,7 +120,9 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Do every job until asked to stop, then let what runs end."""
     engine = create_engine(settings.database_url.get_secret_value(), size=CONNECTIONS)
     clock = Clock()
-    tools = Tools(settings, engine, clock, wire(settings, engine, clock), events_client())
+    tools = Tools(
+        settings, engine, clock, wire(settings, engine, clock), events_client(), webhook_client(settings.mode)
+    )
     tasks = [asyncio.create_task(repeat(job, tools, stop), name=job.name) for job in JOBS]
     log.info("worker_started", jobs=len(tasks))
     await stop.wait()
@@ -115,6 +132,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await tools.wiring.close()
     await tools.events.close()
+    await tools.webhooks.close()
     await engine.dispose()
     log.info("worker_stopped", cut=[task.get_name() for task in late])
 

@@ -5,7 +5,7 @@ Rejected
     ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound, AttemptNotFound
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNumberTaken
-    └── OrderNotOpen, AttemptLive
+    └── OrderNotOpen, OrderNotPaid, AttemptLive
 """
 
 from __future__ import annotations
@@ -95,6 +95,12 @@ class OrderNotOpen(CheckoutRejected):
     """The order is paid or canceled."""
 
     code = "checkout.order_not_open"
+
+
+class OrderNotPaid(CheckoutRejected):
+    """The order was not paid, so nothing of it can be refunded."""
+
+    code = "checkout.order_not_paid"
 
 
 class AttemptLive(CheckoutRejected):

@@ -273,6 +273,14 @@ async def attempts_of_orders(session: Session, order_ids: Sequence[str]) -> list
     return await _attempts(session, "a.order_id = ANY(CAST(:ids AS text[]))", order_ids)
 
 
+async def orders_of_attempts(session: Session, attempt_ids: Sequence[str]) -> dict[str, str]:
+    """The order that each attempt is of."""
+    return {
+        attempt.id: attempt.order_id
+        for attempt in await _attempts(session, "a.id = ANY(CAST(:ids AS text[]))", attempt_ids)
+    }
+
+
 async def lock_attempts(session: Session, attempt_ids: Sequence[str]) -> list[Attempt]:
     """Attempts, locked. Locks: them, in the order of their ids."""
     return await _attempts(session, "a.id = ANY(CAST(:ids AS text[]))", attempt_ids, "FOR NO KEY UPDATE")

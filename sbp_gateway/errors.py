@@ -29,7 +29,7 @@ Rejected
     ├── RefundAboveRest           more than was paid, counting refunds under way
     ├── PaymentRefunded           nothing of the payment is left to refund
     ├── PaymentLate               late money goes back by itself
-    ├── CurrencyNotRoubles        SBP moves roubles only
+    ├── RefundNotRoubles          SBP moves roubles only
     ├── RefundTooSoon             NSPK takes one try an hour and five a day; facts say when
     ├── RefundNotCovered          the merchant's money does not cover it
     ├── TtlOutOfRange             a code would live too shortly or too long
@@ -196,10 +196,10 @@ class PaymentLate(SbpRejected):
     code = "sbp_gateway.payment_late"
 
 
-class CurrencyNotRoubles(SbpRejected):
+class RefundNotRoubles(SbpRejected):
     """SBP moves roubles only."""
 
-    code = "sbp_gateway.currency_not_roubles"
+    code = "sbp_gateway.refund_not_roubles"
 
 
 class RefundTooSoon(SbpRejected):

@@ -255,13 +255,14 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
                 INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, kzo, amount_kopecks, fee_kopecks,
                                           registration_id, bank_fee_kopecks,
                                           is_late, entry_id, paid_at, recorded_at, settlement_mode, activation_id,
-                                          unmatched_payment_id)
+                                          unmatched_payment_id, member_id, payer_mask, next_refund_at)
                 SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:qrs AS text[]), CAST(:attempts AS text[]),
                     CAST(:merchants AS text[]), CAST(:trxs AS text[]), CAST(:kzos AS text[]),
                     CAST(:amounts AS bigint[]), CAST(:fees AS bigint[]),
                     CAST(:registrations AS text[]), CAST(:bank_fees AS bigint[]), CAST(:lates AS boolean[]),
                     CAST(:entries AS uuid[]), CAST(:paid AS timestamptz[]), CAST(:recorded AS timestamptz[]),
-                    CAST(:modes AS text[]), CAST(:activations AS text[]), CAST(:unmatched AS text[]))
+                    CAST(:modes AS text[]), CAST(:activations AS text[]), CAST(:unmatched AS text[]),
+                    CAST(:members AS text[]), CAST(:payers AS text[]), CAST(:refunds AS timestamptz[]))
             ), activations AS (
                 UPDATE cash_link_activations SET status = 'paid', next_poll_at = NULL
                  WHERE id = ANY(CAST(:activations AS text[])) AND status IN ('waiting', 'deactivating', 'deactivated')
@@ -287,6 +288,9 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
             "modes": [payment.settlement_mode.value for payment in payments],
             "activations": [payment.activation_id for payment in payments],
             "unmatched": [payment.unmatched_payment_id for payment in payments],
+            "members": [payment.member_id for payment in payments],
+            "payers": [payment.payer_mask for payment in payments],
+            "refunds": [payment.recorded_at if payment.is_late else None for payment in payments],
         },
     )
     assert result.rowcount == sum(payment.qr_id is not None for payment in payments)

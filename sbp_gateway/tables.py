@@ -90,6 +90,10 @@ sbp_payments = Table(
     required("paid_at", Instant),
     required("recorded_at", Instant),
     required("settlement_mode", Code, "'collected'"),
+    optional("member_id", Code),
+    optional("payer_mask", Code),
+    required("refund_kopecks", BigInteger, "0"),
+    optional("next_refund_at", Instant),
     ForeignKeyConstraint(["qr_id"], ["qr_codes.id"], name="sbp_payments_qr_id_fkey"),
     ForeignKeyConstraint(["activation_id"], ["cash_link_activations.id"], name="sbp_payments_activation_id_fkey"),
     ForeignKeyConstraint(
@@ -104,6 +108,7 @@ sbp_payments = Table(
     UniqueConstraint("unmatched_payment_id", name="sbp_payments_unmatched_payment_key"),
     UniqueConstraint("entry_id", name="sbp_payments_entry_key"),
     Index("sbp_payments_of_attempt", "attempt_id"),
+    Index("sbp_payments_next_refund", "next_refund_at", postgresql_where=text("next_refund_at IS NOT NULL")),
 )
 
 sbp_parked_notifications = Table(

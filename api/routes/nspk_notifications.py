@@ -1,7 +1,8 @@
-"""Notifications from NSPK: hints that something happened to a link.
+"""Notifications from NSPK: hints that something happened to a link or a refund.
 
 Nobody signs them, so none is believed: we ask NSPK and act on what it answers.
-Source: NSPK agent API, notification ``POST payment/v2/qrc/notification``.
+Source: NSPK agent API, notifications ``POST payment/v2/qrc/notification``, ``payment/v1/refund/notification``
+and ``payment/v1/b2c-refund/notification``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from api.door import Door, open_router
 from api.payment_results import Hint
 from api.wire import Instant
 from ledger.database import transaction
+from ledger.money import Kopecks
 from sbp_gateway import repository
 from sbp_gateway.nspk import PROCESSED
+from sbp_gateway.phones import masked
+from sbp_gateway.stickers import SaidOperation
 
 router = open_router("/nspk", "NSPK notifications")
 
 LinkId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Z]{32}$")]
+RequestId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z-]{1,64}$")]
 
 
 class NotificationBody(BaseModel):
@@ -33,14 +38,76 @@ class NotificationBody(BaseModel):
     status: Annotated[str, Field(strict=True, max_length=8)]
     amount: int
     timestamp: Instant
+    payerId: Annotated[str, Field(strict=True, max_length=64)] | None = None  # noqa: N815
+    paramsId: Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None  # noqa: N815
+    """Of a cash link alone: which sale."""
+    kzo: Annotated[str, Field(strict=True, max_length=64)] | None = None
 
 
 @router.post("/payment/v2/qrc/notification")
 async def take_notification(body: NotificationBody, request: Request) -> dict[str, str]:
     """Look at the link and answer when what NSPK says about it is done."""
     door: Door = request.app.state.door
-    if not await door.wiring.results.look_up(Hint(body.qrcId, body.timestamp)):
-        said: dict[str, Any] = body.model_dump(mode="json")
+    if not await _look_at_link(door, body):
+        said: dict[str, Any] = body.model_dump(mode="json") | {"payerId": masked(body.payerId)}
         async with transaction(door.engine) as session:
             await repository.park_notification(session, body.qrcId, body.trxId, said, now=door.clock.now())
+    return {"code": PROCESSED, "message": ""}
+
+
+async def _look_at_link(door: Door, body: NotificationBody) -> bool:
+    """Ask NSPK about the link, or about one sale by it, and say whether it is ours."""
+    if body.paramsId is not None:
+        return await door.wiring.sales.look_up(body.qrcId, body.paramsId)
+    said = SaidOperation(body.trxId, Kopecks(body.amount), body.timestamp, body.kzo)
+    return await door.wiring.results.look_up(Hint(body.qrcId, body.timestamp, body.payerId, said))
+
+
+class RefundDecisionBody(BaseModel):
+    """What NSPK says of a bank's decision; the refund's own status call has the last word."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    code: Annotated[str, Field(strict=True, max_length=16)]
+    status: Annotated[str, Field(strict=True, max_length=8)]
+    originalTrxId: LinkId  # noqa: N815
+    agentRefundRequestId: RequestId  # noqa: N815
+    opkcRefundRequestId: RequestId  # noqa: N815
+
+
+class RefundMoneyBody(BaseModel):
+    """What NSPK says of the money of a refund."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    status: Annotated[str, Field(strict=True, max_length=8)]
+    originalTrxId: LinkId  # noqa: N815
+    agentRefundRequestId: RequestId  # noqa: N815
+    opkcRefundRequestId: RequestId  # noqa: N815
+    payeeId: Annotated[str, Field(strict=True, max_length=64)] | None = None  # noqa: N815
+
+
+@router.post("/payment/v1/refund/notification")
+async def take_refund_decision(body: RefundDecisionBody, request: Request) -> dict[str, str]:
+    """Look at the refund that a bank is said to have decided."""
+    return await _look_at_refund(request, body, "decision")
+
+
+@router.post("/payment/v1/b2c-refund/notification")
+async def take_refund_money(body: RefundMoneyBody, request: Request) -> dict[str, str]:
+    """Look at the refund whose money is said to have moved."""
+    return await _look_at_refund(request, body, "money")
+
+
+async def _look_at_refund(request: Request, body: RefundDecisionBody | RefundMoneyBody, what: str) -> dict[str, str]:
+    """A refund of ours is asked about; of a strange one each (NSPK's request, kind of event) is kept once."""
+    door: Door = request.app.state.door
+    if not await door.wiring.refunds.take_hint(body.agentRefundRequestId.lower()):
+        said = body.model_dump(mode="json")
+        if "payeeId" in said:
+            said["payeeId"] = masked(said["payeeId"])
+        async with transaction(door.engine) as session:
+            await repository.park_notification(
+                session, f"refund:{what}", body.opkcRefundRequestId, said, now=door.clock.now()
+            )
     return {"code": PROCESSED, "message": ""}

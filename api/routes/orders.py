@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, StrictInt
 from starlette.responses import Response
 
+from api.cash_link_rail import CashLinkRail
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.sale_watching import take_back
 from api.wire import Body, Instant, Text, View
 from checkout import repository, till
 from checkout.attempts import Attempt, AttemptStatus
+from checkout.errors import AttemptLive
 from checkout.orders import Order, OrderRequest, OrderStatus
-from checkout.rail import Offer, ShownQr, Start
+from checkout.rail import Offer, Rail, ShownQr, Start
 from ledger.database import Session, transaction
+from sbp_gateway import activating, cash_link_repository, refund_rows
+from sbp_gateway.cash_links import Activation
+from sbp_gateway.errors import ActivationPaying
 
 hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=DirectRoute)
 router = door_router("/v1/orders", "orders")
@@ -41,6 +48,10 @@ class AttemptBody(Body):
     """How the buyer wants to pay."""
 
     rail: Literal["sbp"]
+    cash_link_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
+    """Arm the till's cash link with the sum, instead of making a new QR."""
+    ttl_minutes: Annotated[StrictInt, Field(examples=[10])] | None = None
+    """How long the buyer may pay; by a cash link at most 20 minutes."""
 
 
 class QrView(View):
@@ -83,6 +94,8 @@ class OrderView(View):
     terminal_id: str
     number: str
     amount_kopecks: int
+    amount_refunded_kopecks: int = 0
+    """What the buyer has back."""
     description: str | None
     status: OrderStatus
     placed_at: Instant
@@ -92,13 +105,13 @@ class OrderView(View):
     attempts: list[AttemptView]
 
     @classmethod
-    def of(cls, order: Order, attempts: Sequence[AttemptView]) -> OrderView:
+    def of(cls, order: Order, attempts: Sequence[AttemptView], refunded_kopecks: int = 0) -> OrderView:
         """The order as it is shown."""
         return cls(
             id=order.id, merchant_id=order.merchant_id, store_id=order.store_id, terminal_id=order.terminal_id,
-            number=order.number, amount_kopecks=int(order.amount), description=order.description,
-            status=order.status, placed_at=order.placed_at, created_at=order.created_at, paid_at=order.paid_at,
-            version=order.version, attempts=list(attempts),
+            number=order.number, amount_kopecks=int(order.amount), amount_refunded_kopecks=refunded_kopecks,
+            description=order.description, status=order.status, placed_at=order.placed_at, created_at=order.created_at,
+            paid_at=order.paid_at, version=order.version, attempts=list(attempts),
         )  # fmt: skip
 
 
@@ -125,7 +138,7 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
     When NSPK's answer is lost the attempt is ``unknown`` and has no QR yet; read the order again.
     """
     assert body.rail == "sbp"
-    rail = call.door.wiring.rail
+    rail = _rail_of(call, body)
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:
         if claim.attempt_no > 1 and await repository.load_attempt(session, claim.resource_id) is not None:
@@ -150,6 +163,15 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att")
 
 
+def _rail_of(call: Call, body: AttemptBody) -> Rail:
+    """A new QR, or the till's cash link."""
+    wiring, settings = call.door.wiring, call.door.settings
+    if body.cash_link_id is None:
+        return wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
+    minutes = settings.sbp_activation_minutes if body.ttl_minutes is None else body.ttl_minutes
+    return CashLinkRail(wiring.sales.nspk, body.cash_link_id, minutes)
+
+
 def _shown(offer: Offer, start: Start, attempt: Attempt) -> ShownQr | None:
     if attempt.status is not AttemptStatus.WAITING or start.link_id is None or start.payload is None:
         return None
@@ -158,13 +180,30 @@ def _shown(offer: Offer, start: Start, attempt: Attempt) -> ShownQr | None:
 
 @router.post("/{order_id}/cancel", status_code=200, response_model=OrderView)
 async def cancel_order(order_id: str, call: CanWrite) -> Response:
-    """Cancel an order that nobody can pay any more."""
+    """Cancel an order that nobody can pay any more.
 
-    async def work(session: Session, _claim: Claim) -> OrderView:
-        order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
+    A cash link armed with its sum is disarmed first; while a buyer pays by it, that is refused.
+    """
+
+    async def intent(session: Session, _claim: Claim) -> Activation | None:
+        await repository.load_order(session, order_id, merchant_id=call.caller.merchant_id)
+        live = await cash_link_repository.live_of_order(session, order_id)
+        return None if live is None else await activating.begin_deactivation(session, live, now=call.now)
+
+    async def act(activation: Activation | None) -> None:
+        if activation is not None:
+            await take_back(call.door.wiring.sales, activation)
+
+    async def outcome(session: Session, activation: Activation | None, _done: None) -> OrderView:
+        try:
+            order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
+        except AttemptLive:
+            if activation is None:
+                raise
+            raise ActivationPaying(cash_link_id=activation.cash_link_id) from None
         return (await _order_views(call, session, [order]))[0]
 
-    return await once(call, work, status=200)
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200)
 
 
 @router.get("/{order_id}")
@@ -197,8 +236,14 @@ async def list_orders(
 async def _order_views(call: Call, session: Session, orders: Sequence[Order]) -> list[OrderView]:
     attempts = await repository.attempts_of_orders(session, [order.id for order in orders])
     shown = await _attempt_views(call, session, attempts)
+    paid = {attempt.order_id: attempt.payment_id for attempt in attempts if attempt.payment_id is not None}
+    refunded = await refund_rows.refunded_by_payment(session, list(paid.values())) if paid else {}
     return [
-        OrderView.of(order, [shown[attempt.id] for attempt in attempts if attempt.order_id == order.id])
+        OrderView.of(
+            order,
+            [shown[attempt.id] for attempt in attempts if attempt.order_id == order.id],
+            refunded.get(paid.get(order.id, ""), 0),
+        )
         for order in orders
     ]
 

@@ -24,6 +24,7 @@ from sbp_gateway.simulator.faults import CutConnection, Faults
 from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
 from sbp_gateway.simulator.notifications import Notifier
 from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
+from sbp_gateway.simulator.refunds import Refunds
 from sbp_gateway.simulator.scripts import NO_SCRIPT, RegisterFault, Script, Scripts
 
 MALFORMED = "RQ05001"
@@ -50,6 +51,7 @@ class NspkSimulator:
     clock: SimulatorClock
     phones: BuyerPhones
     cash_links: CashLinkSimulator
+    refunds: Refunds
 
     def routes(self) -> list[Route]:
         """NSPK's paths, and those by which a test plays the payer."""
@@ -59,6 +61,7 @@ class NspkSimulator:
             Route("/payment/v2/qrc-status", self._faulty(self.statuses), methods=["PUT"]),
             Route("/simulator/payers/pay", self.pay, methods=["POST"]),
             *self.cash_links.routes(self._faulty),
+            *self.refunds.routes(self._faulty),
         ]
 
     def _faulty(

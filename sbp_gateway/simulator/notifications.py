@@ -41,7 +41,9 @@ class Notifier:
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SENDERS))
     _client: aiohttp.ClientSession | None = None
 
-    def notify(self, notification: Mapping[str, Any], delay_seconds: float = 0.0, script: Script = NO_SCRIPT) -> None:
+    def notify(
+        self, notification: Mapping[str, Any], delay_seconds: float = 0.0, script: Script = NO_SCRIPT, path: str = PATH
+    ) -> None:
         """Send a notification soon, unless the script or the faults say otherwise."""
         if not self.agent_url or self._happens(NotificationFault.LOST, script) or len(self._tasks) >= QUEUE_MAX:
             return
@@ -54,7 +56,7 @@ class Notifier:
             overtaken = asyncio.Event()
             self._overtaken.append(overtaken)
         for _ in range(copies):
-            self._begin(self._send(said, delay_seconds, overtaken))
+            self._begin(self._send(said, path, delay_seconds, overtaken))
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do something after a while."""
@@ -86,7 +88,7 @@ class Notifier:
         self._overtaken.clear()
 
     async def _send(
-        self, notification: dict[str, Any], delay_seconds: float, overtaken: asyncio.Event | None = None
+        self, notification: dict[str, Any], path: str, delay_seconds: float, overtaken: asyncio.Event | None = None
     ) -> None:
         self.waiting += 1
         try:
@@ -98,7 +100,7 @@ class Notifier:
                 await asyncio.sleep(delay_seconds)
             for attempt in range(TRIES_MAX):
                 async with self._places:
-                    if await self._post(notification):
+                    if await self._post(path, notification):
                         self.sent += 1
                         return
                 await asyncio.sleep(0.2 * 2**attempt)
@@ -106,13 +108,13 @@ class Notifier:
         finally:
             self.waiting -= 1
 
-    async def _post(self, notification: dict[str, Any]) -> bool:
+    async def _post(self, path: str, notification: dict[str, Any]) -> bool:
         if self._client is None:
             self._client = aiohttp.ClientSession(
                 self.agent_url, timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
             )
         try:
-            async with self._client.post(PATH, json=notification) as response:
+            async with self._client.post(path, json=notification) as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False

@@ -1,6 +1,7 @@
-"""refunds: being written.
+"""Refunds: what a payment keeps for them, refunds, and each time NSPK was asked for one.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: new tables, new columns that are empty or have a constant default. Locks: a short ACCESS
+EXCLUSIVE on sbp_payments; its rows are read once for the new CHECKs, none is rewritten.
 """
 
 from __future__ import annotations

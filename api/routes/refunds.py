@@ -1,0 +1,179 @@
+"""Refunds (возвраты): money back to the buyer of an SBP payment, whole or in part, repeatedly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field, StrictInt, model_validator
+from starlette.responses import Response
+
+from api.door import Call, door_router, needs
+from api.idempotency import Claim, in_phases
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.wire import Body, Instant, Text, View
+from checkout import repository as till_rows
+from checkout.errors import OrderNotPaid
+from ledger.database import Session, transaction
+from sbp_gateway import refund_rows, refunding
+from sbp_gateway.errors import RefundNotRoubles
+from sbp_gateway.nspk_refunds import RefundRequest
+from sbp_gateway.refunding import RefundWish
+from sbp_gateway.refunds import REASON_CHARACTERS_MAX, Refund, RefundAnswer, RefundStatus, next_allowed_at
+
+router = door_router("/v1/refunds", "refunds")
+
+CanRefund = Annotated[Call, needs("refunds:write")]
+CanRead = Annotated[Call, needs("orders:read")]
+Id = Annotated[str, Field(strict=True, max_length=40)]
+
+
+class RefundBody(Body):
+    """What to give back: of an order or of a payment, all that is left or a part of it."""
+
+    order_id: Id | None = None
+    payment_id: Id | None = None
+    amount_kopecks: Annotated[StrictInt, Field(examples=[149990])] | None = None
+    """All that is left when not given."""
+    currency: Annotated[str, Field(strict=True, max_length=8, examples=["RUB"])] = "RUB"
+    reason: Annotated[Text, Field(min_length=1, max_length=REASON_CHARACTERS_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> RefundBody:
+        if (self.order_id is None) == (self.payment_id is None):
+            raise ValueError("name either order_id or payment_id")
+        return self
+
+
+class RefundView(View):
+    """A refund as it stands; ``unknown`` is an answer too: read it again later."""
+
+    id: str
+    payment_id: str
+    order_id: str | None
+    merchant_id: str
+    amount_kopecks: int
+    fee_returned_kopecks: int
+    currency: str
+    reason: str | None
+    status: RefundStatus
+    is_final: bool
+    is_automatic: bool
+    agent_refund_request_id: str
+    """The id under which NSPK knows our request."""
+    opkc_refund_request_id: str | None
+    """NSPK's own id of it."""
+    trx_id: str | None
+    """NSPK's id of the operation that gave the money back."""
+    refusal_code: str | None
+    refusal_message: str | None
+    next_allowed_at: Instant | None
+    """From when NSPK may be asked to refund this payment again; empty when it may be now."""
+    created_at: Instant
+    ended_at: Instant | None
+
+
+@router.post("", status_code=201, response_model=RefundView)
+async def create_refund(body: RefundBody, call: CanRefund) -> Response:
+    """Give money back. Intent: it is set aside. Call: NSPK is asked. Outcome: what NSPK said.
+
+    The bank decides and the money moves later; read the refund again, or listen to ``refund.succeeded``,
+    ``refund.refused`` and ``refund.failed``. When NSPK's answer is lost the refund is ``unknown``.
+    """
+
+    async def intent(session: Session, claim: Claim) -> tuple[str, RefundRequest | None]:
+        if claim.attempt_no > 1 and await refund_rows.find_refund(session, claim.resource_id) is not None:
+            return claim.resource_id, None  # we died in the call; the worker finds out
+        if body.currency != "RUB":
+            raise RefundNotRoubles(currency_expected="RUB")
+        wish = RefundWish(
+            await _payment_of(session, body, call), body.amount_kopecks, body.reason,
+            is_fee_returned=call.door.settings.sbp_refund_returns_fee,
+        )  # fmt: skip
+        refund, request = await refunding.request_refund(
+            session, claim.resource_id, wish, merchant_id=call.caller.merchant_id, now=call.now
+        )
+        return refund.id, request
+
+    async def act(intended: tuple[str, RefundRequest | None]) -> RefundAnswer | None:
+        return None if intended[1] is None else await call.door.wiring.refunds.ask(intended[1], of_try=1)
+
+    async def outcome(
+        session: Session, intended: tuple[str, RefundRequest | None], answer: RefundAnswer | None
+    ) -> RefundView:
+        if answer is None:
+            refund = await refund_rows.load_refund(session, intended[0])
+        else:
+            refund = await refunding.record_answer(session, intended[0], answer, now=call.now)
+        return (await _views(call, session, [refund]))[0]
+
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="ref", location="/v1/refunds/{id}")
+
+
+async def _payment_of(session: Session, body: RefundBody, call: Call) -> str:
+    """The payment named, or the one that paid the order named. Raises: OrderNotFound, OrderNotPaid."""
+    if body.payment_id is not None:
+        return body.payment_id
+    assert body.order_id is not None
+    order = await till_rows.load_order(session, body.order_id, merchant_id=call.caller.merchant_id)
+    attempts = await till_rows.attempts_of_orders(session, [order.id])
+    paid = [attempt.payment_id for attempt in attempts if attempt.payment_id is not None]
+    if not paid:
+        raise OrderNotPaid(order_id=order.id, status=order.status.value)
+    return paid[0]
+
+
+@router.get("/{refund_id}")
+async def read_refund(refund_id: str, call: CanRead) -> RefundView:
+    """One refund."""
+    async with transaction(call.engine) as session:
+        refund = await refund_rows.load_refund(session, refund_id, merchant_id=call.caller.merchant_id)
+        return (await _views(call, session, [refund]))[0]
+
+
+@router.get("")
+async def list_refunds(
+    call: CanRead,
+    order_id: str | None = None,
+    payment_id: str | None = None,
+    merchant_id: str | None = None,
+    status: RefundStatus | None = None,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
+) -> Page[RefundView]:
+    """Refunds, oldest first; of an order also those of its late payments."""
+    start = read_cursor("refunds", after) or ""
+    async with transaction(call.engine) as session:
+        payments = None if payment_id is None else [payment_id]
+        if order_id is not None:
+            order = await till_rows.load_order(session, order_id, merchant_id=call.caller.merchant_id)
+            attempts = [attempt.id for attempt in await till_rows.attempts_of_orders(session, [order.id])]
+            of_order = await refund_rows.payments_of_attempts(session, attempts)
+            payments = [each for each in of_order if payment_id in (None, each)]
+        found, has_more = await refund_rows.list_refunds(
+            session, payment_ids=payments, merchant_id=call.caller.merchant_id or merchant_id, status=status,
+            after=start, limit=limit,
+        )  # fmt: skip
+        views = await _views(call, session, found)
+    return page_of("refunds", views, has_more, views[-1].id if views else None, after)
+
+
+async def _views(call: Call, session: Session, refunds: Sequence[Refund]) -> list[RefundView]:
+    payments = list({refund.payment_id for refund in refunds})
+    attempts = await refund_rows.attempts_of_payments(session, payments)
+    orders = await till_rows.orders_of_attempts(session, list(attempts.values()))
+    tries = await refund_rows.tries_of_payments(session, payments, call.now)
+    allowed = {payment: next_allowed_at(tries.get(payment, []), call.now) for payment in payments}
+    return [
+        RefundView(
+            id=refund.id, payment_id=refund.payment_id, order_id=orders.get(attempts[refund.payment_id]),
+            merchant_id=refund.merchant_id, amount_kopecks=int(refund.amount),
+            fee_returned_kopecks=int(refund.fee_returned), currency="RUB", reason=refund.reason,
+            status=refund.status, is_final=refund.is_final, is_automatic=refund.is_automatic,
+            agent_refund_request_id=refund.agent_request_id, opkc_refund_request_id=refund.opkc_request_id,
+            trx_id=refund.trx_id, refusal_code=refund.refusal_code, refusal_message=refund.refusal_message,
+            next_allowed_at=allowed[refund.payment_id] if allowed[refund.payment_id] > call.now else None,
+            created_at=refund.created_at, ended_at=refund.ended_at,
+        )
+        for refund in refunds
+    ]  # fmt: skip
