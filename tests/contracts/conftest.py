@@ -54,6 +54,7 @@ class Installation:
 
     url: str
     ca: str
+    trust: ssl.SSLContext
     simulators: httpx.Client
     native: httpx.Client
     database_url: str
@@ -62,6 +63,12 @@ class Installation:
     @property
     def contract_url(self) -> str:
         return f"{self.url}/contracts/yookassa/v3"
+
+    def client(self, shop: Shop) -> httpx.Client:
+        """A plain client of the contract, for what the public clients do not let through."""
+        return httpx.Client(
+            base_url=self.contract_url, auth=(shop.id, shop.secret), timeout=READY_SECONDS_MAX, verify=self.trust
+        )
 
     def faults(self, **rates: float) -> None:
         """Order faults; without any, all that tests order are healed."""
@@ -194,7 +201,7 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
             ) as native,
         ):  # fmt: skip
             found = Installation(
-                f"https://{urls['api']}", str(ca), simulators, native, server.url("kopeyka_app", name), processes
+                f"https://{urls['api']}", str(ca), trust, simulators, native, server.url("kopeyka_app", name), processes
             )
             assert simulators.get("/simulator/summary").status_code == 200
             assert native.get("/v1/events").status_code == 200

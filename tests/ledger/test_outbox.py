@@ -175,3 +175,44 @@ def test_waits_grow_and_end() -> None:
     assert waits == sorted(waits)
     assert wait_after(1) == timedelta(seconds=1)
     assert wait_after(100) == wait_after(ATTEMPTS_MAX)
+
+
+async def test_a_reader_chooses_destinations_for_the_events_it_has_not_read(box: Outbox) -> None:
+    await box.publish(paid(1), paid(2))
+
+    async with transaction(box.engine) as session:
+        first = await outbox.read_next(session, "shops")
+        await outbox.add_deliveries(session, [(first[1], "shop:b"), (first[1], "shop:a")], now=box.now)
+    async with transaction(box.engine) as session:
+        again = await outbox.read_next(session, "shops")
+        due = await outbox.due_destinations(session, "shop:", now=box.now, limit=10)
+        others = await outbox.due_destinations(session, "else:", now=box.now, limit=10)
+        (claimed,) = await outbox.claim(session, "shop:a", now=box.now)
+
+    assert [event.object_id for event in first] == ["ord_1", "ord_2"]
+    assert again == []
+    assert (sorted(due), others) == (["shop:a", "shop:b"], [])
+    assert (claimed.event.id, claimed.attempt) == (first[1].id, 1)
+
+
+async def test_a_reader_that_fails_reads_the_same_again(box: Outbox) -> None:
+    await box.publish(paid())
+
+    async with box.engine.connect() as session:
+        lost = await outbox.read_next(session, "shops")
+        await session.rollback()
+    async with transaction(box.engine) as session:
+        found = await outbox.read_next(session, "shops")
+
+    assert [event.id for event in found] == [event.id for event in lost]
+
+
+async def test_what_waits_for_a_destination_that_is_no_more_is_parked(box: Outbox) -> None:
+    await box.publish(paid())
+    await box.relay()
+
+    async with transaction(box.engine) as session:
+        await outbox.close_destination(session, SINK, "gone")
+
+    assert await box.states() == [("parked", 0)]
+    assert await box.claim() == []
