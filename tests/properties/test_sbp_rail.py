@@ -1,0 +1,329 @@
+"""The rail under any order and repetition of what cashiers, buyers, NSPK and time may do.
+
+After each step: no order is paid twice, no code is paid twice, every payment is one that NSPK knows, money that
+came too late or to nobody is owed, and the books say to the kopeck what the rows say. When everything has come to
+its end, NSPK and the banks moved exactly what the books say they did.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from checkout import till
+from checkout.errors import AttemptLive, OrderNotOpen
+from checkout.rail import Offer, Start
+from ledger.database import Session, text
+from ledger.ids import new_id
+from ledger.proofs import broken_proofs
+from tests.properties.sbp_world import ACCOUNT, MONEY_JOBS, RailWorld, rail_world
+
+ROUNDS_MAX = 60
+HOUR = 3_600
+FEW = st.integers(0, 1_000)
+FAULTS = st.sampled_from([None, None, None, "lost_request", "lost_answer"])
+amounts = st.integers(100, 300_000)
+numbers = count(1)
+
+OF_MERCHANT = {
+    "paid_in_time": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m AND NOT is_late",
+    "paid_late": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m AND is_late",
+    "fees": "SELECT coalesce(sum(fee_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m",
+    "unmatched": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_unmatched_payments WHERE merchant_id = :m",
+    "refunded_in_time": """SELECT coalesce(sum(r.amount_kopecks - r.fee_returned_kopecks), 0) FROM sbp_refunds AS r
+        JOIN sbp_payments AS p ON p.id = r.payment_id WHERE r.merchant_id = :m AND r.status = 'succeeded'
+        AND NOT p.is_late""",
+    "refunded_late": """SELECT coalesce(sum(r.amount_kopecks), 0) FROM sbp_refunds AS r
+        JOIN sbp_payments AS p ON p.id = r.payment_id WHERE r.merchant_id = :m AND r.status = 'succeeded'
+        AND p.is_late""",
+    "refunded": """SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_refunds WHERE merchant_id = :m
+        AND status = 'succeeded'""",
+    "payouts": "SELECT coalesce(sum(amount_kopecks), 0) FROM payouts WHERE merchant_id = :m AND status = 'sent'",
+    "buyer_payouts": """SELECT coalesce(sum(amount_kopecks), 0) FROM buyer_payouts WHERE merchant_id = :m
+        AND status = 'sent'""",
+}
+NEVER = {
+    "an order paid twice": """SELECT a.order_id FROM sbp_payments AS p JOIN attempts AS a ON a.id = p.attempt_id
+        WHERE NOT p.is_late GROUP BY a.order_id HAVING count(*) > 1""",
+    "a paid order without its payment": """SELECT o.id FROM orders AS o WHERE (o.status = 'paid') <> EXISTS (
+        SELECT FROM attempts AS a JOIN sbp_payments AS p ON p.attempt_id = a.id
+         WHERE a.order_id = o.id AND NOT p.is_late AND a.status = 'paid' AND p.amount_kopecks = o.amount_kopecks)""",
+    "a code paid twice": "SELECT qr_id FROM sbp_payments WHERE qr_id IS NOT NULL GROUP BY qr_id HAVING count(*) > 1",
+    "more than one live attempt": """SELECT order_id FROM attempts WHERE status IN ('requested', 'waiting', 'unknown')
+        GROUP BY order_id HAVING count(*) > 1""",
+    "a payment without its entry": """SELECT id FROM sbp_payments AS p
+        WHERE NOT EXISTS (SELECT FROM postings AS e WHERE e.entry_id = p.entry_id)""",
+    "refunds above the payment": """SELECT p.id FROM sbp_payments AS p JOIN sbp_refunds AS r ON r.payment_id = p.id
+        WHERE r.status NOT IN ('refused', 'failed') GROUP BY p.id, p.amount_kopecks
+        HAVING sum(r.amount_kopecks) > p.amount_kopecks""",
+    "a paid order told twice": """SELECT object_id FROM events WHERE type = 'order.paid'
+        GROUP BY object_id HAVING count(*) > 1""",
+}
+UNFINISHED = """SELECT (SELECT count(*) FROM qr_codes WHERE status IN ('requested', 'registered'))
+    + (SELECT count(*) FROM attempts WHERE status IN ('requested', 'waiting', 'unknown'))
+    + (SELECT count(*) FROM payouts WHERE next_try_at IS NOT NULL)
+    + (SELECT count(*) FROM buyer_payouts WHERE next_try_at IS NOT NULL)
+    + (SELECT count(*) FROM sbp_refunds WHERE next_look_at IS NOT NULL)
+    + (SELECT count(*) FROM sbp_payments AS p WHERE is_late AND NOT EXISTS (
+        SELECT FROM sbp_refunds AS r WHERE r.payment_id = p.id AND r.status = 'succeeded'))"""
+
+
+class RailMachine(RuleBasedStateMachine):
+    """One merchant, one till with a plate, its buyers, and everything that may go wrong."""
+
+    def __init__(self, world: RailWorld) -> None:
+        super().__init__()
+        self.world = world
+        self.orders: list[str] = []
+        self.held: list[tuple[Offer, Start]] = []
+        self.seen: list[dict[str, Any]] = []
+        """What NSPK would notify of: kept to be told again, later, in any order."""
+
+    @initialize(group=st.sampled_from(["standard", "government"]))
+    def open_the_shop(self, group: str) -> None:
+        self.merchant_id = self.world.made(
+            "/v1/merchants",
+            {
+                "name": "Пятница", "legal_name": "ООО «Пятница»", "inn": "7707083893", "tariff_group": group,
+                "bank_account": {"bik": ACCOUNT.bik, "number": ACCOUNT.number},
+            },
+        )["id"]  # fmt: skip
+        store = self.world.made("/v1/stores", {"merchant_id": self.merchant_id, "name": "С", "address": "Москва"})
+        self.terminal_id = self.world.made("/v1/terminals", {"store_id": store["id"], "name": "Касса"})["id"]
+        self.plate = self.world.made("/v1/sbp/cash-links", {"terminal_id": self.terminal_id})
+        self.balances, self.totals = self.world.balances(), self.world.totals()
+
+    @rule(amount=amounts)
+    def place_an_order(self, amount: int) -> None:
+        body = {"terminal_id": self.terminal_id, "number": f"M-{next(numbers)}", "amount_kopecks": amount}
+        self.orders.append(self.world.made("/v1/orders", body)["id"])
+
+    @rule(place=FEW, by_plate=st.booleans(), fault=FAULTS)
+    def show_a_code(self, place: int, by_plate: bool, fault: str | None) -> None:
+        if not self.orders:
+            return
+        plate = {"cash_link_id": self.plate["id"]} if by_plate else {}
+        with self.world.losing(fault):
+            answer = self.world.post(f"/v1/orders/{self._order(place)}/attempts", {"rail": "sbp", **plate})
+        assert answer.status_code in (201, 409, 503), answer.text
+
+    @rule(place=FEW)
+    def show_a_code_whose_answer_takes_long(self, place: int) -> None:
+        """The call is carried out, and its outcome written down some steps later or never."""
+        if not self.orders:
+            return
+        rail, now = self.world.tools.wiring.rail, self.world.tools.clock.now()
+
+        async def intent(session: Session) -> Offer:
+            _, offer = await till.begin_attempt(
+                session, rail, new_id("att", now), order_id=self._order(place), merchant_id=None, now=now
+            )
+            return offer
+
+        try:
+            offer = self.world.read(intent)
+        except (OrderNotOpen, AttemptLive):
+            return
+        self.held.append((offer, self.world.run(rail.start(offer))))
+
+    @rule(place=FEW)
+    def let_an_answer_arrive(self, place: int) -> None:
+        if not self.held:
+            return
+        offer, start = self.held.pop(place % len(self.held))
+        rail, now = self.world.tools.wiring.rail, self.world.tools.clock.now()
+        self.world.read(lambda session: till.record_start(session, rail, offer, start, now=now))
+
+    @rule(place=FEW, outcome=st.sampled_from(["accepted", "accepted", "rejected", "late"]))
+    def a_buyer_decides(self, place: int, outcome: str) -> None:
+        codes = self._shown_codes()
+        if not codes:
+            return
+        qrc_id = codes[place % len(codes)]
+        outcome = "accepted" if qrc_id == self.plate["qrc_id"] and outcome == "late" else outcome
+        answer = self.world.order("POST", "/simulator/payers/pay", {"qrc_id": qrc_id, "outcome": outcome})
+        if answer.status_code == 200 and answer.json()["trx_id"] is not None:
+            self.seen.append(answer.json())
+
+    @rule(place=FEW, times=st.integers(1, 3), wrong_by=st.sampled_from([0, 0, 1]), fault=FAULTS)
+    def nspk_tells(self, place: int, times: int, wrong_by: int, fault: str | None) -> None:
+        if not self.seen:
+            return
+        told = self.seen[place % len(self.seen)]
+        with self.world.losing(fault):
+            for _ in range(times):
+                self._notify(told["qrc_id"], told["trx_id"], told["status"], 100 + wrong_by, told.get("params_id"))
+
+    @rule(place=FEW)
+    def somebody_forges_a_notification(self, place: int) -> None:
+        codes = [*self._shown_codes(), "AD10000000000000000000000000TEST"]
+        self._notify(codes[place % len(codes)], "A" * 32, "ACWP", 100, None)
+
+    @rule(name=st.sampled_from(sorted(MONEY_JOBS)), fault=FAULTS)
+    def the_worker_does_a_job(self, name: str, fault: str | None) -> None:
+        with self.world.losing(fault):
+            self.world.job(name)
+
+    @rule(seconds=st.sampled_from([2, 20, 61, 300, 1_300, HOUR]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    @rule(place=FEW)
+    def a_cashier_cancels(self, place: int) -> None:
+        if self.orders:
+            answer = self.world.post(f"/v1/orders/{self._order(place)}/cancel", {})
+            assert answer.status_code in (200, 409, 503), answer.text
+
+    @rule(fault=FAULTS)
+    def a_cashier_takes_the_plate_back(self, fault: str | None) -> None:
+        with self.world.losing(fault):
+            answer = self.world.post(f"/v1/sbp/cash-links/{self.plate['id']}/deactivate", {})
+        assert answer.status_code in (200, 409, 503), answer.text
+
+    @rule(place=FEW, amount=st.none() | amounts, fault=FAULTS, decision=st.sampled_from(["RQ00030"] * 3 + ["RQ05041"]))
+    def a_cashier_refunds(self, place: int, amount: int | None, fault: str | None, decision: str) -> None:
+        if not self.orders:
+            return
+        body = {"order_id": self._order(place)} | ({} if amount is None else {"amount_kopecks": amount})
+        self.world.order("PUT", "/simulator/refunds/plan", {"decision_code": decision})
+        with self.world.losing(fault):
+            answer = self.world.post("/v1/refunds", body)
+        self.world.order("PUT", "/simulator/refunds/plan", {})
+        assert answer.status_code in (201, 409, 422, 429), answer.text
+
+    @rule()
+    def the_merchant_is_paid_out(self) -> None:
+        self.world.made("/v1/payout-runs", {"merchant_ids": [self.merchant_id]})
+
+    @rule(amount=amounts, last=st.sampled_from(["89", "89", "97", "98", "99"]))
+    def a_buyer_is_paid(self, amount: int, last: str) -> None:
+        body = {
+            "merchant_id": self.merchant_id, "phone": f"791234567{last}", "bank_member_id": "100000000004",
+            "amount_kopecks": amount, "purpose": "За заказ",
+        }  # fmt: skip
+        answer = self.world.post("/v1/sbp/payouts", body)
+        assert answer.status_code == 201 or answer.json()["code"] == "sbp_gateway.buyer_payout_not_covered", answer.text
+
+    @invariant()
+    def nothing_is_lost_or_doubled(self) -> None:
+        if not hasattr(self, "balances"):
+            return
+        sums, faults = self.world.read(self._look)
+        assert faults == {}
+        now, before = self.world.balances(), self.balances
+
+        def moved(code: str) -> int:
+            return now.get(code, 0) - before.get(code, 0)
+
+        assert moved(f"liability:merchant_payable:{self.merchant_id}") == (
+            sums["paid_in_time"] - sums["fees"] - sums["refunded_in_time"] - sums["payouts"] - sums["buyer_payouts"]
+        )
+        assert moved("liability:late_receipts:sbp") == sums["paid_late"] - sums["refunded_late"]
+        assert moved("liability:unmatched_receipts:sbp") == sums["unmatched"]
+        gone = sums["refunded"] + sums["payouts"] + sums["buyer_payouts"]
+        bank_fees = moved("expense:bank_fee:sbp")
+        assert moved("asset:sbp_settlement:100000000999") == (
+            sums["paid_in_time"] + sums["paid_late"] + sums["unmatched"] - gone - bank_fees
+        )
+        self._compare_with_the_world(sums, is_over=False)
+
+    def _compare_with_the_world(self, sums: dict[str, int], *, is_over: bool) -> None:
+        """We never say that more moved than did; when everything has ended, we say exactly what did."""
+        totals = self.world.totals()
+        ours = {
+            "paid_kopecks": sums["paid_in_time"] + sums["paid_late"] + sums["unmatched"],
+            "refunds_kopecks": sums["refunded"],
+            "payouts_kopecks": sums["payouts"],
+            "buyer_payouts_kopecks": sums["buyer_payouts"],
+        }
+        theirs = {name: totals[name] - self.totals[name] for name in totals}
+        if is_over:
+            assert ours == theirs
+        assert all(ours[name] <= theirs[name] for name in ours), (ours, theirs)
+
+    async def _look(self, session: Session) -> tuple[dict[str, int], dict[str, Any]]:
+        faults: dict[str, Any] = {}
+        for name, sql in NEVER.items():
+            if found := (await session.execute(text(sql))).scalars().all():
+                faults[name] = found
+        if broken := await broken_proofs(session):
+            faults["the books"] = broken
+        sums = {
+            name: int(await session.scalar(text(sql), {"m": self.merchant_id}) or 0)
+            for name, sql in OF_MERCHANT.items()
+        }  # fmt: skip
+        return sums, faults
+
+    def teardown(self) -> None:
+        """Everything comes to its end, and then both sides say the same."""
+        if not hasattr(self, "balances"):
+            return
+        for place in range(ROUNDS_MAX):
+            for name in MONEY_JOBS:
+                self.world.job(name)
+            if place > 3 and self._unfinished() == 0:
+                break
+            self.world.advance(HOUR + 1)
+        assert self._unfinished() == 0
+        self.nothing_is_lost_or_doubled()
+        self._compare_with_the_world(self.world.read(self._look)[0], is_over=True)
+
+    def _unfinished(self) -> int:
+        async def work(session: Session) -> int:
+            return int(await session.scalar(text(UNFINISHED)) or 0)
+
+        return self.world.read(work)
+
+    def _order(self, place: int) -> str:
+        return self.orders[place % len(self.orders)]
+
+    def _shown_codes(self) -> list[str]:
+        """Codes that buyers can have seen: links that were lost were shown to nobody."""
+
+        async def work(session: Session) -> list[str]:
+            found = await session.scalars(
+                text("""SELECT qrc_id FROM qr_codes WHERE merchant_id = :m AND qrc_id IS NOT NULL ORDER BY id"""),
+                {"m": self.merchant_id},
+            )
+            return list(found.all())
+
+        return [*self.world.read(work), self.plate["qrc_id"]]
+
+    def _notify(self, qrc_id: str, trx_id: str, status: str, amount: int, params_id: str | None) -> None:
+        body = {
+            "qrcId": qrc_id, "trxId": trx_id, "status": status, "amount": amount, "payerId": "0079******12",
+            "timestamp": self.world.tools.clock.now().isoformat(), "kzo": "9F2C7B1E44D05A66",
+        }  # fmt: skip
+        named = {} if params_id is None else {"paramsId": params_id}
+        answer = self.world.run(self.world.door.post("/nspk/payment/v2/qrc/notification", json=body | named))
+        assert answer.status_code in (200, 503), answer.text
+
+
+def live(database: Any, *, lives: int, steps: int) -> None:
+    with rail_world(database) as world:
+        run_state_machine_as_test(
+            lambda: RailMachine(world),
+            settings=settings(
+                max_examples=lives,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+
+def test_no_order_of_events_loses_or_doubles_money(database: Any) -> None:
+    live(database, lives=12, steps=25)
+
+
+@pytest.mark.long
+def test_no_order_of_events_loses_or_doubles_money_in_a_long_life(database: Any) -> None:
+    live(database, lives=int(os.environ.get("KOPEYKA_TEST_LIVES", "300")), steps=50)
