@@ -44,6 +44,7 @@ from api.routes import (
     stickers,
     stores,
     terminals,
+    tkassa_notifications,
     unmatched_payments,
 )
 from api.settings import Mode, Settings
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     qr_codes.router,
     events.router,
     nspk_notifications.router,
+    tkassa_notifications.router,
     ledger_accounts.router,
     ledger_entries.hot_router,
     ledger_entries.router,

@@ -45,11 +45,14 @@ _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 
 class NspkMeter(Meter):
-    """Counts calls to NSPK."""
+    """Counts calls to NSPK, or to the provider whose name goes before each kind."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
 
     def call(self, kind: str, outcome: str) -> None:
         """A try ended."""
-        nspk_calls.labels(kind, outcome).inc()
+        nspk_calls.labels(f"{self._prefix}{kind}", outcome).inc()
 
     def retry(self) -> None:
         """A call is repeated."""
@@ -57,7 +60,7 @@ class NspkMeter(Meter):
 
     def breaker(self, kind: str, state: BreakerState) -> None:
         """A breaker came to a state, or stays in it."""
-        nspk_breaker.labels(kind).set(_BREAKER_LEVELS[state])
+        nspk_breaker.labels(f"{self._prefix}{kind}").set(_BREAKER_LEVELS[state])
 
 
 _BREAKER_LEVELS = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}

@@ -1,14 +1,21 @@
-"""The way to NSPK that the settings describe; a way that would be unsafe is refused before anything starts."""
+"""The ways to NSPK and T-Kassa that the settings describe; an unsafe one is refused before anything starts."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 
 from api.meters import NspkMeter
 from api.settings import Mode, Settings
+from pci.secret import Secret
+from sbp_gateway import payload
 from sbp_gateway.errors import NspkAddressRefused
 from sbp_gateway.nspk_transport import NspkTransport
-from sbp_gateway.tls import Certificates, context_for
+from sbp_gateway.tkassa_http import TkassaHttp, read_answer
+from sbp_gateway.tkassa_token import TkassaTerminal
+from sbp_gateway.tls import Certificates, client_context, context_for, is_plain_and_near
+
+TKASSA_NOTIFICATION_PATH = "/tkassa/notification"
 
 
 def nspk_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -28,3 +35,27 @@ def nspk_tls(settings: Settings) -> ssl.SSLContext | None:
 def transport_of(settings: Settings) -> NspkTransport:
     """The transport to NSPK, counted for ``/metrics``. Raises: NspkAddressRefused."""
     return NspkTransport(settings.nspk_url, nspk_tls(settings), meter=NspkMeter())
+
+
+def tkassa_of(settings: Settings, read_link: Callable[[str], payload.Link]) -> TkassaHttp | None:
+    """T-Kassa, if some banks' merchants go through it.
+
+    Raises: NspkAddressRefused, saying which setting to change.
+    """
+    if not settings.tkassa_members:
+        return None
+    password = settings.tkassa_password.get_secret_value()
+    if not settings.tkassa_terminal_key or not password:
+        raise NspkAddressRefused("KOPEYKA_TKASSA_TERMINAL_KEY and KOPEYKA_TKASSA_PASSWORD belong together: set both")
+    transport = NspkTransport(settings.tkassa_url, tkassa_tls(settings), read=read_answer, meter=NspkMeter("tkassa_"))
+    terminal = TkassaTerminal(settings.tkassa_terminal_key, Secret(password))
+    return TkassaHttp(transport, terminal, f"{settings.public_url}{TKASSA_NOTIFICATION_PATH}", read_link)
+
+
+def tkassa_tls(settings: Settings) -> ssl.SSLContext | None:
+    """How T-Kassa is reached: it signs by password, so only the server shows a certificate."""
+    if settings.mode is Mode.SANDBOX and is_plain_and_near(settings.tkassa_url):
+        return None
+    if not settings.tkassa_url.startswith("https://"):
+        raise NspkAddressRefused("KOPEYKA_TKASSA_URL must be https://; plain http:// is for a sandbox on this machine")
+    return client_context(Certificates())

@@ -19,6 +19,7 @@ from api.sandbox_certificates import SandboxCertificates, make_certificates
 from api.serve import LISTEN_FD, listening_sockets
 from api.simulators_tls import CERTIFICATES, TLS_LISTEN_FD
 from ledger.clock import machine_now
+from sbp_gateway.simulator.tkassa import TERMINAL
 
 WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD})
 """What children never get, whatever we were started with."""
@@ -120,8 +121,23 @@ def environment(running: Installation) -> dict[str, str]:
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
     return (
-        {name: value for name, value in os.environ.items() if name not in WITHHELD} | told | nspk_environment(running)
+        {name: value for name, value in os.environ.items() if name not in WITHHELD}
+        | told
+        | nspk_environment(running)
+        | tkassa_environment(running)
     )
+
+
+def tkassa_environment(running: Installation) -> dict[str, str]:
+    """How children reach T-Kassa: as the settings say, or its simulator with the sandbox's own shop."""
+    settings, simulators = running.settings, running.urls.get("simulators", "")
+    if settings.tkassa_url or not simulators or not settings.tkassa_members:
+        return {}
+    return {
+        "KOPEYKA_TKASSA_URL": simulators,
+        "KOPEYKA_TKASSA_TERMINAL_KEY": TERMINAL.key,
+        "KOPEYKA_TKASSA_PASSWORD": TERMINAL.password.expose(),
+    }
 
 
 def worker() -> Child:

@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     """The shortest time a till may ask for. NSPK takes 1 minute and advises 5."""
     sbp_activation_minutes: int = Field(default=5, ge=1, le=20)
     """How long a buyer may pay what a till armed its cash link with, when the till says nothing else."""
+    tkassa_members: frozenset[str] = frozenset()
+    """Banks (NSPK's member ids, as a JSON list) whose merchants' links T-Kassa registers; all others go to NSPK."""
+    tkassa_url: str = ""
+    """T-Kassa's base URL, or its simulator's; without ``/v2``."""
+    tkassa_terminal_key: str = ""
+    tkassa_password: SecretStr = SecretStr("")
     sandbox_mutual_tls: bool = False
     """Reach NSPK's simulator over mutual TLS, with certificates made in the data directory."""
     sbp_refund_returns_fee: bool = False

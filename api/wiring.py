@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from api.cash_link_rail import shown_plates
-from api.nspk_address import transport_of
+from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
 from api.refund_calls import RefundCalls
 from api.sale_results import SaleReader
@@ -24,9 +24,12 @@ from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
 from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_merchants import NspkMerchantsHttp
-from sbp_gateway.nspk_refunds import NspkRefundsHttp
+from sbp_gateway.nspk_refunds import NspkRefunds, NspkRefundsHttp
 from sbp_gateway.payout_bank_http import PayoutBankHttp
+from sbp_gateway.providers import ProviderRefunds, Providers
 from sbp_gateway.qr_codes import TTL_MINUTES, TTL_MINUTES_MIN
+from sbp_gateway.tkassa_http import TkassaHttp
+from sbp_gateway.tkassa_refunds import TkassaRefunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,13 @@ class Wiring:
     payout_bank: PayoutBankHttp
     refunds: RefundCalls
     sales: SaleReader
+    tkassa: TkassaHttp | None
 
     async def close(self) -> None:
         """Hang up."""
         await self.nspk.close()
+        if self.tkassa is not None:
+            await self.tkassa.close()
         await self.bank.close()
         await self.payout_bank.close()
 
@@ -107,15 +113,22 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     """Connect one process with NSPK and the bank. Nothing is called yet. Raises: NspkAddressRefused."""
     read_link = payload.parse if settings.mode is Mode.PRODUCTION else payload.parse_leniently
     nspk = NspkHttp(transport_of(settings), settings.nspk_agent_id, read_link)
+    tkassa = tkassa_of(settings, read_link)
+    links: Nspk = nspk
+    refunds: NspkRefunds = NspkRefundsHttp(nspk.transport)
+    if tkassa is not None:
+        links = Providers(nspk, tkassa, settings.tkassa_members)
+        refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
     return Wiring(
         nspk,
         BankHttp(settings.bank_url),
-        SbpRail(nspk, settings.sbp_qr_ttl_minutes, settings.sbp_qr_ttl_minutes_min),
-        StatusReader(engine, nspk, clock),
+        SbpRail(links, settings.sbp_qr_ttl_minutes, settings.sbp_qr_ttl_minutes_min),
+        StatusReader(engine, links, clock),
         NspkMerchantsHttp(nspk.transport),
         payout_bank_of(settings),
-        RefundCalls(engine, nspk, NspkRefundsHttp(nspk.transport), clock),
+        RefundCalls(engine, links, refunds, clock),
         SaleReader(engine, NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link), clock),
+        tkassa,
     )
 
 

@@ -16,6 +16,7 @@ Rejected
     ├── QrCodeNotReady            NSPK has not given its link yet
     ├── QrCodeOver                paid or out of time: it must not be shown any more
     ├── NspkAddressRefused        the settings would reach NSPK without mutual TLS, or not at all
+    ├── NotificationUnsigned      a notification that should be signed is not, or wrongly
     ├── MoneyUnreadable           a sum is not in the form the bank writes money in
     ├── BuyerPayoutRejected       a payout to a buyer's phone is refused
     │   ├── InvalidPhone              not a Russian mobile number
@@ -152,6 +153,12 @@ class NspkAddressRefused(SbpRejected):
     """The settings would reach NSPK without mutual TLS, or not at all."""
 
     code = "sbp_gateway.nspk_address_refused"
+
+
+class NotificationUnsigned(SbpRejected):
+    """The notification is not signed, or not by whom it says."""
+
+    code = "sbp_gateway.notification_unsigned"
 
 
 class MoneyUnreadable(SbpRejected):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ledger.money import Kopecks
 
@@ -54,9 +54,8 @@ class RegisteredLink:
     payload: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """NSPK's answer about one link."""
+class LinkStatus(NamedTuple):
+    """NSPK's answer about one link. A named tuple because they come by the thousand."""
 
     qrc_id: str
     code: str
@@ -65,7 +64,7 @@ class LinkStatus:
     trx_id: str | None
     """The operation: 32 characters."""
     kzo: str | None
-    """Control value of a successful operation; a refund cannot be asked for without it."""
+    """What the provider wants back with a refund: NSPK's control value of a successful operation."""
 
 
 class Nspk(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sbp_gateway.errors import NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import LinkStatus, Nspk, RegisteredLink, Registration
+from sbp_gateway.nspk_refunds import NspkRefunds, RefundRequest, RefundState
 from sbp_gateway.tkassa_links import is_tkassa_link
 
 
@@ -52,3 +53,26 @@ async def _ask(provider: Nspk, qrc_ids: list[str]) -> list[LinkStatus] | None:
 
 def _silent(qrc_id: str) -> LinkStatus:
     return LinkStatus(qrc_id, "unknown", None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRefunds:
+    """Refunds through whoever took the payment."""
+
+    nspk: NspkRefunds
+    tkassa: NspkRefunds
+
+    def _of(self, trx_id: str) -> NspkRefunds:
+        return self.tkassa if is_tkassa_link(trx_id) else self.nspk
+
+    async def ask(self, request: RefundRequest) -> str:
+        """Ask for a refund. Raises: NspkRefused; NspkUnknown; NspkUnavailable."""
+        return await self._of(request.trx_id).ask(request)
+
+    async def find(self, trx_id: str, agent_request_id: str) -> str | None:
+        """The provider's id of our request. Raises: NspkUnknown; NspkUnavailable."""
+        return await self._of(trx_id).find(trx_id, agent_request_id)
+
+    async def read(self, trx_id: str, opkc_request_id: str) -> RefundState:
+        """What became of a request. Raises: NspkUnknown; NspkUnavailable."""
+        return await self._of(trx_id).read(trx_id, opkc_request_id)

@@ -17,7 +17,7 @@ from sbp_gateway.money_units import MoneyUnit, write
 from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX, LinkStatus, OperationStatus, RegisteredLink, Registration
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.tkassa_links import link_id, payment_id_of
-from sbp_gateway.tkassa_token import TkassaTerminal, token_of
+from sbp_gateway.tkassa_token import TkassaTerminal, is_signed, token_of
 
 CALLS_AT_ONCE = 8
 """Statuses are asked for one payment at a time, so many at once."""
@@ -136,7 +136,14 @@ class TkassaHttp:
         except (NspkUnknown, NspkUnavailable):
             return LinkStatus(qrc_id, NO_ANSWER, None, None, None)
         status = status_of(said.get("Status"))
-        return LinkStatus(qrc_id, PROCESSED, status, qrc_id if status is OperationStatus.ACCEPTED else None, None)
+        if status is not OperationStatus.ACCEPTED:
+            return LinkStatus(qrc_id, PROCESSED, status, None, None)
+        return LinkStatus(qrc_id, PROCESSED, status, qrc_id, payment_id_of(qrc_id))
+
+    def has_signed(self, notification: Mapping[str, Any]) -> bool:
+        """Whether a notification is T-Kassa's, about our terminal."""
+        is_ours = notification.get("TerminalKey") == self._terminal.key
+        return is_ours and is_signed(notification, self._terminal.password)
 
     async def ask(self, name: str, fields: Mapping[str, Any], *, is_safe: bool) -> Any:
         """Call one method of T-Kassa's, signed. Raises: NspkRefused; NspkUnknown; NspkUnavailable."""

@@ -49,10 +49,9 @@ def context_for(url: str, certificates: Certificates, *, is_sandbox: bool) -> ss
 
     Raises: NspkAddressRefused, saying which setting to change.
     """
-    address = urlsplit(url)
-    if address.scheme == "http" and is_sandbox and is_loopback(address.hostname or ""):
+    if is_sandbox and is_plain_and_near(url):
         return None
-    if address.scheme != "https":
+    if urlsplit(url).scheme != "https":
         raise NspkAddressRefused(
             "KOPEYKA_NSPK_URL must be https:// with mutual TLS; plain http:// is for a sandbox on this machine"
         )
@@ -64,6 +63,12 @@ def context_for(url: str, certificates: Certificates, *, is_sandbox: bool) -> ss
             "set KOPEYKA_NSPK_CA_FILE, KOPEYKA_NSPK_CERT_FILE and KOPEYKA_NSPK_KEY_FILE"
         )
     return client_context(certificates)
+
+
+def is_plain_and_near(url: str) -> bool:
+    """Whether an address is plain HTTP that does not leave this machine."""
+    address = urlsplit(url)
+    return address.scheme == "http" and is_loopback(address.hostname or "")
 
 
 def is_loopback(host: str) -> bool:

@@ -20,7 +20,10 @@ PLUMBING = {
     "openapi.json": "the contract itself",
     "docs": "the page of the contract",
 }
-FOREIGN_ROUTES = {"nspk_notifications.py": "the path is NSPK's"}
+FOREIGN_ROUTES = {
+    "nspk_notifications.py": "the path is NSPK's",
+    "tkassa_notifications.py": "ours to choose, and named after theirs",
+}
 CLASS_EXCEPTIONS = {
     "Xid8": "PostgreSQL's own name of a type",
     "Notifier": "sends the simulator's notifications",
