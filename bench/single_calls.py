@@ -23,8 +23,9 @@ async def measure(url: str, connections: int, seconds: int) -> float:
 
     async def call(connection: AsyncConnection[Any]) -> None:
         nonlocal booked
+        turn = asyncio.Lock()
         while monotonic() < end:
-            await journal.book_batch(connection, [source.next()], now=source.now)
+            await journal.book_at_once(connection, [source.next()], now=source.now, turn=turn)
             booked += 1
 
     opened = [await AsyncConnection.connect(url, autocommit=True) for _ in range(connections)]

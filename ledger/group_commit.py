@@ -33,7 +33,7 @@ QUEUE_MAX = 4_096
 CLOSE_SECONDS_MAX = 8
 """What is queued when we stop is still committed, within this time."""
 WRITERS_MAX = 4
-"""Two writers overlap one batch's Python with the other's PostgreSQL; more only fight for locks."""
+"""Two writers overlap one batch's Python with the other's PostgreSQL; more only make batches small."""
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -193,14 +193,16 @@ def entries_together(
 ) -> GroupCommit[Sequence[Entry], list[Verdict]]:
     """A group commit of entries: each job is one entry or a chain, answered with its verdicts.
 
-    An entry that breaks a rule of form fails its own caller alone.
+    An entry that breaks a rule of form fails its own caller alone. One batch at a time is with PostgreSQL:
+    two would wait for each other's accounts. Meanwhile the writers lay out the next and answer the last.
     """
+    turn = asyncio.Lock()
 
     async def commit_batch(
         connection: AsyncConnection[Any], jobs: Sequence[Sequence[Entry]]
     ) -> list[list[Verdict] | KopeykaError]:
         flat = [entry for job in jobs for entry in job]
-        verdicts = iter(await journal.book_batch(connection, flat, now=now(), book=book))
+        verdicts = iter(await journal.book_at_once(connection, flat, now=now(), turn=turn, book=book))
         return [[next(verdicts) for _ in job] for job in jobs]
 
     return GroupCommit(url, commit_batch, weigh=len, queue_max=queue_max, writers=writers)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from ledger import direct, journal, periods
+from ledger.database import Engine, transaction
+from ledger.entry import AMOUNT_MAX, Booked, Entry, Refused, Verdict
+from ledger.errors import EntryRejected
+from ledger.proofs import broken_proofs
+from tests.conftest import Database
+from tests.ledger.books import CASH, FEES, PAYABLE, POINTS, TILL, entry
+
+
+@pytest.fixture
+async def line(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection that serves nothing but direct calls."""
+    connection = await AsyncConnection.connect(database.app_url, autocommit=True)
+    yield connection
+    await connection.close()
+
+
+async def book(line: AsyncConnection[Any], one: Entry, now: datetime, book: str = "main") -> Verdict:
+    (verdict,) = await journal.book_at_once(line, [one], now=now, turn=asyncio.Lock(), book=book)
+    return verdict
+
+
+async def test_a_call_is_prepared_once_and_answers_typed_rows(line: AsyncConnection[Any]) -> None:
+    for number in range(3):
+        rows = await direct.call(line, "SELECT $1::int8, $2::text, $3::text[]", [str(number), None, "{a,b}"])
+
+        assert rows == [(number, None, ["a", "b"])]
+    (prepared,) = await direct.call(line, "SELECT count(*) FROM pg_prepared_statements", [])
+    assert prepared == (2,)
+
+
+async def test_a_refused_statement_leaves_the_line_fit_for_the_next(line: AsyncConnection[Any]) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await direct.call(line, "SELECT 1 / $1::int", ["0"])
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await direct.call(line, "SELECT * FROM nowhere", [])
+
+    assert await direct.call(line, "SELECT 1 / $1::int", ["1"]) == [(1,)]
+
+
+async def test_more_than_a_socket_holds_is_sent_and_read_whole(line: AsyncConnection[Any]) -> None:
+    text = "ы" * 1_000_000
+
+    assert await direct.call(line, "SELECT $1::text", [text]) == [(text,)]
+
+
+async def test_an_answer_left_unread_ends_the_line(line: AsyncConnection[Any]) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(direct.call(line, "SELECT pg_sleep($1::float8)::text", ["1"]), 0.1)
+
+    with pytest.raises(psycopg.OperationalError):
+        await direct.call(line, "SELECT 1", [])
+
+
+async def test_a_lost_connection_is_said_to_who_waits(line: AsyncConnection[Any], database: Database) -> None:
+    waiting = asyncio.create_task(direct.call(line, "SELECT pg_sleep($1::float8)::text", ["9"]))
+    await asyncio.sleep(0.2)
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        superuser.execute("SELECT pg_terminate_backend(%s)", (line.info.backend_pid,))
+
+    with pytest.raises(psycopg.OperationalError):
+        await waiting
+
+
+async def test_the_short_road_books_and_a_repeat_gives_the_first_answer(
+    books: Engine, line: AsyncConnection[Any], now: datetime
+) -> None:
+    first = await book(line, entry("e1", CASH, FEES, 5, now, metadata={"order": "№ 1"}), now)
+    second = await book(line, entry("e1", CASH, FEES, 5, now, metadata={"order": "№ 1"}), now)
+    changed = await book(line, entry("e1", CASH, FEES, 6, now), now)
+
+    assert isinstance(first, Booked)
+    assert isinstance(second, Booked)
+    assert (first.is_replay, second.is_replay) == (False, True)
+    assert second.postings == first.postings
+    assert isinstance(changed, Refused)
+    assert changed.code == "ledger.reference_reused"
+    async with transaction(books) as session:
+        found = await journal.find_entry(session, first.entry_id)
+        assert found is not None
+        assert found.metadata == {"order": "№ 1"}
+        assert await broken_proofs(session) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "debit", "credit", "amount"),
+    [
+        pytest.param("ledger.unknown_account", CASH, "asset:cash:nobody", 1, id="unknown account"),
+        pytest.param("ledger.wrong_commodity", CASH, POINTS, 1, id="another commodity"),
+        pytest.param("ledger.overdrawn", PAYABLE, FEES, 1, id="below what must stay available"),
+        pytest.param("ledger.over_ceiling", TILL, FEES, 1_001, id="above the ceiling"),
+        pytest.param("ledger.amount_overflow", CASH, FEES, AMOUNT_MAX, id="beyond 63 bits in sum"),
+    ],
+)
+async def test_the_short_road_refuses_as_the_long_one_and_remembers(
+    books: Engine, line: AsyncConnection[Any], now: datetime, code: str, debit: str, credit: str, amount: int
+) -> None:
+    await book(line, entry("before", CASH, FEES, 10, now), now)
+
+    alone = await book(line, entry("r", debit, credit, amount, now), now)
+    again = await book(line, entry("r", debit, credit, amount, now), now)
+    async with transaction(books) as session:
+        (long,) = await journal.post_batch(session, [entry("long", debit, credit, amount, now)], now=now)
+
+    assert isinstance(alone, Refused)
+    assert isinstance(again, Refused)
+    assert isinstance(long, Refused)
+    assert alone.code == again.code == long.code == code
+    assert dict(alone.facts) == dict(again.facts) == dict(long.facts)
+
+
+async def test_the_short_road_knows_closed_days_unknown_books_and_remembered_refusals(
+    books: Engine, line: AsyncConnection[Any], now: datetime
+) -> None:
+    poor = await book(line, entry("poor", PAYABLE, FEES, 1, now), now)
+    await book(line, entry("rich", CASH, PAYABLE, 100, now), now)
+    still_poor = await book(line, entry("poor", PAYABLE, FEES, 1, now), now)
+    async with transaction(books) as session:
+        day = (now - timedelta(days=2)).date()
+        await periods.close_period(session, through_on=day, closed_by="test", now=now)
+    closed = await book(line, entry("old", CASH, FEES, 1, now, happened_at=now - timedelta(days=3)), now)
+
+    assert [verdict.code for verdict in (poor, still_poor, closed) if isinstance(verdict, Refused)] == [
+        "ledger.overdrawn", "ledger.overdrawn", "ledger.period_closed",
+    ]  # fmt: skip
+    with pytest.raises(EntryRejected, match=r"ledger\.unknown_book|book"):
+        await book(line, entry("e9", CASH, FEES, 1, now), now, book="nowhere")
+
+
+async def test_two_lines_with_one_reference_book_once(books: Engine, database: Database, now: datetime) -> None:
+    async with (
+        await AsyncConnection.connect(database.app_url, autocommit=True) as one,
+        await AsyncConnection.connect(database.app_url, autocommit=True) as other,
+    ):
+        for number in range(50):
+            same = entry(f"same{number}", CASH, FEES, 1, now)
+            verdicts = await asyncio.gather(book(one, same, now), book(other, same, now))
+
+            assert sorted(verdict.is_replay for verdict in verdicts if isinstance(verdict, Booked)) == [False, True]
