@@ -5,6 +5,7 @@ The word of NSPK's authenticated answer about one activation moves money, and no
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +17,19 @@ from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import activating
 from sbp_gateway import cash_link_repository as rows
-from sbp_gateway.cash_links import ALLOWED, ARMED, LIVE, Activation, ActivationStatus, CashLink, LinkState, SaleState
-from sbp_gateway.errors import NspkRefused
+from sbp_gateway import unmatched_repository as unmatched
+from sbp_gateway.cash_links import (
+    ALLOWED,
+    ARMED,
+    LIVE,
+    Activation,
+    ActivationStatus,
+    CashLink,
+    LinkState,
+    SaleState,
+    is_of,
+)
+from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import OperationStatus
 from sbp_gateway.nspk_cash_links import NspkCashLinks
 from sbp_gateway.payments import AcceptedOperation, is_trx_id
@@ -46,7 +58,7 @@ class SaleReader:
             return
         sale = await self.nspk.sale_state(activation.qrc_id, params_id)
         async with transaction(self.engine) as session:
-            await carry_out(session, activation.id, params_id, sale, now=self.clock.now())
+            await self._settle(session, activation, activation, params_id, sale)
 
     async def find(self, activation: Activation) -> str | None:
         """What the link is armed with, if that can only be this activation: ours by its sum and nobody else's.
@@ -84,38 +96,38 @@ class SaleReader:
             sale = await self.nspk.sale_state(qrc_id, params_id)
         except NspkRefused:
             return False  # NSPK knows of no such sale
-        now = self.clock.now()
         async with transaction(self.engine) as session:
-            if known is not None and is_of(known, params_id, sale):
-                await carry_out(session, known.id, params_id, sale, now=now)
-                return True
-            return await _keep_stray(session, link, sale, now=now)
+            is_ours = await self._settle(session, link, known, params_id, sale)
+        if is_ours and known is not None and known.params_id not in (None, params_id):
+            with suppress(NspkRefused, NspkUnknown, NspkUnavailable):  # armed twice and paid once: nobody pays again
+                await self.nspk.deactivate(qrc_id)
+        return is_ours
+
+    async def _settle(
+        self, session: Session, owner: CashLink | Activation, known: Activation | None, params_id: str, sale: SaleState
+    ) -> bool:
+        """Do what a sale's state means for its activation; money that is no activation's waits for a person."""
+        now = self.clock.now()
+        if sale.trx_id is not None and await unmatched.is_kept(session, sale.trx_id):
+            return True
+        if known is not None and await carry_out(session, known.id, params_id, sale, now=now):
+            return True
+        if sale.status is not OperationStatus.ACCEPTED or not is_trx_id(sale.trx_id):
+            return False
+        link_id = owner.cash_link_id if isinstance(owner, Activation) else owner.id
+        reason = UnmatchedReason.ACTIVATION_UNKNOWN
+        await unmatched_money.keep_sale(session, owner.merchant_id, link_id, sale, reason, now=now)
+        return True
 
 
-def is_of(activation: Activation, params_id: str, sale: SaleState) -> bool:
-    """Whether a sale is this activation's: by its name, or by its sum while NSPK has not named it to us."""
-    if activation.params_id is not None:
-        return activation.params_id == params_id
-    return activation.status in LIVE and activation.amount == sale.amount
-
-
-async def _keep_stray(session: Session, link: CashLink, sale: SaleState, *, now: datetime) -> bool:
-    """Money under our link for an activation that came to nobody waits for a person. True if there is any."""
-    if sale.status is not OperationStatus.ACCEPTED or not is_trx_id(sale.trx_id):
-        return False
-    reason = UnmatchedReason.ACTIVATION_UNKNOWN
-    await unmatched_money.keep_sale(session, link.merchant_id, link.id, sale, reason, now=now)
-    return True
-
-
-async def carry_out(session: Session, activation_id: str, params_id: str, sale: SaleState, *, now: datetime) -> None:
+async def carry_out(session: Session, activation_id: str, params_id: str, sale: SaleState, *, now: datetime) -> bool:
     """Do what NSPK's answer about a sale means: pay the order, end the attempt, or nothing yet.
 
-    Locks: the activation, then order, attempt and accounts.
+    False if the sale is not the activation's. Locks: the activation, then order, attempt and accounts.
     """
-    activation = await _named(session, activation_id, params_id, now=now)
+    activation = await _named(session, activation_id, params_id, sale, now=now)
     if activation is None:
-        return
+        return False
     if sale.status is OperationStatus.ACCEPTED and is_trx_id(sale.trx_id):
         await _take_money(session, activation, sale, now=now)
     elif sale.link_state in ARMED or sale.status is OperationStatus.RECEIVED:
@@ -124,6 +136,7 @@ async def carry_out(session: Session, activation_id: str, params_id: str, sale: 
         await end(session, activation, AttemptStatus.REJECTED)
     elif is_over(activation, sale, now):
         await end(session, activation, AttemptStatus.EXPIRED)
+    return True
 
 
 def is_over(activation: Activation, sale: SaleState, now: datetime) -> bool:
@@ -133,13 +146,13 @@ def is_over(activation: Activation, sale: SaleState, now: datetime) -> bool:
     return sale.status is OperationStatus.NOT_STARTED and now >= activation.is_over_at
 
 
-async def _named(session: Session, activation_id: str, params_id: str, *, now: datetime) -> Activation | None:
-    """The activation, locked, with NSPK's name for it; nothing if it got another name meanwhile."""
+async def _named(
+    session: Session, activation_id: str, params_id: str, sale: SaleState, *, now: datetime
+) -> Activation | None:
+    """The activation, locked, with NSPK's name for it; nothing if the sale is not its own after all."""
     activation = await rows.lock_activation(session, activation_id)
-    if activation.params_id is not None:
+    if activation.params_id == params_id or not is_of(activation, params_id, sale):
         return activation if activation.params_id == params_id else None
-    if activation.status not in LIVE:
-        return None
     await rows.name_activation(session, activation.id, params_id, next_poll_at=now)
     await till.close_attempts(session, [activation.attempt_id], AttemptStatus.WAITING)
     return await rows.lock_activation(session, activation.id)

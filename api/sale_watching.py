@@ -73,6 +73,17 @@ async def disarm(sales: SaleReader, activation: Activation) -> None:
     await sales.read(activation)
 
 
+async def take_back(sales: SaleReader, activation: Activation) -> None:
+    """Take an activation back for a cashier who waits.
+
+    Raises: NspkUnknown when NSPK's word is lost, NspkUnavailable; the worker goes on, and the cashier may ask again.
+    """
+    try:
+        await disarm(sales, activation)
+    except NspkRefused as refused:
+        raise NspkUnknown(reason=str(refused.facts.get("nspk_code", refused))) from None
+
+
 async def resume(sales: SaleReader, lost: Activation) -> None:
     """Make good an activation whose answer was lost: take over what the link is armed with, or arm it again.
 
@@ -87,6 +98,8 @@ async def resume(sales: SaleReader, lost: Activation) -> None:
     elif attempt.status not in LIVE or now >= lost.expires_at:
         await disarm(sales, lost)
     else:
+        async with transaction(sales.engine) as session:
+            await rows.count_arms(session, lost.id)
         await _record(sales, lost, await arm(sales.nspk, lost))
 
 

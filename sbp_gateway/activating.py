@@ -156,3 +156,33 @@ async def move(
     assert to in ALLOWED[activation.status]
     is_moved = await rows.move_activation(session, activation.id, to, [activation.status], next_poll_at=next_poll_at)
     assert is_moved
+
+
+async def lock_movable(session: Session, cash_link_id: str, *, merchant_id: str | None) -> CashLink:
+    """A cash link that may be moved: registered, and not armed. Locks: the link.
+
+    Raises: CashLinkNotFound, CashLinkNotRegistered, ActivationLive.
+    """
+    link = await rows.lock_cash_link(session, cash_link_id, merchant_id=merchant_id)
+    if link.status is not CashLinkStatus.REGISTERED:
+        raise CashLinkNotRegistered(cash_link_id=link.id, status=link.status.value)
+    if await rows.live_activation(session, link.id) is not None:
+        raise ActivationLive(cash_link_id=link.id)
+    return link
+
+
+async def move_cash_link(
+    session: Session, link: CashLink, *, place: tuple[str, str] | None, bank_account: str | None
+) -> CashLink:
+    """Keep the store and terminal, or the bank account, that a link moved to.
+
+    Raises: ActivationLive if it was armed meanwhile and stays with its till. Locks: the link.
+    """
+    locked = await rows.lock_cash_link(session, link.id, merchant_id=link.merchant_id)
+    if place is not None:
+        await lock_movable(session, link.id, merchant_id=link.merchant_id)
+        locked = replace(locked, store_id=place[0], terminal_id=place[1])
+    if bank_account is not None:
+        locked = replace(locked, bank_account=bank_account)
+    await rows.move_cash_link(session, locked)
+    return locked

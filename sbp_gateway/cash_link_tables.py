@@ -65,6 +65,7 @@ cash_link_activations = Table(
     optional("refusal", Text),
     required("requested_at", Instant),
     required("expires_at", Instant),
+    required("arms", Integer, "1"),
     required("polls", Integer, "0"),
     optional("next_poll_at", Instant),
     _refers("cash_link_activations", "cash_link_id", "cash_links.id"),

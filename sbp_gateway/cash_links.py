@@ -23,6 +23,8 @@ RESERVATION_QUANTITY_MAX = 1_000
 """Ids set aside in one call: plates for a chain of shops, and still a small answer."""
 ANSWER_WAIT = timedelta(seconds=30)
 """What has no answer for so long was lost with its process. Over the four calls of 6 s that may be made."""
+CLOCKS_DIFFER = timedelta(seconds=30)
+"""How far NSPK's clock may be behind ours."""
 PARAMS_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """NSPK's name of an activation; it becomes a part of a path, so nothing else is let in."""
 
@@ -111,6 +113,8 @@ class Activation:
     expires_at: datetime
     """Ours: no field of NSPK's call is known for it, so we disarm the link ourselves. DECISIONS.md."""
     polls: int
+    arms: int = 1
+    """How many times NSPK was asked to arm the link with it: again only when an answer was lost."""
 
     @property
     def is_over_at(self) -> datetime:
@@ -149,6 +153,22 @@ class SaleState:
     def is_over(self) -> bool:
         """Whether NSPK says that no payment can begin any more, and none is under way."""
         return self.link_state is LinkState.DEACTIVATED and self.status is OperationStatus.NOT_STARTED
+
+
+def is_of(activation: Activation, params_id: str, sale: SaleState) -> bool:
+    """Whether a sale under the activation's link is its own.
+
+    By its name; or by its sum, while NSPK has not named it to us, or named only the second of two askings:
+    since it was asked for, nobody else may have armed the link.
+    """
+    if activation.params_id == params_id:
+        return True
+    if activation.status not in LIVE or activation.amount != sale.amount:
+        return False
+    if sale.status is not OperationStatus.ACCEPTED:
+        return activation.params_id is None
+    is_since = sale.said_at is not None and sale.said_at >= activation.requested_at - CLOCKS_DIFFER
+    return is_since and (activation.params_id is None or activation.arms > 1)
 
 
 def wait_before_poll(activation: Activation, now: datetime) -> timedelta:

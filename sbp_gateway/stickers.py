@@ -9,6 +9,9 @@ from ledger.money import Kopecks
 from sbp_gateway.nspk import LinkStatus
 from sbp_gateway.payments import is_paid
 
+STICKER_KOPECKS_MAX = 1_000_000_00
+"""A million roubles: the largest SBP operation. Source: Bank of Russia, page on SBP."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sticker:

@@ -97,6 +97,11 @@ async def add_unmatched(session: Session, payment: UnmatchedPayment) -> bool:
     return result.rowcount == 1
 
 
+async def is_kept(session: Session, trx_id: str) -> bool:
+    """Whether an operation's money is kept already."""
+    return bool(await _unmatched(session, "trx_id = :trx_id", {"trx_id": trx_id}))
+
+
 async def load_unmatched(session: Session, unmatched_id: str, *, merchant_id: str | None) -> UnmatchedPayment:
     """The money. Raises: UnmatchedPaymentNotFound."""
     return await _load(session, unmatched_id, merchant_id)

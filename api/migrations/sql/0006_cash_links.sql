@@ -49,6 +49,7 @@ CREATE TABLE cash_link_activations (
     refusal        text,
     requested_at   timestamptz NOT NULL,
     expires_at     timestamptz NOT NULL,
+    arms           integer NOT NULL DEFAULT 1,
     polls          integer NOT NULL DEFAULT 0,
     next_poll_at   timestamptz,
     CONSTRAINT cash_link_activations_pkey PRIMARY KEY (id),
@@ -70,6 +71,7 @@ CREATE TABLE cash_link_activations (
     CONSTRAINT cash_link_activations_watched_while_live CHECK (
         (status IN ('requested', 'waiting', 'deactivating')) = (next_poll_at IS NOT NULL)
     ),
+    CONSTRAINT cash_link_activations_arms_positive CHECK (arms > 0),
     CONSTRAINT cash_link_activations_polls_not_negative CHECK (polls >= 0)
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX cash_link_activations_one_live ON cash_link_activations (cash_link_id)
