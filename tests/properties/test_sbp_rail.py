@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from checkout import till
 from checkout.errors import AttemptLive, OrderNotOpen
@@ -98,31 +105,41 @@ class RailMachine(RuleBasedStateMachine):
         self.terminal_id = self.world.made("/v1/terminals", {"store_id": store["id"], "name": "Касса"})["id"]
         self.plate = self.world.made("/v1/sbp/cash-links", {"terminal_id": self.terminal_id})
         self.balances, self.totals = self.world.balances(), self.world.totals()
+        self.buy(100_000, "code")
+        self.sell(20_001, "plate", None)
 
-    @rule(amount=amounts)
-    def place_an_order(self, amount: int) -> None:
+    @rule(amount=amounts, by=st.sampled_from(["code", "plate"]))
+    def buy(self, amount: int, by: str) -> None:
+        """What happens most: an order, a code, a payment, a notification."""
+        self.sell(amount, by, None)
+        self.a_buyer_decides(-1 if by == "plate" else -2, "accepted", is_told=True)
+
+    @rule(amount=amounts, by=st.sampled_from(["code", "code", "plate", "slow code"]), fault=FAULTS)
+    def sell(self, amount: int, by: str, fault: str | None) -> None:
         body = {"terminal_id": self.terminal_id, "number": f"M-{next(numbers)}", "amount_kopecks": amount}
         self.orders.append(self.world.made("/v1/orders", body)["id"])
+        self._show(self.orders[-1], by, fault)
 
-    @rule(place=FEW, by_plate=st.booleans(), fault=FAULTS)
-    def show_a_code(self, place: int, by_plate: bool, fault: str | None) -> None:
-        if not self.orders:
+    @rule(place=FEW, by=st.sampled_from(["code", "plate", "slow code"]), fault=FAULTS)
+    def sell_once_more(self, place: int, by: str, fault: str | None) -> None:
+        self._show(self._order(place), by, fault)
+
+    def _show(self, order_id: str, by: str, fault: str | None) -> None:
+        if by == "slow code":
+            self._show_slowly(order_id)
             return
-        plate = {"cash_link_id": self.plate["id"]} if by_plate else {}
+        plate = {"cash_link_id": self.plate["id"]} if by == "plate" else {}
         with self.world.losing(fault):
-            answer = self.world.post(f"/v1/orders/{self._order(place)}/attempts", {"rail": "sbp", **plate})
+            answer = self.world.post(f"/v1/orders/{order_id}/attempts", {"rail": "sbp", **plate})
         assert answer.status_code in (201, 409, 503), answer.text
 
-    @rule(place=FEW)
-    def show_a_code_whose_answer_takes_long(self, place: int) -> None:
+    def _show_slowly(self, order_id: str) -> None:
         """The call is carried out, and its outcome written down some steps later or never."""
-        if not self.orders:
-            return
         rail, now = self.world.tools.wiring.rail, self.world.tools.clock.now()
 
         async def intent(session: Session) -> Offer:
             _, offer = await till.begin_attempt(
-                session, rail, new_id("att", now), order_id=self._order(place), merchant_id=None, now=now
+                session, rail, new_id("att", now), order_id=order_id, merchant_id=None, now=now
             )
             return offer
 
@@ -132,29 +149,27 @@ class RailMachine(RuleBasedStateMachine):
             return
         self.held.append((offer, self.world.run(rail.start(offer))))
 
+    @precondition(lambda self: self.held)
     @rule(place=FEW)
     def let_an_answer_arrive(self, place: int) -> None:
-        if not self.held:
-            return
         offer, start = self.held.pop(place % len(self.held))
         rail, now = self.world.tools.wiring.rail, self.world.tools.clock.now()
         self.world.read(lambda session: till.record_start(session, rail, offer, start, now=now))
 
-    @rule(place=FEW, outcome=st.sampled_from(["accepted", "accepted", "rejected", "late"]))
-    def a_buyer_decides(self, place: int, outcome: str) -> None:
+    @rule(place=FEW, outcome=st.sampled_from(["accepted", "accepted", "rejected", "late", "late"]), is_told=st.booleans())
+    def a_buyer_decides(self, place: int, outcome: str, is_told: bool) -> None:
         codes = self._shown_codes()
-        if not codes:
-            return
         qrc_id = codes[place % len(codes)]
         outcome = "accepted" if qrc_id == self.plate["qrc_id"] and outcome == "late" else outcome
         answer = self.world.order("POST", "/simulator/payers/pay", {"qrc_id": qrc_id, "outcome": outcome})
         if answer.status_code == 200 and answer.json()["trx_id"] is not None:
             self.seen.append(answer.json())
+            if is_told:
+                self.nspk_tells(-1, 1, 0, None)
 
+    @precondition(lambda self: self.seen)
     @rule(place=FEW, times=st.integers(1, 3), wrong_by=st.sampled_from([0, 0, 1]), fault=FAULTS)
     def nspk_tells(self, place: int, times: int, wrong_by: int, fault: str | None) -> None:
-        if not self.seen:
-            return
         told = self.seen[place % len(self.seen)]
         with self.world.losing(fault):
             for _ in range(times):
@@ -165,44 +180,42 @@ class RailMachine(RuleBasedStateMachine):
         codes = [*self._shown_codes(), "AD10000000000000000000000000TEST"]
         self._notify(codes[place % len(codes)], "A" * 32, "ACWP", 100, None)
 
-    @rule(name=st.sampled_from(sorted(MONEY_JOBS)), fault=FAULTS)
-    def the_worker_does_a_job(self, name: str, fault: str | None) -> None:
+    @rule(names=st.lists(st.sampled_from(sorted(MONEY_JOBS)), min_size=1, max_size=6), fault=FAULTS)
+    def the_worker_works(self, names: list[str], fault: str | None) -> None:
         with self.world.losing(fault):
+            for name in names:
+                self.world.job(name)
+
+    @rule(seconds=st.sampled_from([2, 20, 61, 300, 1_300, HOUR + 1]))
+    def time_passes_and_the_worker_works(self, seconds: int) -> None:
+        self.world.advance(seconds)
+        for name in MONEY_JOBS:
             self.world.job(name)
 
-    @rule(seconds=st.sampled_from([2, 20, 61, 300, 1_300, HOUR]))
-    def time_passes(self, seconds: int) -> None:
-        self.world.advance(seconds)
-
-    @rule(place=FEW)
-    def a_cashier_cancels(self, place: int) -> None:
-        if self.orders:
-            answer = self.world.post(f"/v1/orders/{self._order(place)}/cancel", {})
-            assert answer.status_code in (200, 409, 503), answer.text
-
-    @rule(fault=FAULTS)
-    def a_cashier_takes_the_plate_back(self, fault: str | None) -> None:
+    @rule(place=FEW, fault=FAULTS, is_plate=st.booleans())
+    def a_cashier_takes_it_back(self, place: int, fault: str | None, is_plate: bool) -> None:
+        what = f"sbp/cash-links/{self.plate['id']}/deactivate" if is_plate else f"orders/{self._order(place)}/cancel"
         with self.world.losing(fault):
-            answer = self.world.post(f"/v1/sbp/cash-links/{self.plate['id']}/deactivate", {})
+            answer = self.world.post(f"/v1/{what}", {})
         assert answer.status_code in (200, 409, 503), answer.text
 
     @rule(place=FEW, amount=st.none() | amounts, fault=FAULTS, decision=st.sampled_from(["RQ00030"] * 3 + ["RQ05041"]))
     def a_cashier_refunds(self, place: int, amount: int | None, fault: str | None, decision: str) -> None:
-        if not self.orders:
-            return
-        body = {"order_id": self._order(place)} | ({} if amount is None else {"amount_kopecks": amount})
+        paid = self._paid_orders()
+        order_id = paid[place % len(paid)] if paid else self._order(place)
+        body = {"order_id": order_id} | ({} if amount is None else {"amount_kopecks": amount})
         self.world.order("PUT", "/simulator/refunds/plan", {"decision_code": decision})
         with self.world.losing(fault):
             answer = self.world.post("/v1/refunds", body)
         self.world.order("PUT", "/simulator/refunds/plan", {})
         assert answer.status_code in (201, 409, 422, 429), answer.text
 
-    @rule()
-    def the_merchant_is_paid_out(self) -> None:
-        self.world.made("/v1/payout-runs", {"merchant_ids": [self.merchant_id]})
-
-    @rule(amount=amounts, last=st.sampled_from(["89", "89", "97", "98", "99"]))
-    def a_buyer_is_paid(self, amount: int, last: str) -> None:
+    @rule(amount=st.none() | amounts, last=st.sampled_from(["89", "89", "97", "98", "99"]))
+    def money_is_paid_out(self, amount: int | None, last: str) -> None:
+        """To the merchant, or, of its money, to a buyer."""
+        if amount is None:
+            self.world.made("/v1/payout-runs", {"merchant_ids": [self.merchant_id]})
+            return
         body = {
             "merchant_id": self.merchant_id, "phone": f"791234567{last}", "bank_member_id": "100000000004",
             "amount_kopecks": amount, "purpose": "За заказ",
@@ -283,12 +296,22 @@ class RailMachine(RuleBasedStateMachine):
     def _order(self, place: int) -> str:
         return self.orders[place % len(self.orders)]
 
+    def _paid_orders(self) -> list[str]:
+        async def work(session: Session) -> list[str]:
+            found = await session.scalars(
+                text("SELECT id FROM orders WHERE merchant_id = :m AND status = 'paid' ORDER BY id"),
+                {"m": self.merchant_id},
+            )
+            return list(found.all())
+
+        return self.world.read(work)
+
     def _shown_codes(self) -> list[str]:
         """Codes that buyers can have seen: links that were lost were shown to nobody."""
 
         async def work(session: Session) -> list[str]:
             found = await session.scalars(
-                text("""SELECT qrc_id FROM qr_codes WHERE merchant_id = :m AND qrc_id IS NOT NULL ORDER BY id"""),
+                text("SELECT qrc_id FROM qr_codes WHERE merchant_id = :m AND qrc_id IS NOT NULL ORDER BY id"),
                 {"m": self.merchant_id},
             )
             return list(found.all())
