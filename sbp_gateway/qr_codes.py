@@ -92,7 +92,9 @@ def shown_payload(qr: QrCode, now: datetime) -> str:
 
 def registration_of(qr: QrCode, nspk_merchant_id: str, member_id: str, bank_account: str) -> Registration:
     """What NSPK is asked to register."""
-    return Registration(nspk_merchant_id, member_id, bank_account, qr.amount, ttl_minutes_of(qr), qr.purpose)
+    return Registration(
+        nspk_merchant_id, member_id, bank_account, qr.amount, ttl_minutes_of(qr), qr.purpose, qr.id, qr.expires_at
+    )
 
 
 def ttl_minutes_of(qr: QrCode) -> int:
