@@ -9,7 +9,7 @@ from functools import cache
 
 from tests.architecture.sources import ROOT, sources
 
-VERBS = {"post", "release", "close", "cancel", "advance", "dry", "run", "resolve", "replay", "set"}
+VERBS = {"post", "release", "close", "cancel", "advance", "dry", "run", "resolve", "replay", "set", "deactivate", "move"}
 """What a route may do to a noun."""
 PLUMBING = {
     "v1": "the version of the API",
