@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 import uvloop
+from sbp_gateway.polling import WINDOWS_MAX
 
 from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
@@ -24,6 +25,7 @@ from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_c
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
+from api.looking_up import look_up_registrations
 from api.payout_calls import carry_out_payouts
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
@@ -37,8 +39,8 @@ from ledger.outbox import CLAIM_MAX
 from reconciliation.repository import SEND_BATCH_MAX
 from sbp_gateway import buyer_payout_repository as buyer_payouts
 from sbp_gateway.cash_link_repository import WATCH_BATCH_MAX
-from sbp_gateway.polling import WINDOWS_MAX
 from sbp_gateway.refund_rows import LOOK_BATCH_MAX
+from sbp_gateway.registration_repository import LOOK_UP_BATCH_MAX
 from sbp_gateway.repository import RESUME_BATCH_MAX
 
 STOP_SECONDS_MAX = 8.0
@@ -96,6 +98,12 @@ JOBS: Sequence[Job] = (
     Job("resume_cash_links", lambda t: resume_cash_links(t.wiring.sales), 1.0, WATCH_BATCH_MAX),
     Job("carry_on_refunds", lambda t: carry_on_refunds(t.wiring.refunds), 0.3, LOOK_BATCH_MAX),
     Job("refund_late_money", lambda t: refund_late_money(t.wiring.refunds), 1.0, LOOK_BATCH_MAX),
+    Job(
+        "look_up_registrations",
+        lambda t: look_up_registrations(t.engine, t.wiring.merchants, t.clock),
+        2.0,
+        LOOK_UP_BATCH_MAX,
+    ),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),

@@ -21,8 +21,8 @@ from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk_merchants import FoundMerchant
 from sbp_gateway.registrations import (
     NOT_BEGUN,
-    LearntBy,
     MerchantRegistration,
+    MerchantSource,
     NspkNumbers,
     RegistrationData,
     RegistrationStatus,
@@ -61,7 +61,13 @@ async def change(session: Session, registration_id: str, by: Change, *, now: dat
 
 
 async def register(
-    session: Session, registration_id: str, *, nspk_merchant_id: str, member_id: str, learnt_by: LearntBy, now: datetime
+    session: Session,
+    registration_id: str,
+    *,
+    nspk_merchant_id: str,
+    member_id: str,
+    learnt_by: MerchantSource,
+    now: datetime,
 ) -> MerchantRegistration:
     """Write down the bank's numbers, open the accounts, and take the registration into use if no other is.
 
@@ -92,7 +98,7 @@ async def record_look_up(
     (only,) = candidates
     registered = await register(
         session, registration_id, nspk_merchant_id=only.nspk_merchant_id, member_id=only.member_id,
-        learnt_by=LearntBy.LOOKED_UP, now=now,
+        learnt_by=MerchantSource.LOOKED_UP, now=now,
     )  # fmt: skip
     return registered, candidates
 
@@ -160,7 +166,7 @@ async def close(session: Session, registration_id: str, *, now: datetime) -> Mer
 
 async def import_merchant(
     session: Session, registration_id: str, merchant: SbpMerchant, *, bik: str, ogrn: str | None = None,
-    learnt_by: LearntBy, now: datetime,
+    learnt_by: MerchantSource, now: datetime,
 ) -> MerchantRegistration:  # fmt: skip
     """Take in a merchant that its bank registered long ago, without papers, and open its accounts.
 

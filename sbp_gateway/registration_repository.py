@@ -15,8 +15,8 @@ from sbp_gateway.errors import BankRegistrationOpen, NspkMerchantTaken, Registra
 from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.registration_tables import sbp_registrations
 from sbp_gateway.registrations import (
-    LearntBy,
     MerchantRegistration,
+    MerchantSource,
     NspkNumbers,
     RegistrationData,
     RegistrationStatus,
@@ -176,6 +176,16 @@ async def registration_in_use(session: Session, merchant_id: str) -> str | None:
     )
 
 
+async def ids_in_use(session: Session, merchant_ids: Sequence[str]) -> set[str]:
+    """The ids of the registrations by which these merchants take payments now."""
+    rows = await session.execute(
+        text("""SELECT registration_id FROM sbp_merchants
+                 WHERE merchant_id = ANY(CAST(:ids AS text[])) AND is_live"""),
+        {"ids": list(merchant_ids)},
+    )
+    return {row.registration_id for row in rows}
+
+
 async def stop_using(session: Session, registration_id: str) -> None:
     """Take no payments by a registration from now on."""
     await session.execute(
@@ -215,7 +225,7 @@ def _columns(registration: MerchantRegistration) -> dict[str, Any]:
 def _registration(row: Row[Any]) -> MerchantRegistration:
     numbers = None
     if row.nspk_merchant_id is not None:
-        numbers = NspkNumbers(row.nspk_merchant_id, row.member_id, LearntBy(row.learnt_by), row.registered_at)
+        numbers = NspkNumbers(row.nspk_merchant_id, row.member_id, MerchantSource(row.learnt_by), row.registered_at)
     return MerchantRegistration(
         id=row.id,
         merchant_id=row.merchant_id,

@@ -87,7 +87,7 @@ NOT_BEGUN = ("register_merchant", "Продавец не подключён к �
 """The next step of a merchant without any registration."""
 
 
-class LearntBy(StrEnum):
+class MerchantSource(StrEnum):
     """How the bank's numbers came to us."""
 
     ENTERED = "entered"
@@ -123,7 +123,7 @@ class NspkNumbers:
 
     nspk_merchant_id: str
     member_id: str
-    learnt_by: LearntBy
+    learnt_by: MerchantSource
     registered_at: datetime
 
 

@@ -11,7 +11,7 @@ from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.settings import Mode
-from api.wire import Body, Instant, Text, View
+from api.wire import Body, Flag, Instant, Text, View
 from checkout import onboarding, repository
 from checkout.bank_details import BankAccount
 from checkout.errors import MerchantNotFound
@@ -23,7 +23,7 @@ from reconciliation import repository as finance
 from reconciliation.tariffs import tariff_on
 from sbp_gateway import onboarding as sbp_onboarding
 from sbp_gateway.merchants import SbpMerchant, SettlementMode, for_sandbox
-from sbp_gateway.registrations import LearntBy
+from sbp_gateway.registrations import MerchantSource
 
 router = door_router("/v1/merchants", "merchants")
 
@@ -54,6 +54,8 @@ class MerchantBody(Body):
     settlement_mode: SettlementMode = SettlementMode.COLLECTED
     """Whose account the money of SBP payments arrives at."""
     sbp: SbpBody | None = None
+    is_registered_by_hand: Flag = False
+    """A sandbox makes no registration up: the merchant comes to SBP by ``/v1/sbp/registrations``, as in production."""
 
 
 class BankAccountView(View):
@@ -101,7 +103,7 @@ async def create_merchant(body: MerchantBody, call: Annotated[Call, needs("merch
         if registered is not None:
             await sbp_onboarding.import_merchant(
                 session, ids.new_id("sbr", call.now), registered, bik=merchant.bank_account.bik, ogrn=merchant.ogrn,
-                learnt_by=LearntBy.SANDBOX if body.sbp is None else LearntBy.ENTERED, now=call.now,
+                learnt_by=MerchantSource.SANDBOX if body.sbp is None else MerchantSource.ENTERED, now=call.now,
             )  # fmt: skip
         return MerchantView.of(merchant)
 
@@ -112,7 +114,7 @@ def _registered(body: MerchantBody, merchant: Merchant, call: Call) -> SbpMercha
     number = merchant.bank_account.number
     if body.sbp is not None:
         return SbpMerchant(merchant.id, body.sbp.nspk_merchant_id, body.sbp.member_id, number, body.settlement_mode)
-    if call.door.settings.mode is Mode.SANDBOX:
+    if call.door.settings.mode is Mode.SANDBOX and not body.is_registered_by_hand:
         return for_sandbox(merchant.id, ids.read("mer", merchant.id).int, number, body.settlement_mode)
     return None
 

@@ -9,7 +9,10 @@ from functools import cache
 
 from tests.architecture.sources import ROOT, sources
 
-VERBS = {"post", "release", "close", "cancel", "advance", "dry", "run", "resolve", "replay", "set", "deactivate", "move"}
+VERBS = {
+    "activate", "advance", "cancel", "close", "confirm", "deactivate", "dry", "look", "move", "post", "refuse",
+    "release", "replay", "resolve", "resume", "run", "set", "submit", "suspend", "up",
+}  # fmt: skip
 """What a route may do to a noun."""
 PLUMBING = {
     "v1": "the version of the API",
