@@ -72,6 +72,7 @@ STATUS: dict[str, int] = {
     "yookassa.payment_not_found": 404,
     "yookassa.refund_not_found": 404,
     "yookassa.webhook_not_found": 404,
+    "yookassa.pos_link_not_found": 404,
     "yookassa.payment_processing": 503,
     # Said at the command line, never over HTTP
     "api.start_refused": 500,

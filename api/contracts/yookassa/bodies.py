@@ -171,3 +171,28 @@ class WebhookBody(YookassaBody):
 
     event: Literal["payment.succeeded", "payment.canceled", "refund.succeeded"]
     url: Url
+
+
+class GatewayBody(YookassaBody):
+    """The till that a plate belongs to."""
+
+    gateway_id: Annotated[str, Field(strict=True, pattern=GATEWAY_ID)]
+
+
+class PosLinkDataBody(YookassaBody):
+    """What was scanned from a plate."""
+
+    link: Url | None = None
+
+
+class PosLinkCreateBody(YookassaBody):
+    """A cash link to be set up."""
+
+    recipient: GatewayBody
+    pos_link_data: PosLinkDataBody | None = None
+
+
+class PosLinkMoveBody(YookassaBody):
+    """Where a cash link goes."""
+
+    recipient: GatewayBody

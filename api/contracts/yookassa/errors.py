@@ -2,7 +2,7 @@
 
 Rejected
 └── YookassaRejected
-    ├── PaymentUnknown, RefundUnknown, WebhookUnknown
+    ├── PaymentUnknown, RefundUnknown, WebhookUnknown, PosLinkUnknown
     └── ParameterInvalid, PaymentNotHeld, UrlRefused
 Unavailable
 └── PaymentProcessing             NSPK's answer was lost; the worker makes it good
@@ -35,6 +35,12 @@ class WebhookUnknown(YookassaRejected):
     """There is no such webhook in this shop."""
 
     code = "yookassa.webhook_not_found"
+
+
+class PosLinkUnknown(YookassaRejected):
+    """There is no such cash link in this shop."""
+
+    code = "yookassa.pos_link_not_found"
 
 
 class ParameterInvalid(YookassaRejected):

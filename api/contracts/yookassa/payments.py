@@ -76,8 +76,8 @@ class YookassaPayment:
 
     @property
     def is_processing(self) -> bool:
-        """Whether NSPK's answer is still awaited."""
-        return self.status is PaymentStatus.PENDING and self.is_never_shown
+        """Whether NSPK's answer is still awaited: the buyer cannot pay yet."""
+        return self.attempt_status in (AttemptStatus.REQUESTED, AttemptStatus.UNKNOWN)
 
 
 def payment_object(payment: YookassaPayment, *, is_test: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ledger.database import metadata
@@ -41,9 +41,34 @@ yookassa_payments = Table(
         ["yookassa_tills.merchant_id", "yookassa_tills.gateway_id"],
         name="yookassa_payments_till_fkey",
     ),
+    ForeignKeyConstraint(
+        ["pos_link_id"], ["yookassa_pos_links.cash_link_id"], name="yookassa_payments_pos_link_id_fkey"
+    ),
     UniqueConstraint("attempt_id", name="yookassa_payments_attempt_key"),
     Index("yookassa_payments_of_merchant", "merchant_id", "order_id"),
+    Index(
+        "yookassa_payments_of_pos_link",
+        "pos_link_id",
+        "order_id",
+        postgresql_where=text("pos_link_id IS NOT NULL"),
+    ),
     Index("yookassa_payments_open", "order_id", postgresql_where=text("ended_at IS NULL")),
+)
+
+yookassa_pos_links = Table(
+    "yookassa_pos_links",
+    metadata,
+    Column("cash_link_id", Code, primary_key=True),
+    required("merchant_id", Code),
+    required("gateway_id", Code),
+    required("is_active", Boolean),
+    required("created_at", Instant),
+    ForeignKeyConstraint(["cash_link_id"], ["cash_links.id"], name="yookassa_pos_links_cash_link_id_fkey"),
+    ForeignKeyConstraint(
+        ["merchant_id", "gateway_id"],
+        ["yookassa_tills.merchant_id", "yookassa_tills.gateway_id"],
+        name="yookassa_pos_links_till_fkey",
+    ),
 )
 
 yookassa_refunds = Table(
@@ -55,6 +80,7 @@ yookassa_refunds = Table(
     optional("description", Text),
     required("metadata", JSONB),
     required("created_at", Instant),
+    ForeignKeyConstraint(["refund_id"], ["sbp_refunds.id"], name="yookassa_refunds_refund_id_fkey"),
     ForeignKeyConstraint(["order_id"], ["yookassa_payments.order_id"], name="yookassa_refunds_order_id_fkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="yookassa_refunds_merchant_id_fkey"),
     Index("yookassa_refunds_of_merchant", "merchant_id", "refund_id"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.contracts.yookassa.routes import payments, refunds, sbp_banks, unmatched, webhooks
+from api.contracts.yookassa.routes import payments, pos_links, refunds, sbp_banks, unmatched, webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     payments.router,
+    pos_links.router,
     refunds.router,
     sbp_banks.router,
     webhooks.router,
