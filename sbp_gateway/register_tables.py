@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -33,6 +34,7 @@ registers = Table(
     optional("merchant_id", Code),
     optional("sha256", LargeBinary),
     required("lines", Integer),
+    required("known_by", ARRAY(Code)),
     required("payments_kopecks", BigInteger),
     required("refunds_kopecks", BigInteger),
     required("payouts_kopecks", BigInteger),

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from ledger.database import Session, text
 from sbp_gateway.registers import comparing, repository
-from sbp_gateway.registers.comparing import LineKey
+from sbp_gateway.registers.lines import LineTrait
 from sbp_gateway.registers.profile import load_profile
 from sbp_gateway.registers.register import (
     ALLOWED,
@@ -24,8 +24,6 @@ from sbp_gateway.registers.register import (
 
 AROUND_DAYS = 1
 """How far a bank's day and ours may be apart for one operation: both see midnight differently by seconds."""
-WORK_MEM = "64MB"
-"""Of PostgreSQL, for each join: enough for a million lines without a temporary file."""
 
 Facts = Mapping[str, Any]
 
@@ -38,15 +36,12 @@ async def check_register(session: Session, register_id: str, *, now: datetime) -
     """
     register = await repository.load_register(session, register_id, lock=True)
     assert RegisterStatus.CHECKED in ALLOWED[register.status]
-    await session.execute(text(f"SET LOCAL work_mem = '{WORK_MEM}'"))
-    await session.execute(text("SET LOCAL jit = off"))  # compiling a plan costs more than it saves here
+    await session.execute(text(comparing.CHEAP_PLANS))
     facts = _facts(register) | {"check_number": await _begin(session, register, now)}
 
-    counted = {row["key"]: row for row in await _rows(session, comparing.COUNT_LINES, facts)}
-    keys = {LineKey(key) for key in counted if key != CheckVerdict.NOT_COMPARED}
-    await _compare(session, register, keys, facts)
+    await _compare(session, register, facts)
     await _look_around(session, register, facts)
-    await _total(session, facts, counted.get(CheckVerdict.NOT_COMPARED))
+    await _total(session, register, facts)
     check = await repository.last_check(session, register)
 
     assert check is not None
@@ -79,13 +74,40 @@ async def _begin(session: Session, register: Register, now: datetime) -> int:
     )
 
 
-async def _compare(session: Session, register: Register, keys: set[LineKey], facts: Facts) -> None:
-    lines, operations = comparing.both_sides(keys, register.scope)
-    has_duplicates = await _change(session, comparing.find_duplicates(lines), facts) > 0 if keys else False
-    sql = comparing.compare(lines, operations, has_duplicates=has_duplicates)
-    for row in await _rows(session, sql, facts):
+class _Doubled(Exception):  # not an error: takes back a comparison that took every line for another operation
+    """Two lines may be of one operation."""
+
+
+async def _compare(session: Session, register: Register, facts: Facts) -> None:
+    """Compare as if no line came twice, which is nearly always so; if one did, again without its doubles."""
+    (found,) = await _rows(session, comparing.IS_SHARED, facts)
+    is_shared = found["is_shared"] or LineTrait.REFUND in register.totals.traits
+    sides = comparing.both_sides(register.totals.traits, register.scope, is_shared=is_shared)
+    operations, _ = await _ours(session, register, facts)
+    try:
+        async with session.begin_nested():
+            rows = await _rows(session, comparing.compare(*sides, has_duplicates=False, is_shared=is_shared), facts)
+            _refuse_doubles(rows, operations)
+    except _Doubled:
+        await _change(session, comparing.find_duplicates(sides[0]), facts)
+        rows = await _rows(session, comparing.compare(*sides, has_duplicates=True, is_shared=is_shared), facts)
+    for row in rows:
         if row["verdict"] == CheckVerdict.MATCHED:
             await _add_total(session, facts, CheckVerdict.MATCHED, row["count"], row["count"], row)
+
+
+def _refuse_doubles(rows: list[RowMapping], operations: int) -> None:
+    """An operation joined to two lines makes one pair too many; two strange lines may be one operation's."""
+    counts = {row["verdict"]: row["count"] for row in rows}
+    strange = counts.pop(CheckVerdict.ONLY_IN_REGISTER, 0)
+    if sum(counts.values()) != operations or strange > 1:
+        raise _Doubled
+
+
+async def _ours(session: Session, register: Register, facts: Facts) -> tuple[int, int]:
+    """How many operations of ours the register should have, and their sum."""
+    (row,) = await _rows(session, comparing.COUNT_OPERATIONS.format(of_day=comparing.of_day(register.scope)), facts)
+    return row["count"], row["amount"]
 
 
 async def _look_around(session: Session, register: Register, facts: Facts) -> None:
@@ -104,12 +126,12 @@ async def _look_around(session: Session, register: Register, facts: Facts) -> No
             await _change(session, comparing.find_in_other_registers(name), facts)
 
 
-async def _total(session: Session, facts: Facts, not_compared: RowMapping | None) -> None:
+async def _total(session: Session, register: Register, facts: Facts) -> None:
     await _change(session, comparing.TOTAL_DIFFERENCES, facts)
-    if not_compared is not None:
-        sums = {"line_kopecks": not_compared["amount"], "line_fee_kopecks": not_compared["fee"]}
+    if LineTrait.NOT_COMPARED in register.totals.traits:
+        (row,) = await _rows(session, comparing.COUNT_NOT_COMPARED, facts)
         nothing = {"operation_kopecks": 0, "operation_fee_kopecks": 0}
-        await _add_total(session, facts, CheckVerdict.NOT_COMPARED, not_compared["lines"], 0, sums | nothing)
+        await _add_total(session, facts, CheckVerdict.NOT_COMPARED, row["lines"], 0, {**row, **nothing})
 
 
 async def _add_total(
@@ -130,17 +152,12 @@ async def _add_total(
 async def _prove(session: Session, register: Register, check: RegisterCheck, facts: Facts) -> None:
     """Add both sides again, past the comparison."""
     totals = register.totals
-    (ours,) = await _rows(
-        session,
-        f"""SELECT count(*) AS count, coalesce(sum(o.amount_kopecks), 0)::bigint AS amount
-              FROM sbp_operations AS o WHERE {comparing.of_day(register.scope)}""",  # noqa: S608  # our own words
-        facts,
-    )
+    count, amount = await _ours(session, register, facts)
     (other,) = await _rows(session, comparing.COUNT_OF_OTHER_DAYS, facts)
     prove_accounted(
         check.totals,
         lines=CountedSide(totals.lines, totals.payments + totals.refunds + totals.payouts),
-        operations=CountedSide(ours["count"], ours["amount"]),
+        operations=CountedSide(count, amount),
         of_other_days=CountedSide(other["count"], other["amount"]),
     )
 

@@ -9,36 +9,36 @@ number, equal amounts are paired in the order of time.
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
 
+from sbp_gateway.registers.lines import LineTrait
 from sbp_gateway.registers.register import RegisterScope
 
+CHEAP_PLANS = """
+SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+       set_config('enable_sort', 'off', true), set_config('enable_mergejoin', 'off', true)"""
+"""A register just taken in has no statistics: hash what is compared once, do not sort it, compile nothing."""
 
-class LineKey(StrEnum):
-    """By what a line is known."""
+IS_SHARED = """
+SELECT EXISTS (SELECT FROM cash_links) OR EXISTS (SELECT FROM sbp_stickers)
+    OR EXISTS (SELECT FROM sbp_refunds WHERE ended_at >= :since AND ended_at < :until) AS is_shared"""
+"""Whether several operations of ours may have one link: reused links, and refunds beside their payments."""
 
-    TRX_ID = "trx_id"
-    QRC_ID = "qrc_id"
-    ORDER_NUMBER = "order_number"
-    NOTHING = "nothing"
-
-
+NAMES = (LineTrait.TRX_ID, LineTrait.QRC_ID, LineTrait.ORDER_NUMBER)
+"""The strongest first."""
 COMPARED = "l.register_number = :number AND l.rail = 'sbp' AND l.kind IN ('payment', 'refund')"
 
-COUNT_LINES = f"""
-SELECT CASE WHEN NOT ({COMPARED}) THEN 'not_compared' WHEN l.trx_id IS NOT NULL THEN 'trx_id'
-            WHEN l.qrc_id IS NOT NULL THEN 'qrc_id' WHEN l.order_number IS NOT NULL THEN 'order_number'
-            ELSE 'nothing' END AS key,
-       count(*) AS lines, sum(l.amount_kopecks)::bigint AS amount, coalesce(sum(l.fee_kopecks), 0)::bigint AS fee
-  FROM register_lines AS l WHERE l.register_number = :number GROUP BY 1"""
+COUNT_NOT_COMPARED = f"""
+SELECT count(*)::integer AS lines, coalesce(sum(amount_kopecks), 0)::bigint AS line_kopecks,
+       coalesce(sum(fee_kopecks), 0)::bigint AS line_fee_kopecks
+  FROM register_lines AS l WHERE l.register_number = :number AND NOT ({COMPARED})"""
 
 _REUSED = "(SELECT qrc_id FROM cash_links WHERE qrc_id IS NOT NULL UNION SELECT qrc_id FROM sbp_stickers)"
 _LINE = "l.number, l.kind, l.trx_id, l.qrc_id, l.amount_kopecks, l.fee_kopecks"
 _NAMED = {
-    LineKey.TRX_ID: "l.trx_id IS NOT NULL",
-    LineKey.QRC_ID: "l.trx_id IS NULL AND l.qrc_id IS NOT NULL",
-    LineKey.ORDER_NUMBER: "l.trx_id IS NULL AND l.qrc_id IS NULL AND l.order_number IS NOT NULL",
-    LineKey.NOTHING: "l.trx_id IS NULL AND l.qrc_id IS NULL AND l.order_number IS NULL",
+    LineTrait.TRX_ID: "l.trx_id IS NOT NULL",
+    LineTrait.QRC_ID: "l.trx_id IS NULL AND l.qrc_id IS NOT NULL",
+    LineTrait.ORDER_NUMBER: "l.trx_id IS NULL AND l.qrc_id IS NULL AND l.order_number IS NOT NULL",
+    LineTrait.NOTHING: "l.trx_id IS NULL AND l.qrc_id IS NULL AND l.order_number IS NULL",
 }
 
 
@@ -50,34 +50,36 @@ def _paired(name: str, happened: str) -> str:
     )
 
 
-def lines_known_by(key: LineKey) -> str:
+def lines_known_by(key: LineTrait, *, is_shared: bool) -> str:
     """The lines that are known by one kind of name, with it as ``key``."""
     where = f"FROM register_lines AS l WHERE {COMPARED} AND {_NAMED[key]}"
-    if key is LineKey.TRX_ID:
-        return f"SELECT {_LINE}, l.trx_id AS key {where}"
-    if key is LineKey.QRC_ID:
+    if key is LineTrait.TRX_ID or (key is LineTrait.QRC_ID and not is_shared):
+        return f"SELECT {_LINE}, l.{key.value} AS key {where}"
+    if key is LineTrait.QRC_ID:
         is_reused = f"(l.kind = 'refund' OR l.qrc_id IN {_REUSED})"
         return (
             f"SELECT {_LINE}, l.qrc_id AS key {where} AND NOT {is_reused}"
             f" UNION ALL SELECT {_LINE}, {_paired('l.qrc_id', 'number')} {where} AND {is_reused}"
         )
-    if key is LineKey.ORDER_NUMBER:
+    if key is LineTrait.ORDER_NUMBER:
         return f"SELECT {_LINE}, {_paired('l.order_number', 'number')} AS key {where}"
     return f"SELECT {_LINE}, NULL AS key {where}"
 
 
-def operations_known_by(key: LineKey, scope: RegisterScope) -> str:
+def operations_known_by(key: LineTrait, scope: RegisterScope, *, is_shared: bool) -> str:
     """Our operations of the day, with their name of one kind as ``key``."""
     where = f"WHERE {of_day(scope)}"
-    if key is LineKey.QRC_ID:
+    if key is LineTrait.QRC_ID:
         named = "o.id, o.kind, o.trx_id, o.qrc_id, o.amount_kopecks, o.fee_kopecks"
+        if not is_shared:
+            return f"SELECT {named}, o.qrc_id AS key FROM sbp_operations AS o {where}"
         return (
             f"SELECT {named}, o.qrc_id AS key FROM sbp_operations AS o {where} AND NOT o.is_of_reused_link"
             f" UNION ALL SELECT {named}, {_paired('o.qrc_id', 'o.id')}"
             f" FROM sbp_operations AS o {where} AND o.is_of_reused_link"
         )
     named = "o.id, o.kind, o.trx_id, NULL AS qrc_id, o.amount_kopecks, o.fee_kopecks"
-    if key is LineKey.ORDER_NUMBER:
+    if key is LineTrait.ORDER_NUMBER:
         found = (
             "(SELECT o.*, d.number AS order_number FROM sbp_operations AS o"
             f" LEFT JOIN attempts AS a ON a.id = o.attempt_id LEFT JOIN orders AS d ON d.id = a.order_id {where})"
@@ -94,21 +96,25 @@ def of_day(scope: RegisterScope) -> str:
     return " AND ".join(found)
 
 
-def both_sides(keys: Collection[LineKey], scope: RegisterScope) -> tuple[str, str]:
-    """Lines and operations under keys of one kind. A register that mixes names is told ours by ``trxId``."""
-    named = [key for key in LineKey if key in keys and key is not LineKey.NOTHING]
-    main = named[0] if len(named) == 1 else LineKey.TRX_ID
-    lines = [lines_known_by(main)] if main in keys else []
+def both_sides(keys: Collection[LineTrait], scope: RegisterScope, *, is_shared: bool) -> tuple[str, str]:
+    """Lines and operations under keys of one kind. A register that mixes names is told ours by ``trxId``.
+
+    ``is_shared`` says that several operations may have one link.
+    """
+    named = [key for key in NAMES if key in keys]
+    main = named[0] if len(named) == 1 else LineTrait.TRX_ID
+    lines = [lines_known_by(main, is_shared=is_shared)] if main in keys else []
     for key in named:
         if key is not main:
             lines.append(
                 f"SELECT l.number, l.kind, l.trx_id, l.qrc_id, l.amount_kopecks, l.fee_kopecks, o.trx_id AS key"
-                f" FROM ({lines_known_by(key)}) AS l"
-                f" LEFT JOIN ({operations_known_by(key, scope)}) AS o ON o.kind = l.kind AND o.key = l.key"
+                f" FROM ({lines_known_by(key, is_shared=is_shared)}) AS l"
+                f" LEFT JOIN ({operations_known_by(key, scope, is_shared=is_shared)}) AS o"
+                " ON o.kind = l.kind AND o.key = l.key"
             )
-    if LineKey.NOTHING in keys or not lines:
-        lines.append(lines_known_by(LineKey.NOTHING))
-    return " UNION ALL ".join(lines), operations_known_by(main, scope)
+    if LineTrait.NOTHING in keys or not lines:
+        lines.append(lines_known_by(LineTrait.NOTHING, is_shared=is_shared))
+    return " UNION ALL ".join(lines), operations_known_by(main, scope, is_shared=is_shared)
 
 
 def find_duplicates(lines: str) -> str:
@@ -123,8 +129,9 @@ SELECT :number, :check_number, 'duplicate', l.kind, l.number, l.trx_id, l.qrc_id
  WHERE l.number > d.first"""
 
 
-def compare(lines: str, operations: str, *, has_duplicates: bool) -> str:
-    """Join the sides, keep what differs, and count what matches."""
+def compare(lines: str, operations: str, *, has_duplicates: bool, is_shared: bool) -> str:
+    """Join the sides, keep what differs, and count every verdict."""
+    same = "o.kind = l.kind AND o.key = l.key" if is_shared else "o.key = l.key"
     without_duplicates = """
         WHERE NOT EXISTS (SELECT FROM register_differences AS d
                            WHERE d.register_number = :number AND d.check_number = :check_number
@@ -139,16 +146,16 @@ WITH pairs AS (
            l.amount_kopecks AS line_kopecks, l.fee_kopecks AS line_fee_kopecks,
            o.amount_kopecks AS operation_kopecks, o.fee_kopecks AS operation_fee_kopecks
       FROM (SELECT * FROM ({lines}) AS every {without_duplicates if has_duplicates else ""}) AS l
-      FULL JOIN ({operations}) AS o ON o.kind = l.kind AND o.key = l.key
+      FULL JOIN ({operations}) AS o ON {same}
 ), grouped AS MATERIALIZED (
     -- All that match are one group; whatever differs is a group by itself.
-    SELECT verdict, count(*) AS pairs, min(kind) AS kind, min(line_number) AS line_number,
-           min(operation_id) AS operation_id, min(trx_id) AS trx_id, min(qrc_id) AS qrc_id,
+    SELECT any_value(verdict) AS verdict, count(*) AS pairs, any_value(kind) AS kind,
+           any_value(line_number) AS line_number, any_value(operation_id) AS operation_id, any_value(trx_id) AS trx_id, any_value(qrc_id) AS qrc_id,
            sum(line_kopecks)::bigint AS line_kopecks, sum(line_fee_kopecks)::bigint AS line_fee_kopecks,
            sum(operation_kopecks)::bigint AS operation_kopecks,
            sum(operation_fee_kopecks)::bigint AS operation_fee_kopecks
       FROM pairs
-     GROUP BY verdict, CASE WHEN verdict <> 'matched' THEN coalesce(line_number::text, operation_id) END
+     GROUP BY CASE WHEN verdict <> 'matched' THEN coalesce(line_number::text, operation_id) END
 ), kept AS (
     INSERT INTO register_differences (register_number, check_number, verdict, kind, line_number, operation_id, trx_id,
            qrc_id, line_kopecks, line_fee_kopecks, operation_kopecks, operation_fee_kopecks)
@@ -197,6 +204,10 @@ SELECT register_number, check_number, verdict, count(line_number), coalesce(sum(
        coalesce(sum(operation_fee_kopecks), 0)
   FROM register_differences WHERE register_number = :number AND check_number = :check_number
  GROUP BY register_number, check_number, verdict"""
+
+COUNT_OPERATIONS = """
+SELECT count(*) AS count, coalesce(sum(o.amount_kopecks), 0)::bigint AS amount
+  FROM sbp_operations AS o WHERE {of_day}"""
 
 COUNT_OF_OTHER_DAYS = """
 SELECT count(*) AS count, coalesce(sum(operation_kopecks), 0)::bigint AS amount FROM register_differences

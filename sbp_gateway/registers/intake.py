@@ -10,7 +10,6 @@ from typing import BinaryIO
 from ledger.database import Session
 from sbp_gateway.errors import RegisterAbsent, RegisterTaken
 from sbp_gateway.registers import repository
-from sbp_gateway.registers.lines import Totals
 from sbp_gateway.registers.profile import EmptyDay, Profile
 from sbp_gateway.registers.reading import FooterVerdict, Reading
 from sbp_gateway.registers.register import Register, RegisterScope, RegisterStatus
@@ -71,7 +70,6 @@ def _sha256(file: BinaryIO) -> bytes:
 
 def _register(arrival: RegisterArrival, number: int, reading: Reading, *, is_absent: bool, now: datetime) -> Register:
     is_printed = reading.footer in (FooterVerdict.AGREES, FooterVerdict.DIFFERS)
-    totals = reading.totals
     return Register(
         id=arrival.id,
         number=number,
@@ -79,7 +77,7 @@ def _register(arrival: RegisterArrival, number: int, reading: Reading, *, is_abs
         day_on=arrival.day_on,
         scope=arrival.scope,
         is_absent=is_absent,
-        totals=Totals(totals.lines, totals.payments, totals.refunds, totals.payouts, totals.fees),
+        totals=reading.totals,
         footer=FooterVerdict.NONE if is_absent else reading.footer,
         footer_amount=reading.footer_amount if is_printed else None,
         footer_fee=reading.footer_fee if is_printed else None,

@@ -7,7 +7,7 @@ reading the file. ``LineBatch.lines()`` gives the same lines as values to whoeve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, cast
@@ -60,6 +60,18 @@ class RegisterLine(NamedTuple):
 COLUMNS = RegisterLine._fields
 
 
+class LineTrait(StrEnum):
+    """By what a line is known, the strongest name first, and what sets it apart."""
+
+    TRX_ID = "trx_id"
+    QRC_ID = "qrc_id"
+    ORDER_NUMBER = "order_number"
+    NOTHING = "nothing"
+    REFUND = "refund"
+    NOT_COMPARED = "not_compared"
+    """Of another rail, or a payout."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineBatch:
     """Some lines that follow each other, as one sequence for each field of ``RegisterLine``."""
@@ -99,6 +111,34 @@ class LineBatch:
         return cast("Sequence[int | None]", self.columns[11])
 
 
+def traits_of(batch: LineBatch) -> set[LineTrait]:
+    """What there is among some lines. Of most registers every line is alike, and that is cheap to see."""
+    trx_ids, qrc_ids, order_numbers = batch.columns[3:6]
+    is_plain = batch.kinds.count(LineKind.PAYMENT) == batch.rails.count(LineRail.SBP) == len(batch)
+    if is_plain and None not in trx_ids:
+        return {LineTrait.TRX_ID}
+    if is_plain and not any(trx_ids) and None not in qrc_ids:
+        return {LineTrait.QRC_ID}
+    names = zip(trx_ids, qrc_ids, order_numbers, batch.kinds, batch.rails, strict=True)
+    return {trait for line in names for trait in _traits(*line)}
+
+
+def _traits(
+    trx_id: str | None, qrc_id: str | None, order_number: str | None, kind: LineKind, rail: LineRail
+) -> Iterator[LineTrait]:
+    if rail is not LineRail.SBP or kind is LineKind.PAYOUT:
+        yield LineTrait.NOT_COMPARED
+        return
+    if kind is LineKind.REFUND:
+        yield LineTrait.REFUND
+    if trx_id is not None:
+        yield LineTrait.TRX_ID
+    elif qrc_id is not None:
+        yield LineTrait.QRC_ID
+    else:
+        yield LineTrait.NOTHING if order_number is None else LineTrait.ORDER_NUMBER
+
+
 @dataclass(slots=True)
 class Totals:
     """What the lines of a register add up to, counted by us. Kopecks."""
@@ -108,9 +148,11 @@ class Totals:
     refunds: int = 0
     payouts: int = 0
     fees: int = 0
+    traits: set[LineTrait] = field(default_factory=set)
 
     def add(self, batch: LineBatch) -> None:
         """Add the lines of a batch."""
+        self.traits |= traits_of(batch)
         self.lines += len(batch)
         kinds, amounts = batch.kinds, batch.amounts
         if kinds.count(LineKind.PAYMENT) == len(kinds):

@@ -14,7 +14,7 @@ from ledger.clock import MOSCOW
 from ledger.database import Session, driver_connection, text, violated_constraint
 from sbp_gateway.errors import RegisterNotFound, RegisterTaken
 from sbp_gateway.registers.cells import Memo
-from sbp_gateway.registers.lines import COLUMNS, LineBatch, LineKind, LineRail, RegisterLine, Totals
+from sbp_gateway.registers.lines import COLUMNS, LineBatch, LineKind, LineRail, LineTrait, RegisterLine, Totals
 from sbp_gateway.registers.reading import FooterVerdict
 from sbp_gateway.registers.register import (
     CheckTotal,
@@ -29,8 +29,8 @@ from sbp_gateway.registers.register import (
 _TEXT_COLUMNS = range(3, 10)
 _NULL = "\\N"
 _COPY = f"COPY register_lines (register_number, {', '.join(COLUMNS)}) FROM STDIN"
-_REGISTER = """id, number, profile, day_on, member_id, merchant_id, sha256, lines, payments_kopecks, refunds_kopecks,
-    payouts_kopecks, fees_kopecks, footer, footer_amount_kopecks, footer_fee_kopecks, status, taken_at"""
+_REGISTER = """id, number, profile, day_on, member_id, merchant_id, sha256, lines, known_by, payments_kopecks,
+    refunds_kopecks, payouts_kopecks, fees_kopecks, footer, footer_amount_kopecks, footer_fee_kopecks, status, taken_at"""
 
 
 async def next_number(session: Session) -> int:
@@ -81,13 +81,13 @@ async def add_register(session: Session, register: Register, sha256: bytes | Non
     try:
         await session.execute(
             text(f"""INSERT INTO registers ({_REGISTER}) VALUES (:id, :number, :profile, :day_on, :member_id,
-                     :merchant_id, :sha256, :lines, :payments, :refunds, :payouts, :fees, :footer, :footer_amount,
-                     :footer_fee, :status, :taken_at)"""),  # noqa: S608  # our own column list
+                     :merchant_id, :sha256, :lines, :known_by, :payments, :refunds, :payouts, :fees, :footer,
+                     :footer_amount, :footer_fee, :status, :taken_at)"""),  # noqa: S608  # our own column list
             {
                 "id": register.id, "number": register.number, "profile": register.profile, "day_on": register.day_on,
                 "member_id": scope.member_id, "merchant_id": scope.merchant_id, "sha256": sha256,
-                "lines": totals.lines, "payments": totals.payments, "refunds": totals.refunds,
-                "payouts": totals.payouts, "fees": totals.fees, "footer": register.footer.value,
+                "lines": totals.lines, "known_by": sorted(totals.traits), "payments": totals.payments,
+                "refunds": totals.refunds, "payouts": totals.payouts, "fees": totals.fees, "footer": register.footer.value,
                 "footer_amount": register.footer_amount, "footer_fee": register.footer_fee,
                 "status": register.status.value, "taken_at": register.taken_at,
             },
@@ -211,6 +211,10 @@ def _line(row: Row[Any]) -> RegisterLine:
 
 
 def _register(row: Row[Any]) -> Register:
+    totals = Totals(
+        row.lines, row.payments_kopecks, row.refunds_kopecks, row.payouts_kopecks, row.fees_kopecks,
+        {LineTrait(trait) for trait in row.known_by},
+    )  # fmt: skip
     return Register(
         id=row.id,
         number=row.number,
@@ -218,7 +222,7 @@ def _register(row: Row[Any]) -> Register:
         day_on=row.day_on,
         scope=RegisterScope(row.member_id, row.merchant_id),
         is_absent=row.sha256 is None,
-        totals=Totals(row.lines, row.payments_kopecks, row.refunds_kopecks, row.payouts_kopecks, row.fees_kopecks),
+        totals=totals,
         footer=FooterVerdict(row.footer),
         footer_amount=row.footer_amount_kopecks,
         footer_fee=row.footer_fee_kopecks,

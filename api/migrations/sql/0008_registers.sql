@@ -9,6 +9,7 @@ CREATE TABLE registers (
     merchant_id           text COLLATE "C" REFERENCES merchants,
     sha256                bytea,
     lines                 integer NOT NULL,
+    known_by              text[] COLLATE "C" NOT NULL,
     payments_kopecks      bigint NOT NULL,
     refunds_kopecks       bigint NOT NULL,
     payouts_kopecks       bigint NOT NULL,
@@ -26,6 +27,9 @@ CREATE TABLE registers (
     CONSTRAINT registers_sha256_length CHECK (octet_length(sha256) = 32),
     CONSTRAINT registers_totals_not_negative CHECK (
         lines >= 0 AND payments_kopecks >= 0 AND refunds_kopecks >= 0 AND payouts_kopecks >= 0 AND fees_kopecks >= 0
+    ),
+    CONSTRAINT registers_known_by_is_known CHECK (
+        known_by <@ ARRAY['trx_id', 'qrc_id', 'order_number', 'nothing', 'refund', 'not_compared']
     ),
     CONSTRAINT registers_footer_is_known CHECK (footer IN ('none', 'agrees', 'differs', 'missing')),
     CONSTRAINT registers_footer_when_printed CHECK (
