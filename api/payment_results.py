@@ -7,7 +7,7 @@ question is under way share the next one, so a busy minute costs few calls and f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -89,16 +89,16 @@ class StatusReader:
         by_operation = {hint.said.trx_id: hint for hint in hints if hint.said is not None}
         return await self._carry_out(answers, by_link | by_operation)
 
-    async def read_open(self, links: Mapping[str, bool]) -> None:
-        """Ask about up to 100 open codes and carry out what NSPK says. ``links``: whether each one's time is over.
+    async def read_open(self, qrc_ids: Sequence[str], over: Container[str]) -> None:
+        """Ask about up to 100 open codes and carry out what NSPK says.
 
-        That nobody paid a code in time yet changes nothing and costs no transaction.
+        That nobody paid a code yet changes nothing and costs no transaction, unless its time is ``over``.
         Raises: NspkUnknown, and what the database raises.
         """
         answers = [
             answer
-            for answer in await self.nspk.statuses(list(links))
-            if answer.status is not OperationStatus.NOT_STARTED or links.get(answer.qrc_id, False)
+            for answer in await self.nspk.statuses(qrc_ids)
+            if answer.status is not OperationStatus.NOT_STARTED or answer.qrc_id in over
         ]
         if answers:
             await self._carry_out(answers, {})

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
-from api.payment_results import Hint
 from api.wiring import Wiring
 from checkout import repository as till_rows
 from checkout import till
@@ -15,31 +14,51 @@ from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import registering, repository
 from sbp_gateway.errors import NspkUnavailable, NspkUnknown
-from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus, wait_before_poll
-from sbp_gateway.repository import NextPoll
+from sbp_gateway.nspk import STATUS_BATCH_MAX
+from sbp_gateway.polling import needs_settling, settle_windows, take_due_windows
+from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus
 
 CALLS_AT_ONCE = 8
-SILENCE_WAIT = timedelta(seconds=2)
-"""Before a question whose answer was lost is asked again."""
+QUESTIONS_AT_ONCE = 4
+"""Status calls under way for one worker: enough to keep NSPK answering while answers are read."""
 
 
 async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
-    """Ask NSPK about links whose time to be asked about has come: one call for up to a hundred."""
+    """Ask NSPK about open codes whose time to be asked about has come, up to a hundred in a call.
+
+    Raises: what the database raises, after all has been asked.
+    """
     now = clock.now()
     async with transaction(engine) as session:
-        codes = await repository.take_due(
-            session, QrStatus.REGISTERED, now=now, lease_until=now + ANSWER_WAIT, limit=repository.POLL_BATCH_MAX
-        )
-    if not codes:
-        return 0
-    try:
-        await wiring.results.read([Hint(qr.qrc_id) for qr in codes if qr.qrc_id is not None])
-        polls = [NextPoll(qr.id, now + wait_before_poll(qr, now)) for qr in codes]
-    except (NspkUnknown, NspkUnavailable):
-        polls = [NextPoll(qr.id, clock.now() + SILENCE_WAIT) for qr in codes]
-    async with transaction(engine) as session:
-        await repository.save_next_polls(session, polls)
-    return len(codes)
+        windows = await take_due_windows(session, now=now)
+    window_of = {qrc_id: window for window in windows for qrc_id in window.qrc_ids}
+    over = frozenset().union(*(window.over for window in windows))
+    places = asyncio.Semaphore(QUESTIONS_AT_ONCE)
+
+    async def ask(qrc_ids: Sequence[str]) -> None:
+        async with places:
+            try:
+                await wiring.results.read_open(qrc_ids, over)
+            except Exception as error:
+                for qrc_id in qrc_ids:
+                    window_of[qrc_id].is_answered = False
+                if not isinstance(error, NspkUnknown | NspkUnavailable):
+                    raise
+
+    ended = await asyncio.gather(*map(ask, batches(list(window_of))), return_exceptions=True)
+    if any(map(needs_settling, windows)):
+        async with transaction(engine) as session:
+            await settle_windows(session, windows, now=clock.now())
+    for error in ended:
+        if error is not None:
+            raise error
+    return max(len(window_of), len(windows))
+
+
+def batches(qrc_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Links in as many parts as there will be calls."""
+    for start in range(0, len(qrc_ids), STATUS_BATCH_MAX):
+        yield qrc_ids[start : start + STATUS_BATCH_MAX]
 
 
 async def resume_lost_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:

@@ -20,8 +20,8 @@ from sbp_gateway.nspk import (
 from sbp_gateway.nspk_transport import NspkTransport
 
 TEMPLATE_VERSION = "01"
-_ACCEPTED_TECHNICALLY = "ACTC"
-"""A word of banks' own channels for what the agent API calls RCVD."""
+_STATUSES = {None: None, **{status.value: status for status in OperationStatus}, "ACTC": OperationStatus.RECEIVED}
+"""``ACTC`` is a word of banks' own channels for what the agent API calls RCVD."""
 
 
 class NspkHttp:
@@ -86,13 +86,6 @@ def _registered(data: Any, registration: Registration, read_link: Callable[[str]
 
 
 def _link_status(item: dict[str, Any]) -> LinkStatus:
-    status = item.get("status")
-    if status == _ACCEPTED_TECHNICALLY:
-        status = OperationStatus.RECEIVED
     return LinkStatus(
-        qrc_id=str(item["qrcId"]),
-        code=str(item["code"]),
-        status=None if status is None else OperationStatus(status),
-        trx_id=item.get("trxId"),
-        kzo=item.get("kzo"),
+        str(item["qrcId"]), str(item["code"]), _STATUSES[item.get("status")], item.get("trxId"), item.get("kzo")
     )

@@ -100,9 +100,3 @@ def registration_of(qr: QrCode, nspk_merchant_id: str, member_id: str, bank_acco
 def ttl_minutes_of(qr: QrCode) -> int:
     """How long the code may be paid from when it was asked for."""
     return (qr.expires_at - qr.requested_at) // timedelta(minutes=1)
-
-
-def wait_before_poll(qr: QrCode, now: datetime) -> timedelta:
-    """How long to wait before asking about a link once more: 5, 10, 20, 40 s, then a minute, later an hour."""
-    wait_max = WATCH_WAIT_MAX if now > qr.is_over_at else POLL_WAIT_MAX
-    return min(FIRST_POLL_WAIT * (1 << min(qr.polls, 12)), wait_max)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +15,6 @@ from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import AcceptedOperation, Payment
 from sbp_gateway.qr_codes import QrCode, QrStatus
 
-POLL_BATCH_MAX = 100
-"""Codes a worker takes to ask about at once: one status call."""
 RESUME_BATCH_MAX = 20
 """Lost registrations a worker takes at once: each is a call of its own."""
 
@@ -218,24 +215,6 @@ async def take_due(
         {"now": now, "status": status.value, "lease_until": lease_until, "limit": limit},
     )
     return [_qr(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class NextPoll:
-    """When to ask about a code again."""
-
-    qr_id: str
-    at: datetime
-
-
-async def save_next_polls(session: Session, polls: Sequence[NextPoll]) -> None:
-    """Keep when open codes are asked about again."""
-    await session.execute(
-        text("""UPDATE qr_codes AS q SET next_poll_at = n.at
-                  FROM unnest(CAST(:ids AS text[]), CAST(:ats AS timestamptz[])) AS n (id, at)
-                 WHERE q.id = n.id AND q.next_poll_at IS NOT NULL"""),
-        {"ids": [poll.qr_id for poll in polls], "ats": [poll.at for poll in polls]},
-    )
 
 
 async def expire_codes(session: Session, qr_ids: Sequence[str]) -> None:

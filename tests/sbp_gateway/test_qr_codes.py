@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from ledger.money import Kopecks
 from sbp_gateway.nspk import LinkStatus, OperationStatus
 from sbp_gateway.payments import AcceptedOperation, is_paid, paid_at_of
-from sbp_gateway.qr_codes import ALLOWED, GRACE, QrCode, QrStatus, wait_before_poll
+from sbp_gateway.qr_codes import ALLOWED, GRACE, QrCode, QrStatus
 
 FINAL = {QrStatus.PAID, QrStatus.REFUSED, QrStatus.ABANDONED}
 
@@ -36,15 +35,6 @@ def test_money_is_only_taken_for_a_code_that_was_registered() -> None:
 
 def test_silence_means_nothing_before_the_grace_has_passed(qr: QrCode) -> None:
     assert qr.is_over_at == qr.expires_at + GRACE
-
-
-@pytest.mark.parametrize(("polls", "seconds"), [(0, 5), (1, 10), (2, 20), (3, 40), (4, 60), (50, 60)])
-def test_we_ask_less_and_less_often(qr: QrCode, now: datetime, polls: int, seconds: int) -> None:
-    assert wait_before_poll(replace(qr, polls=polls), now) == timedelta(seconds=seconds)
-
-
-def test_we_ask_hourly_about_a_link_that_should_be_over(qr: QrCode, now: datetime) -> None:
-    assert wait_before_poll(replace(qr, polls=30), now + timedelta(days=1)) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(

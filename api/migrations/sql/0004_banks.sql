@@ -26,6 +26,22 @@ CREATE TABLE sbp_banks (
     CONSTRAINT sbp_banks_web_client_has_url CHECK (NOT is_web_client_active OR web_client_url IS NOT NULL)
 );
 
+-- Open codes that came due in the same stretch of time are asked about together: a question writes one row
+-- here and none of the codes'. A code belongs to the window that its next_poll_at, set once when its link is
+-- registered, lies in; codes due after the last window are new.
+CREATE TABLE sbp_poll_windows (
+    through_at   timestamptz NOT NULL,
+    after_at     timestamptz NOT NULL,
+    polls        integer NOT NULL DEFAULT 0,
+    next_poll_at timestamptz NOT NULL,
+    CONSTRAINT sbp_poll_windows_pkey PRIMARY KEY (through_at),
+    CONSTRAINT sbp_poll_windows_after_key UNIQUE (after_at),
+    CONSTRAINT sbp_poll_windows_lasts CHECK (through_at > after_at),
+    CONSTRAINT sbp_poll_windows_polls_not_negative CHECK (polls >= 0)
+);
+CREATE INDEX sbp_poll_windows_next_poll ON sbp_poll_windows (next_poll_at);
+
 -- Who may do what -------------------------------------------------------------------------------
 
 GRANT SELECT, INSERT, UPDATE ON sbp_banks TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sbp_poll_windows TO kopeyka_app;

@@ -1,1 +1,1 @@
-DROP TABLE sbp_banks;
+DROP TABLE sbp_poll_windows, sbp_banks;

@@ -1,4 +1,4 @@
-"""The banks that pay by SBP links, in NSPK's order.
+"""The banks that pay by SBP links, in NSPK's order; windows in which open codes are asked about together.
 
 Expand only: every table is new. Locks: none that anybody could wait for.
 """
