@@ -75,13 +75,13 @@ class AmountBody(YookassaBody):
         return kopecks_of(self.value)
 
 
-class RecipientBody(YookassaBody):
+class TillBody(YookassaBody):
     """The till that is paid."""
 
     gateway_id: Annotated[str, Field(strict=True, pattern=GATEWAY_ID)] | None = None
 
 
-class MethodBody(YookassaBody):
+class PaymentMethodBody(YookassaBody):
     """How the buyer pays."""
 
     type: Literal["sbp"]
@@ -106,10 +106,10 @@ class PaymentBody(YookassaBody):
 
     amount: AmountBody
     capture: Annotated[bool, Field(strict=True)] = True
-    payment_method_data: MethodBody | None = None
+    payment_method_data: PaymentMethodBody | None = None
     confirmation: ConfirmationBody | None = None
     pos_link: PosLinkBody | None = None
-    recipient: RecipientBody | None = None
+    recipient: TillBody | None = None
     description: Annotated[Text, Field(max_length=DESCRIPTION_CHARACTERS_MAX)] | None = None
     metadata: Metadata = Field(default_factory=dict)
     merchant_customer_id: Annotated[Text, Field(max_length=200)] | None = None
@@ -173,12 +173,6 @@ class WebhookBody(YookassaBody):
     url: Url
 
 
-class GatewayBody(YookassaBody):
-    """The till that a plate belongs to."""
-
-    gateway_id: Annotated[str, Field(strict=True, pattern=GATEWAY_ID)]
-
-
 class PosLinkDataBody(YookassaBody):
     """What was scanned from a plate."""
 
@@ -188,11 +182,11 @@ class PosLinkDataBody(YookassaBody):
 class PosLinkCreateBody(YookassaBody):
     """A cash link to be set up."""
 
-    recipient: GatewayBody
+    recipient: TillBody
     pos_link_data: PosLinkDataBody | None = None
 
 
 class PosLinkMoveBody(YookassaBody):
     """Where a cash link goes."""
 
-    recipient: GatewayBody
+    recipient: TillBody

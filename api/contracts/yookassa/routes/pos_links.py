@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from api.answers import Answer
 from api.contracts.yookassa import pos_links, tills
-from api.contracts.yookassa.bodies import PosLinkCreateBody, PosLinkMoveBody
+from api.contracts.yookassa.bodies import PosLinkCreateBody, PosLinkMoveBody, TillBody
 from api.contracts.yookassa.entrance import contract_router, shop_id_of
 from api.contracts.yookassa.error_objects import inner_id
 from api.contracts.yookassa.errors import ParameterInvalid, PaymentProcessing
@@ -37,14 +37,14 @@ LINK = "pos_link_data.link"
 async def create_pos_link(call: CanWrite, body: PosLinkCreateBody) -> Response:
     """Set a plate up for a till. A plate that we registered before is taken over; a new one is registered at NSPK."""
     merchant_id = shop_id_of(call.caller)
-    qrc_id = qrc_id_of(call, body)
+    gateway_id, qrc_id = gateway_of(body.recipient), qrc_id_of(call, body)
 
     async def intent(session: Session, claim: Claim) -> CashLink:
         if claim.attempt_no > 1:
             found = await rows.find_cash_link(session, claim.resource_id, merchant_id=merchant_id)
             if found is not None:
                 return found
-        return await _set_up(session, call, body.recipient.gateway_id, qrc_id, claim.resource_id)
+        return await _set_up(session, call, gateway_id, qrc_id, claim.resource_id)
 
     async def act(link: CashLink) -> None:
         if link.status is not CashLinkStatus.REQUESTED:
@@ -63,6 +63,13 @@ async def create_pos_link(call: CanWrite, body: PosLinkCreateBody) -> Response:
         return answer_of(await pos_links.load_pos_link(session, link.id, merchant_id=merchant_id))
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200, prefix="csh")
+
+
+def gateway_of(recipient: TillBody) -> str:
+    """The till that is named. Raises: ParameterInvalid."""
+    if recipient.gateway_id is None:
+        raise ParameterInvalid("Say at which till the plate stands.", parameter="recipient.gateway_id")
+    return recipient.gateway_id
 
 
 def qrc_id_of(call: Call, body: PosLinkCreateBody) -> str | None:
@@ -144,11 +151,10 @@ async def deactivate(pos_link_id: str, call: CanWrite) -> Response:
 @router.post("/pos_links/{pos_link_id}/recipient")
 async def change_recipient(pos_link_id: str, call: CanWrite, body: PosLinkMoveBody) -> Response:
     """Take the plate to another till. Refused while it is armed."""
-    merchant_id = shop_id_of(call.caller)
+    merchant_id, gateway_id = shop_id_of(call.caller), gateway_of(body.recipient)
 
     async def work(session: Session, _claim: Claim) -> Answer:
         link = await _pos_link(session, call, pos_link_id)
-        gateway_id = body.recipient.gateway_id
         terminal = await till_rows.load_terminal(
             session, await tills.terminal_of(session, merchant_id, gateway_id, now=call.now)
         )
