@@ -16,7 +16,7 @@ from ledger.money import Kopecks
 from ledger.outbox import Event
 from reconciliation import repository as finance
 from reconciliation.tariffs import BankTariff, Tariff, bank_tariff_on, fee_for, tariff_on
-from sbp_gateway import bookkeeping
+from sbp_gateway import bookkeeping, late_watches
 from sbp_gateway import repository as sbp
 from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import NO_FEE, AcceptedOperation, Payment, paid_at_of
@@ -138,4 +138,5 @@ async def close_silent(session: Session, codes: Sequence[QrCode], *, now: dateti
     over = [qr for qr in codes if qr.status is QrStatus.REGISTERED and now >= qr.is_over_at]
     if over:
         await sbp.expire_codes(session, [qr.id for qr in over])
+        await late_watches.begin(session, qr_ids=[qr.id for qr in over], now=now)
         await till.close_attempts(session, [qr.attempt_id for qr in over], AttemptStatus.EXPIRED)

@@ -15,7 +15,7 @@ from checkout import till
 from checkout.attempts import AttemptStatus
 from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
-from sbp_gateway import activating
+from sbp_gateway import activating, late_watches
 from sbp_gateway import cash_link_repository as rows
 from sbp_gateway import unmatched_repository as unmatched
 from sbp_gateway.cash_links import (
@@ -78,7 +78,7 @@ class SaleReader:
         """NSPK knows no activation that could be ours: the link is free, the attempt is over."""
         locked = await rows.lock_activation(session, activation.id)
         if locked.status is ActivationStatus.DEACTIVATING and locked.params_id is None:
-            await end(session, locked, AttemptStatus.EXPIRED)
+            await end(session, locked, AttemptStatus.EXPIRED, now=self.clock.now())
 
     async def look_up(self, qrc_id: str, params_id: str) -> bool:
         """Ask about a sale that a notification named, and say whether it is ours.
@@ -133,9 +133,9 @@ async def carry_out(session: Session, activation_id: str, params_id: str, sale: 
     elif sale.link_state in ARMED or sale.status is OperationStatus.RECEIVED:
         await _go_on(session, activation, sale, now=now)
     elif sale.status is OperationStatus.REJECTED:
-        await end(session, activation, AttemptStatus.REJECTED)
+        await end(session, activation, AttemptStatus.REJECTED, now=now)
     elif is_over(activation, sale, now):
-        await end(session, activation, AttemptStatus.EXPIRED)
+        await end(session, activation, AttemptStatus.EXPIRED, now=now)
     return True
 
 
@@ -164,7 +164,7 @@ async def _take_money(session: Session, activation: Activation, sale: SaleState,
     if sale.amount != activation.amount:
         reason = UnmatchedReason.AMOUNT_DIFFERS
         await unmatched_money.keep_sale(session, activation.merchant_id, activation.cash_link_id, sale, reason, now=now)
-        await end(session, activation, AttemptStatus.EXPIRED)
+        await end(session, activation, AttemptStatus.EXPIRED, now=now)
         return
     assert sale.trx_id is not None
     operation = AcceptedOperation(
@@ -182,8 +182,9 @@ async def _go_on(session: Session, activation: Activation, sale: SaleState, *, n
         await activating.move(session, activation, ActivationStatus.WAITING, next_poll_at=next_poll_at)
 
 
-async def end(session: Session, activation: Activation, to: AttemptStatus) -> None:
-    """End a locked activation that nobody can pay any more, and its attempt."""
+async def end(session: Session, activation: Activation, to: AttemptStatus, *, now: datetime) -> None:
+    """End a locked activation that nobody can pay any more, and its attempt. Its money may come late all the same."""
     if activation.status in LIVE:
+        await late_watches.begin(session, activation_ids=[activation.id], now=now)
         await activating.move(session, activation, ActivationStatus.DEACTIVATED)
         await till.close_attempts(session, [activation.attempt_id], to)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 import uvloop
-from sbp_gateway.polling import WINDOWS_MAX
 
 from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
@@ -25,6 +24,7 @@ from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_c
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
+from api.late_watching import look_for_late_money
 from api.looking_up import look_up_registrations
 from api.payout_calls import carry_out_payouts
 from api.refund_calls import carry_on_refunds, refund_late_money
@@ -39,6 +39,8 @@ from ledger.outbox import CLAIM_MAX
 from reconciliation.repository import SEND_BATCH_MAX
 from sbp_gateway import buyer_payout_repository as buyer_payouts
 from sbp_gateway.cash_link_repository import WATCH_BATCH_MAX
+from sbp_gateway.late_watches import LOOK_BATCH_MAX as LATE_BATCH_MAX
+from sbp_gateway.polling import WINDOWS_MAX
 from sbp_gateway.refund_rows import LOOK_BATCH_MAX
 from sbp_gateway.registration_repository import LOOK_UP_BATCH_MAX
 from sbp_gateway.repository import RESUME_BATCH_MAX
@@ -96,6 +98,7 @@ JOBS: Sequence[Job] = (
     Job("notify_shops", lambda t: notify_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
     Job("watch_activations", lambda t: watch_activations(t.wiring.sales), 0.3, WATCH_BATCH_MAX),
     Job("resume_cash_links", lambda t: resume_cash_links(t.wiring.sales), 1.0, WATCH_BATCH_MAX),
+    Job("look_for_late_money", lambda t: look_for_late_money(t.engine, t.wiring, t.clock), 1.0, LATE_BATCH_MAX),
     Job("carry_on_refunds", lambda t: carry_on_refunds(t.wiring.refunds), 0.3, LOOK_BATCH_MAX),
     Job("refund_late_money", lambda t: refund_late_money(t.wiring.refunds), 1.0, LOOK_BATCH_MAX),
     Job(

@@ -47,4 +47,22 @@ CREATE TABLE buyer_payouts (
 CREATE INDEX buyer_payouts_of_merchant ON buyer_payouts (merchant_id, id);
 CREATE INDEX buyer_payouts_next_try ON buyer_payouts (next_try_at) WHERE next_try_at IS NOT NULL;
 
+-- What is over -----------------------------------------------------------------------------------
+
+-- Codes and activations that ended without money, and NSPK is asked about all the same: only a list of questions,
+-- so its rows go when nothing is left to ask.
+CREATE TABLE sbp_late_watches (
+    id            text COLLATE "C" NOT NULL,
+    is_activation boolean NOT NULL,
+    ended_at      timestamptz NOT NULL,
+    next_look_at  timestamptz NOT NULL,
+    CONSTRAINT sbp_late_watches_pkey PRIMARY KEY (id),
+    CONSTRAINT sbp_late_watches_id_form CHECK (id ~ CASE WHEN is_activation THEN '^acv_' ELSE '^qr_' END),
+    CONSTRAINT sbp_late_watches_look_later CHECK (next_look_at > ended_at)
+) WITH (fillfactor = 80);
+CREATE INDEX sbp_late_watches_next_look ON sbp_late_watches (next_look_at);
+
+-- Who may do what -------------------------------------------------------------------------------
+
 GRANT SELECT, INSERT, UPDATE ON buyer_payouts TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sbp_late_watches TO kopeyka_app;

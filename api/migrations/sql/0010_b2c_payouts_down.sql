@@ -1,1 +1,1 @@
-DROP TABLE buyer_payouts;
+DROP TABLE sbp_late_watches, buyer_payouts;

@@ -1,4 +1,4 @@
-"""Keep money sent to buyers' phones: what was asked, what the bank said, never the number longer than needed.
+"""Keep money sent to buyers' phones, their numbers no longer than needed, and watch codes that are over.
 
 Expand only: every table is new. Locks: none that anybody could wait for.
 """
