@@ -40,6 +40,7 @@ from sbp_gateway.simulator.payers import BuyerPhones
 from sbp_gateway.simulator.payouts import BuyerPayoutBank
 from sbp_gateway.simulator.phone import BuyerPhonePages
 from sbp_gateway.simulator.refunds import Refunds
+from sbp_gateway.simulator.registers import BankRegisters
 from sbp_gateway.simulator.scripts import Scripts
 from sbp_gateway.simulator.tkassa import TkassaSimulator
 
@@ -176,6 +177,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.payouts.routes(),
         *world.tkassa.routes(),
         *BuyerPhonePages(nspk.phones, nspk.cash_links).routes(),
+        *BankRegisters(nspk.links, nspk.cash_links.cash_links, nspk.refunds).routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),
         Route("/sink/events/count", world.sink.count, methods=["GET"]),
         Route("/simulator/faults", world.set_faults, methods=["PUT"]),

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.cli import registers
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.data_dir import StartRefused
 from ledger.clock import machine_now
@@ -26,6 +27,7 @@ banks_app = typer.Typer(help="The banks that pay by SBP links.", no_args_is_help
 links_app = typer.Typer(help="Functional links: what stands in a QR.", no_args_is_help=True)
 app.add_typer(banks_app, name="banks")
 app.add_typer(links_app, name="links")
+app.add_typer(registers.app, name="registers")
 
 NAMES_MAX = 20
 """Banks named one by one after an import."""

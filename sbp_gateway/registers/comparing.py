@@ -150,7 +150,8 @@ WITH pairs AS (
 ), grouped AS MATERIALIZED (
     -- All that match are one group; whatever differs is a group by itself.
     SELECT any_value(verdict) AS verdict, count(*) AS pairs, any_value(kind) AS kind,
-           any_value(line_number) AS line_number, any_value(operation_id) AS operation_id, any_value(trx_id) AS trx_id, any_value(qrc_id) AS qrc_id,
+           any_value(line_number) AS line_number, any_value(operation_id) AS operation_id,
+           any_value(trx_id) AS trx_id, any_value(qrc_id) AS qrc_id,
            sum(line_kopecks)::bigint AS line_kopecks, sum(line_fee_kopecks)::bigint AS line_fee_kopecks,
            sum(operation_kopecks)::bigint AS operation_kopecks,
            sum(operation_fee_kopecks)::bigint AS operation_fee_kopecks

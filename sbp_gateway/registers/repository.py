@@ -26,11 +26,15 @@ from sbp_gateway.registers.register import (
     RegisterStatus,
 )
 
+Place = tuple[datetime, str]
+"""Where one of our operations stands in its day: its time and its id."""
+
 _TEXT_COLUMNS = range(3, 10)
 _NULL = "\\N"
 _COPY = f"COPY register_lines (register_number, {', '.join(COLUMNS)}) FROM STDIN"
 _REGISTER = """id, number, profile, day_on, member_id, merchant_id, sha256, lines, known_by, payments_kopecks,
-    refunds_kopecks, payouts_kopecks, fees_kopecks, footer, footer_amount_kopecks, footer_fee_kopecks, status, taken_at"""
+    refunds_kopecks, payouts_kopecks, fees_kopecks, footer, footer_amount_kopecks, footer_fee_kopecks, status,
+    taken_at"""
 
 
 async def next_number(session: Session) -> int:
@@ -87,9 +91,9 @@ async def add_register(session: Session, register: Register, sha256: bytes | Non
                 "id": register.id, "number": register.number, "profile": register.profile, "day_on": register.day_on,
                 "member_id": scope.member_id, "merchant_id": scope.merchant_id, "sha256": sha256,
                 "lines": totals.lines, "known_by": sorted(totals.traits), "payments": totals.payments,
-                "refunds": totals.refunds, "payouts": totals.payouts, "fees": totals.fees, "footer": register.footer.value,
-                "footer_amount": register.footer_amount, "footer_fee": register.footer_fee,
-                "status": register.status.value, "taken_at": register.taken_at,
+                "refunds": totals.refunds, "payouts": totals.payouts, "fees": totals.fees,
+                "footer": register.footer.value, "footer_amount": register.footer_amount,
+                "footer_fee": register.footer_fee, "status": register.status.value, "taken_at": register.taken_at,
             },
         )  # fmt: skip
     except DBAPIError as error:
@@ -172,8 +176,8 @@ async def list_differences(
 
 
 async def operations_of_day(
-    session: Session, day_on: date, scope: RegisterScope, *, after: tuple[datetime, str] | None, limit: int
-) -> list[tuple[RegisterLine, tuple[datetime, str]]]:
+    session: Session, day_on: date, scope: RegisterScope, *, after: Place | None, limit: int
+) -> list[tuple[RegisterLine, Place]]:
     """Our operations of a Moscow day as lines of a register, in the order of time, and where to go on."""
     since, until = bounds_of(day_on)
     rows = await session.execute(
