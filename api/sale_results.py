@@ -61,18 +61,21 @@ class SaleReader:
             await self._settle(session, activation, activation, params_id, sale)
 
     async def find(self, activation: Activation) -> str | None:
-        """What the link is armed with, if that can only be this activation: ours by its sum and nobody else's.
+        """What the link is or was last armed with, if that can only be this activation: by its sum, nobody else's.
 
+        One that is over and was not paid is given up: the link may be armed anew.
         Raises: NspkRefused, NspkUnknown, NspkUnavailable.
         """
         said = await self.nspk.link_state(activation.qrc_id)
-        if said.params_id is None or said.link_state not in ARMED:
+        if said.params_id is None:
             return None
         async with transaction(self.engine) as session:
             if await rows.activation_by_sale(session, activation.qrc_id, said.params_id) is not None:
                 return None
         sale = await self.nspk.sale_state(activation.qrc_id, said.params_id)
-        return said.params_id if sale.amount == activation.amount else None
+        if sale.status is not OperationStatus.ACCEPTED and said.link_state not in ARMED:
+            return None
+        return said.params_id if is_of(activation, said.params_id, sale) else None
 
     async def _give_up(self, session: Session, activation: Activation) -> None:
         """NSPK knows no activation that could be ours: the link is free, the attempt is over."""

@@ -89,11 +89,13 @@ class CashLinkSimulator:
         return processed(None)
 
     async def read_link(self, request: Request) -> JSONResponse:
-        """Whether a link is armed."""
-        sale = self.cash_links.find(request.path_params["qrc_id"]).armed(self.clock.now())
-        if sale is None:
+        """Whether a link is armed, and with what it was last. Whether NSPK tells the latter is not known."""
+        link = self.cash_links.find(request.path_params["qrc_id"])
+        is_armed = link.armed(self.clock.now()) is not None
+        if link.last is None:
             return processed({"status": LinkState.INACTIVATED.value})
-        return processed({"status": sale.link_state.value, "paramsId": sale.params_id})
+        state = link.last.link_state if is_armed else LinkState.INACTIVATED
+        return processed({"status": state.value, "paramsId": link.last.params_id})
 
     async def move(self, request: Request) -> JSONResponse:
         """Another account."""
