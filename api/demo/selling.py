@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from api.demo.caller import WAIT_SECONDS_MAX, WAIT_SECONDS_MIN, Caller
 from api.demo.errors import DemoFailed
@@ -21,6 +22,9 @@ UNBOOKED_MAX = 64
 """Payments on their way to the books; tills wait when there are more."""
 LINK_SECONDS_MAX = 120.0
 """How long the worker may take to replace a link whose answer was lost."""
+ATTEMPTS_MAX = 20
+ATTEMPT_WAIT_SECONDS = 3.0
+"""Between attempts while NSPK cannot be reached; its breaker tries the way every five seconds."""
 STORIES_MAX = 20
 """Troubled orders whose story is kept; the report tells one."""
 
@@ -100,25 +104,37 @@ class Shop:
         return Sale(purchase, till, str(answer.json()["id"]), purchase.amount, story=story)
 
     async def _attempt(self, caller: Caller, sale: Sale) -> None:
-        """Start the attempt and get the QR, from the worker if NSPK's answer was lost."""
+        """Have the QR shown; when NSPK cannot be reached, try again a little later, as a cashier would."""
+        for number in range(1, ATTEMPTS_MAX + 1):
+            attempt = await self._try(caller, sale, number)
+            if attempt["qr"] is not None:
+                sale.attempt_id, sale.qrc_id = str(attempt["id"]), str(attempt["qr"]["qrc_id"])
+                return
+            sale.story.append((machine_now(), "NSPK cannot be reached and was asked nothing: the cashier waits"))
+            await asyncio.sleep(ATTEMPT_WAIT_SECONDS)
+        raise DemoFailed(f"{sale.purchase.number} has no QR: NSPK could not be reached {ATTEMPTS_MAX} times")
+
+    async def _try(self, caller: Caller, sale: Sale, number: int) -> Any:
+        """Start an attempt and get its QR, from the worker if NSPK's answer was lost; none if it was rejected."""
         path = f"/v1/orders/{sale.order_id}/attempts"
-        answer = await caller.post(path, {"rail": "sbp"}, f"{sale.purchase.number}-attempt", story=sale.story)
+        what = f"{sale.purchase.number}-attempt" + (f"-{number}" if number > 1 else "")
+        answer = await caller.post(path, {"rail": "sbp"}, what, story=sale.story)
         if answer.status != 201:
             raise DemoFailed(f"{sale.purchase.number} was answered with {answer.status}: {answer.body[:300].decode()}")
         attempt = answer.json()
-        if attempt["status"] != "waiting":
+        if attempt["status"] in ("requested", "unknown"):
             self.unknown += 1
             sale.was_unknown = True
             what = f"NSPK's answer was lost: the attempt is {attempt['status']}, the worker asks for another link"
             sale.story.append((machine_now(), what))
         deadline, wait = monotonic() + LINK_SECONDS_MAX, WAIT_SECONDS_MIN
-        while attempt["qr"] is None:
+        while attempt["qr"] is None and attempt["status"] != "rejected":
             if attempt["status"] not in ("requested", "unknown", "waiting") or monotonic() > deadline:
                 raise DemoFailed(f"{sale.purchase.number} has no QR: its attempt is {attempt['status']}")
             await asyncio.sleep(wait)
             wait = min(wait * 2, WAIT_SECONDS_MAX)
-            (attempt,) = (await caller.get(f"/v1/orders/{sale.order_id}"))["attempts"]
-        sale.attempt_id, sale.qrc_id = str(attempt["id"]), str(attempt["qr"]["qrc_id"])
+            attempt = (await caller.get(f"/v1/orders/{sale.order_id}"))["attempts"][-1]
+        return attempt
 
 
 async def pay(phone: Connection, sale: Sale) -> float:

@@ -50,7 +50,7 @@ async def troubled_sale(caller: Caller, shop: Shop) -> Timeline | None:
 
 
 def _moments(sale: Sale, order: dict[str, Any], event: dict[str, Any], entry: dict[str, Any]) -> list[Moment]:
-    (attempt,) = order["attempts"]
+    attempt = order["attempts"][-1]
     assert sale.payer_at is not None
     told = [
         Moment(_at(order["created_at"]), f"Order {order['number']} placed at {sale.till.merchant_name}: {order['id']}"),
