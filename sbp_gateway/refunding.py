@@ -179,18 +179,21 @@ async def record_answer(session: Session, refund_id: str, answer: RefundAnswer, 
 
 def _learn(refund: Refund, answer: RefundAnswer, to: RefundStatus) -> Refund:
     """What an answer tells about a refund beside its status."""
-    if answer.news is RefundNews.TAKEN and refund.opkc_request_id is None:
-        return replace(refund, opkc_request_id=answer.opkc_request_id, refusal_code=None, refusal_message=None)
-    if answer.news in (RefundNews.REFUSED, RefundNews.DECLINED, RefundNews.NOT_MOVED) and to in _REFUSING:
-        return replace(refund, refusal_code=answer.code or "unknown", refusal_message=answer.message)
-    if answer.news is RefundNews.MOVED:
+    if to is RefundStatus.SUCCEEDED:
         return replace(refund, trx_id=answer.trx_id, payee_mask=answer.payee_mask)
+    if to is RefundStatus.ASKED and refund.status is not to:
+        return replace(refund, opkc_request_id=answer.opkc_request_id, refusal_code=None, refusal_message=None)
+    if answer.news is RefundNews.REFUSED and to in (RefundStatus.UNKNOWN, RefundStatus.REFUSED):
+        return _refused(refund, answer)
+    if answer.news in (RefundNews.DECLINED, RefundNews.NOT_MOVED) and to in FINAL:
+        return _refused(refund, answer)
     if answer.news in (RefundNews.UNHEARD, RefundNews.NOT_SENT) and to is RefundStatus.REQUESTED:
         return replace(refund, asked_at=None)
     return refund
 
 
-_REFUSING = (RefundStatus.UNKNOWN, RefundStatus.REFUSED, RefundStatus.FAILED)
+def _refused(refund: Refund, answer: RefundAnswer) -> Refund:
+    return replace(refund, refusal_code=answer.code or "unknown", refusal_message=answer.message)
 
 
 async def _end(session: Session, ended: Refund, now: datetime) -> Refund:
