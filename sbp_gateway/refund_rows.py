@@ -24,10 +24,12 @@ _REFUND = """r.id, r.payment_id, r.merchant_id, r.amount_kopecks, r.fee_returned
     r.hold_id, r.fee_hold_id, r.entry_id, r.tries, r.looks, r.asked_at, r.created_at, r.ended_at"""
 
 _PAYMENT = """
-    SELECT p.id, p.attempt_id, p.merchant_id, m.nspk_merchant_id, coalesce(p.member_id, m.member_id) AS member_id,
+    SELECT p.id, p.attempt_id, p.merchant_id, coalesce(g.nspk_merchant_id, m.nspk_merchant_id) AS nspk_merchant_id,
+           coalesce(g.member_id, p.member_id, m.member_id) AS member_id,
            coalesce(q.qrc_id, l.qrc_id, s.qrc_id) AS qrc_id, p.trx_id, p.kzo, p.amount_kopecks, p.fee_kopecks,
            p.is_late, p.settlement_mode, p.refund_kopecks
       FROM sbp_payments AS p JOIN sbp_merchants AS m ON m.merchant_id = p.merchant_id
+      LEFT JOIN sbp_registrations AS g ON g.id = p.registration_id
       LEFT JOIN qr_codes AS q ON q.id = p.qr_id
       LEFT JOIN cash_link_activations AS a ON a.id = p.activation_id
       LEFT JOIN sbp_unmatched_payments AS u ON u.id = p.unmatched_payment_id

@@ -12,6 +12,7 @@ from ledger.holds import HoldRequest
 from ledger.money import Kopecks
 from sbp_gateway.bookkeeping import PaymentSides, sides_of
 from sbp_gateway.errors import RefundNotCovered
+from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.refunds import Refund, RefundablePayment
 
 
@@ -25,6 +26,7 @@ async def reserve(
                      Дт income:fee:sbp                        Кт asset:sbp_settlement:<member>  our fee given back
     collected, late  Дт liability:late_receipts:sbp           Кт asset:sbp_settlement:<member>  amount
     direct           Дт memo:sbp_direct_sales:<merchant>      Кт memo:sbp_direct:<merchant>     amount
+                     Дт income:fee:sbp                        Кт asset:fee_receivable:<merchant> our fee given back
     direct, late     Дт memo:sbp_direct_late:<merchant>       Кт memo:sbp_direct:<merchant>     amount
 
     Held, booked when the money has moved. Our fee is given back only where the installation says so.
@@ -33,10 +35,12 @@ async def reserve(
     sides = sides_of(
         payment.settlement_mode, merchant_id=payment.merchant_id, member_id=payment.member_id, is_late=payment.is_late
     )
-    needed = Kopecks(amount - fee_returned)
+    is_direct = payment.settlement_mode is SettlementMode.DIRECT
+    needed = amount if is_direct else Kopecks(amount - fee_returned)
     await _refuse_uncovered(session, sides.owner, needed)
     hold_id = await _hold(session, f"sbp_refund:{refund_id}", payment, sides, needed, now)
-    fee_sides = PaymentSides(money=sides.money, owner=chart.SBP_FEE_INCOME)
+    fee_money = chart.fee_receivable(payment.merchant_id) if is_direct else sides.money
+    fee_sides = PaymentSides(money=fee_money, owner=chart.SBP_FEE_INCOME)
     fee_hold_id = await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee_returned, now)
     return hold_id, fee_hold_id
 

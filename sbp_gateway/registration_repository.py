@@ -171,9 +171,10 @@ async def use_registration(session: Session, registration: MerchantRegistration,
 
 async def registration_in_use(session: Session, merchant_id: str) -> str | None:
     """The id of the registration that a merchant takes payments by now."""
-    return await session.scalar(
+    found: str | None = await session.scalar(
         text("SELECT registration_id FROM sbp_merchants WHERE merchant_id = :id AND is_live"), {"id": merchant_id}
     )
+    return found
 
 
 async def ids_in_use(session: Session, merchant_ids: Sequence[str]) -> set[str]:

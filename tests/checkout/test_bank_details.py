@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.bank_details import BankAccount, account_with_key, check_bank_account, check_inn
-from checkout.errors import InvalidBankAccount, InvalidInn
+from checkout.bank_details import BankAccount, account_with_key, check_bank_account, check_inn, check_ogrn
+from checkout.errors import InvalidBankAccount, InvalidInn, InvalidOgrn
 
 
 @pytest.mark.parametrize("inn", ["7707083893", "7736050003", "500100732259"])
@@ -31,6 +31,52 @@ def test_real_inns_are_taken(inn: str) -> None:
 def test_wrong_inns_are_refused(inn: str) -> None:
     with pytest.raises(InvalidInn):
         check_inn(inn)
+
+
+@pytest.mark.parametrize(
+    ("ogrn", "inn"),
+    [
+        pytest.param("1027700132195", "7707083893", id="a bank"),
+        pytest.param("1027700070518", "7736050003", id="a company"),
+        pytest.param("304500116000157", "500100732259", id="an entrepreneur"),
+    ],
+)
+def test_real_ogrns_are_taken(ogrn: str, inn: str) -> None:
+    check_ogrn(ogrn, inn)
+
+
+@pytest.mark.parametrize(
+    ("ogrn", "inn"),
+    [
+        pytest.param("1027700132196", "7707083893", id="wrong last digit of thirteen"),
+        pytest.param("304500116000158", "500100732259", id="wrong last digit of fifteen"),
+        pytest.param("304500116000157", "7707083893", id="an entrepreneur's with a company's INN"),
+        pytest.param("1027700132195", "500100732259", id="a company's with a person's INN"),
+        pytest.param("10277001321951", "7707083893", id="fourteen digits"),
+        pytest.param("0027700132195", "7707083893", id="begins with zero"),
+        pytest.param("104500116000157", "500100732259", id="fifteen that do not begin with 3"),
+        pytest.param("٧٠٢٧٧٠٠١٣٢١٩٥", "7707083893", id="other digits"),
+        pytest.param("", "7707083893", id="nothing"),
+    ],
+)
+def test_wrong_ogrns_are_refused(ogrn: str, inn: str) -> None:
+    with pytest.raises(InvalidOgrn):
+        check_ogrn(ogrn, inn)
+
+
+@given(st.integers(10**11, 10**12 - 1), st.integers(0, 9))
+def test_one_digit_of_ten_fits_an_ogrn(head: int, other: int) -> None:
+    fits = [digit for digit in range(10) if is_ogrn(f"{head}{digit}")]
+    assert len(fits) == 1
+    assert is_ogrn(f"{head}{other}") == (other in fits)
+
+
+def is_ogrn(ogrn: str) -> bool:
+    try:
+        check_ogrn(ogrn, "7707083893")
+    except InvalidOgrn:
+        return False
+    return True
 
 
 def test_an_account_whose_key_fits_its_bank_is_taken() -> None:
