@@ -173,6 +173,7 @@ async def _take_money(session: Session, activation: Activation, sale: SaleState,
     operation = AcceptedOperation(
         activation.attempt_id, activation.merchant_id, activation.amount, sale.trx_id, sale.kzo,
         activation.requested_at, sale.said_at, activation_id=activation.id,
+        payer_mask=sale.payer_mask,
     )  # fmt: skip
     await pay(session, [operation], now=now)
 

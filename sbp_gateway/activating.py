@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,11 +24,13 @@ from sbp_gateway.errors import (
     ActivationLive,
     CashLinkElsewhere,
     CashLinkNotRegistered,
+    LinkKindNotOffered,
     MerchantNotRegistered,
     QrcIdNotReserved,
     QrcIdTaken,
     TtlOutOfRange,
 )
+from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk_cash_links import CashLinkRegistration
 from sbp_gateway.qr_codes import FIRST_POLL_WAIT, PURPOSE_CHARACTERS_MAX
 
@@ -40,15 +43,14 @@ async def request_cash_link(
     store_id: str,
     terminal_id: str,
     qrc_id: str | None,
+    elsewhere: Container[str] = (),
     now: datetime,
 ) -> CashLink:
     """Intent: write down a cash link of a terminal, under an id from a printed plate if one is given.
 
-    Raises: MerchantNotRegistered, QrcIdNotReserved, QrcIdTaken.
+    Raises: MerchantNotRegistered, LinkKindNotOffered, QrcIdNotReserved, QrcIdTaken.
     """
-    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
-    if merchant is None:
-        raise MerchantNotRegistered(merchant_id=merchant_id)
+    merchant = await merchant_at_nspk(session, merchant_id, elsewhere)
     if qrc_id is not None and not await rows.is_reserved(session, qrc_id, merchant_id):
         raise QrcIdNotReserved(qrc_id=qrc_id)
     link = CashLink(
@@ -58,6 +60,19 @@ async def request_cash_link(
     if not await rows.add_cash_link(session, link, next_try_at=now + ANSWER_WAIT):
         raise QrcIdTaken(qrc_id=qrc_id)
     return link
+
+
+async def merchant_at_nspk(session: Session, merchant_id: str, elsewhere: Container[str] = ()) -> SbpMerchant:
+    """A merchant for whom we may register links with NSPK ourselves; banks ``elsewhere`` have another provider.
+
+    Raises: MerchantNotRegistered, LinkKindNotOffered.
+    """
+    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
+    if merchant is None:
+        raise MerchantNotRegistered(merchant_id=merchant_id)
+    if merchant.member_id in elsewhere:
+        raise LinkKindNotOffered(member_id=merchant.member_id)
+    return merchant
 
 
 async def registration_of(session: Session, link: CashLink, qrc_id: str) -> CashLinkRegistration:

@@ -111,7 +111,7 @@ class Activation:
     """NSPK's name of this use of the link."""
     requested_at: datetime
     expires_at: datetime
-    """Ours: no field of NSPK's call is known for it, so we disarm the link ourselves. DECISIONS.md."""
+    """Ours: no field of NSPK's call is known for it, so we disarm the link ourselves. DECISIONS.md, on deadlines."""
     polls: int
     arms: int = 1
     """How many times NSPK was asked to arm the link with it: again only when an answer was lost."""
@@ -148,6 +148,8 @@ class SaleState:
     amount: Kopecks
     said_at: datetime | None
     kzo: str | None
+    payer_mask: str | None = None
+    """The payer's phone, masked."""
 
     @property
     def is_over(self) -> bool:

@@ -33,6 +33,7 @@ Rejected
     ├── RefundNotRoubles          SBP moves roubles only
     ├── RefundTooSoon             NSPK takes one try an hour and five a day; facts say when
     ├── RefundNotCovered          the merchant's money does not cover it
+    ├── LinkKindNotOffered        the provider of the merchant's bank registers no such links
     ├── TtlOutOfRange             a code would live too shortly or too long
     ├── CashLinkNotFound, CashLinkNotRegistered, CashLinkElsewhere
     ├── QrcIdTaken, QrcIdNotReserved
@@ -219,6 +220,12 @@ class RefundNotCovered(SbpRejected):
     """The merchant's money that is not set aside does not cover the refund."""
 
     code = "sbp_gateway.refund_not_covered"
+
+
+class LinkKindNotOffered(SbpRejected):
+    """The merchant's bank is reached through a provider that registers no such links."""
+
+    code = "sbp_gateway.link_kind_not_offered"
 
 
 class TtlOutOfRange(SbpRejected):

@@ -18,6 +18,7 @@ from sbp_gateway.errors import InvalidPayload, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, RegisteredLink
 from sbp_gateway.nspk_http import TEMPLATE_VERSION
 from sbp_gateway.nspk_transport import NspkTransport
+from sbp_gateway.phones import masked
 
 Read = TypeVar("Read")
 PATH = "/payment/v1/cash-register-qrc"
@@ -199,4 +200,5 @@ def _sale_state(data: Any) -> SaleState:
         amount=Kopecks(int(data["amount"])),
         said_at=None if said_at is None else datetime.fromisoformat(said_at),
         kzo=data.get("kzo"),
+        payer_mask=masked(data.get("payerId")),
     )

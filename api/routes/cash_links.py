@@ -143,7 +143,7 @@ async def create_cash_link(call: CanWrite, body: CashLinkBody) -> Response:
         terminal = await terminal_of(session, call, body.terminal_id)
         return await activating.request_cash_link(
             session, claim.resource_id, merchant_id=terminal.merchant_id, store_id=terminal.store_id,
-            terminal_id=terminal.id, qrc_id=body.qrc_id, now=call.now,
+            terminal_id=terminal.id, qrc_id=body.qrc_id, elsewhere=call.door.settings.tkassa_members, now=call.now,
         )  # fmt: skip
 
     async def act(link: CashLink) -> None:

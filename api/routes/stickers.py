@@ -15,9 +15,9 @@ from api.wire import Body, Instant, Text, View
 from checkout.merchants import Terminal
 from ledger.database import Session, transaction
 from ledger.money import Kopecks
-from sbp_gateway import repository as sbp
+from sbp_gateway import activating
 from sbp_gateway import unmatched_repository as rows
-from sbp_gateway.errors import MerchantNotRegistered, NspkRefused, StickerTaken
+from sbp_gateway.errors import NspkRefused, StickerTaken
 from sbp_gateway.nspk import RegisteredLink
 from sbp_gateway.nspk_cash_links import StickerRegistration
 from sbp_gateway.stickers import STICKER_KOPECKS_MAX, Sticker
@@ -67,9 +67,8 @@ async def create_sticker(call: Annotated[Call, needs("merchants:write")], body: 
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Terminal, StickerRegistration]:
         terminal = await terminal_of(session, call, body.terminal_id)
-        merchant = (await sbp.merchants_by_id(session, [terminal.merchant_id])).get(terminal.merchant_id)
-        if merchant is None:
-            raise MerchantNotRegistered(merchant_id=terminal.merchant_id)
+        elsewhere = call.door.settings.tkassa_members
+        merchant = await activating.merchant_at_nspk(session, terminal.merchant_id, elsewhere)
         if await rows.has_sticker(session, terminal.id):
             raise StickerTaken(terminal_id=terminal.id)
         return (
