@@ -15,24 +15,47 @@ from ledger.database import Engine, Session, transaction
 from sbp_gateway import registering, repository
 from sbp_gateway.errors import NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import STATUS_BATCH_MAX
-from sbp_gateway.polling import needs_settling, settle_windows, take_due_windows
+from sbp_gateway.polling import PollWindow, needs_settling, settle_windows, take_due_windows
 from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus
 
 CALLS_AT_ONCE = 8
 QUESTIONS_AT_ONCE = 4
 """Status calls under way for one worker: enough to keep NSPK answering while answers are read."""
+LOTS_MAX = 8
+"""Lots of windows asked about before the worker looks whether it should stop."""
 
 
 async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
     """Ask NSPK about open codes whose time to be asked about has come, up to a hundred in a call.
 
-    Raises: what the database raises, after all has been asked.
+    While one lot is asked about the next is taken, because PostgreSQL and NSPK can work at once.
+    Raises: what the database raises, after the lot has been asked about.
     """
-    now = clock.now()
+    asked, taking = 0, asyncio.create_task(_take(engine, clock))
+    try:
+        for lot in range(LOTS_MAX):
+            windows = await taking
+            codes = sum(len(window.qrc_ids) for window in windows)
+            is_last = codes < STATUS_BATCH_MAX or lot + 1 == LOTS_MAX
+            if not is_last:
+                taking = asyncio.create_task(_take(engine, clock))
+            await _ask_all(engine, wiring, clock, windows)
+            asked += max(codes, len(windows))
+            if is_last:
+                break
+    finally:
+        await asyncio.wait([taking])
+    return asked
+
+
+async def _take(engine: Engine, clock: Clock) -> list[PollWindow]:
     async with transaction(engine) as session:
-        windows = await take_due_windows(session, now=now)
+        return await take_due_windows(session, now=clock.now())
+
+
+async def _ask_all(engine: Engine, wiring: Wiring, clock: Clock, windows: Sequence[PollWindow]) -> None:
     window_of = {qrc_id: window for window in windows for qrc_id in window.qrc_ids}
-    over = frozenset().union(*(window.over for window in windows))
+    over = frozenset(qrc_id for window in windows for qrc_id in window.over)
     places = asyncio.Semaphore(QUESTIONS_AT_ONCE)
 
     async def ask(qrc_ids: Sequence[str]) -> None:
@@ -52,7 +75,6 @@ async def poll_links(engine: Engine, wiring: Wiring, clock: Clock) -> int:
     for error in ended:
         if error is not None:
             raise error
-    return max(len(window_of), len(windows))
 
 
 def batches(qrc_ids: Sequence[str]) -> Iterator[Sequence[str]]:

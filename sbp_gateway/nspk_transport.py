@@ -15,6 +15,7 @@ import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from ledger.database import is_in_transaction
+from ledger.errors import KopeykaError
 from sbp_gateway import retry_budget
 from sbp_gateway.breaker import Breaker, BreakerState, ask, report
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
@@ -109,6 +110,20 @@ class NspkTransport:
         if not is_safe:
             return await self._guarded("write", deadline, method, path, body, params)
         self._budget = retry_budget.earn(self._budget)
+        try:
+            return await self._guarded("read", deadline, method, path, body, params)
+        except (NspkUnknown, NspkUnavailable) as error:
+            return await self._again(error, deadline, method, path, body, params)
+
+    async def _again(self, first: KopeykaError, deadline: int, *request: Any) -> Any:
+        """What to do after a first try failed. Apart, because most calls never come here."""
+        failures = [first]
+
+        async def attempt() -> Any:
+            if failures:
+                raise failures.pop()
+            return await self._guarded("read", deadline, *request)
+
         repeating = AsyncRetrying(
             stop=lambda state: (
                 stop_after_attempt(TRIES_MAX)(state) or self._is_late(state, deadline) or self._is_spent()
@@ -117,7 +132,7 @@ class NspkTransport:
             retry=retry_if_exception(_may_help),
             reraise=True,
         )
-        return await repeating(self._guarded, "read", deadline, method, path, body, params)
+        return await repeating(attempt)
 
     def _is_late(self, state: RetryCallState, deadline: int) -> bool:
         return self._clock() + int(state.upcoming_sleep * 1000) >= deadline
