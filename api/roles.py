@@ -140,6 +140,10 @@ def tkassa_environment(running: Installation) -> dict[str, str]:
     }
 
 
-def worker() -> Child:
-    """Everything that happens later: deliveries, polling, payouts, nightly proofs."""
-    return Child("worker", python("api.worker"), {})
+def worker(running: Installation) -> Child:
+    """Everything that happens later: deliveries, polling, payouts, nightly proofs. Counted with the api beside it."""
+    metrics = running.scratch / "metrics"
+    if not metrics.exists():
+        return Child("worker", python("api.worker"), {})
+    bury = partial(multiprocess.mark_process_dead, path=str(metrics))
+    return Child("worker", python("api.worker"), {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}, bury=bury)

@@ -130,7 +130,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     if role in (Role.ALL, Role.API):
         roles.add_api(running, stack)
     if role in (Role.ALL, Role.WORKER):
-        running.children.append(roles.worker())
+        running.children.append(roles.worker(running))
     if role is Role.ALL and running.settings.mode is Mode.SANDBOX:
         running.sandbox_key = sandbox_key(running)
         asyncio.run(take_in_banks(running.databases.app))

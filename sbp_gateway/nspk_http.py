@@ -69,9 +69,6 @@ class NspkHttp:
         except (NspkRefused, KeyError, TypeError, ValueError) as error:
             raise NspkUnknown(reason=type(error).__name__) from None
 
-    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None, *, is_safe: bool = False) -> Any:
-        return await self.transport.call(method, path, body, is_safe=is_safe)
-
 
 def _registered(data: Any, registration: Registration, read_link: Callable[[str], payload.Link]) -> RegisteredLink:
     try:
