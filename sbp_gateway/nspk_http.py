@@ -20,7 +20,11 @@ from sbp_gateway.nspk import (
 from sbp_gateway.nspk_transport import NspkTransport
 
 TEMPLATE_VERSION = "01"
-_STATUSES = {None: None, **{status.value: status for status in OperationStatus}, "ACTC": OperationStatus.RECEIVED}
+_STATUSES: dict[str | None, OperationStatus | None] = {
+    None: None,
+    **{status.value: status for status in OperationStatus},
+    "ACTC": OperationStatus.RECEIVED,
+}
 """``ACTC`` is a word of banks' own channels for what the agent API calls RCVD."""
 
 
