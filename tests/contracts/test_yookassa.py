@@ -292,3 +292,18 @@ def test_a_key_without_the_right_is_forbidden(installation: Installation) -> Non
     with pytest.raises(ForbiddenError) as refused:
         Payment.create(QR)
     assert refused.value.content["code"] == "forbidden"
+
+
+def test_a_payment_that_nobody_makes_in_time_is_canceled_and_stays_so(installation: Installation, shop: Shop) -> None:
+    made = Payment.create(QR)
+    payload = made.confirmation.confirmation_data
+
+    installation.made("/v1/clock/advance", {"seconds": 2 * 3600})
+
+    found = until(lambda: Payment.find_one(made.id), is_over)
+    assert (found.status, found.cancellation_details.reason) == ("canceled", "expired_on_confirmation")
+    installation.pays(payload)  # too late: the money is taken and goes back by itself
+    native = installation.native.get
+    until(lambda: native("/v1/events", params={"type": "payment.late"}).json()["items"], bool)
+    assert Payment.find_one(made.id).status == "canceled"
+    assert Refund.list({"payment_id": made.id}).items == []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from yookassa import Payment, PosLink
+from yookassa import Payment, PosLink, Webhook
 from yookassa.domain.exceptions import BadRequestError, NotFoundError
 
-from tests.contracts.conftest import Installation, Shop, until
+from tests.contracts.conftest import Installation, Receiver, Shop, until
 from tests.contracts.test_yookassa import configure, is_over
 
 
@@ -41,7 +41,10 @@ def sale(link: Any, value: str = "250.00", **pos_link: Any) -> Any:
     })  # fmt: skip
 
 
-def test_a_plate_is_armed_for_each_sale_and_shows_the_last(installation: Installation, shop: Shop) -> None:
+def test_a_plate_is_armed_for_each_sale_and_shows_the_last(
+    installation: Installation, shop: Shop, receiver: Receiver
+) -> None:
+    Webhook.add({"event": "payment.succeeded", "url": receiver.url})
     link, payload = set_up(installation)
     assert (link.status, link.type, link.recipient.gateway_id, link.payment) == ("active", "nspk", "till-7", None)
 
@@ -55,6 +58,8 @@ def test_a_plate_is_armed_for_each_sale_and_shows_the_last(installation: Install
         assert (found.status, len(found.payment_method.sbp_operation_id)) == ("succeeded", 32)
 
     assert PosLink.find_one(link.id).payment.status == "succeeded"
+    told = until(lambda: receiver.received, lambda received: len(received) == 2)
+    assert {note["object"]["amount"]["value"] for note in told} == {"250.00", "99.90"}
 
 
 def test_a_plate_takes_one_sale_at_a_time(installation: Installation, shop: Shop) -> None:
@@ -119,10 +124,10 @@ def test_a_plate_is_armed_for_1_to_20_minutes(after: timedelta, installation: In
     link, _ = set_up(installation)
 
     with pytest.raises(BadRequestError) as refused:
-        sale(link, expires_at=(datetime.now(UTC) + after).isoformat(timespec="milliseconds"))
+        sale(link, expires_at=(installation.now() + after).isoformat(timespec="milliseconds"))
 
     assert refused.value.content["parameter"] == "pos_link.expires_at"
-    assert sale(link, expires_at=(datetime.now(UTC) + timedelta(minutes=5)).isoformat()).status == "pending"
+    assert sale(link, expires_at=(installation.now() + timedelta(minutes=5)).isoformat()).status == "pending"
 
 
 def test_a_plate_of_another_shop_does_not_exist(installation: Installation, shop: Shop) -> None:

@@ -8,11 +8,15 @@ import socket
 import uuid
 from datetime import UTC, datetime
 from itertools import product
+from typing import Any
 
 import pytest
 from aiohttp.abc import ResolveResult
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.contracts.yookassa import payments, refunds
+from api.contracts.yookassa.bodies import AmountBody, read_metadata
 from api.contracts.yookassa.error_objects import CODES, error_answer, inner_id, internal_error, outer_id
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import PaymentStatus, YookassaPayment, payment_object
@@ -86,6 +90,25 @@ def test_ids_of_36_characters_lose_nothing() -> None:
     assert (len(outer_id(ours)), inner_id("ord", outer_id(ours))) == (36, ours)
     assert inner_id("ord", outer_id(ours).upper()) == ours
     assert inner_id("ord", outer_id(ours).replace("-", "")) is None
+
+
+@given(st.integers(0, 999_999_999_99))
+@settings(max_examples=50, deadline=None)
+def test_an_amount_comes_back_as_it_went(kopecks: int) -> None:
+    said = payments.amount_object(Kopecks(kopecks))
+
+    assert AmountBody.model_validate(said).kopecks == kopecks
+
+
+@given(st.dictionaries(st.text(max_size=40), st.text(max_size=20) | st.integers() | st.none(), max_size=20))
+@settings(max_examples=50, deadline=None)
+def test_metadata_is_kept_as_texts_or_refused(given_: dict[str, Any]) -> None:
+    try:
+        kept = read_metadata(given_)
+    except ValueError:
+        assert len(given_) > 16 or any(not 1 <= len(key) <= 32 for key in given_)
+    else:
+        assert kept == {key: str(value) for key, value in given_.items() if value is not None}
 
 
 @pytest.mark.parametrize("error", sorted(every_error(), key=lambda error: error.__qualname__))

@@ -15,7 +15,7 @@ from api.errors import MethodNotAllowed, RouteUnknown
 router = contract_router("yookassa unmatched")
 
 
-@router.api_route("/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@router.api_route("/{rest:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def refuse(call: Annotated[Call, needs("")], request: Request) -> Response:
     """There is no such path, or it is not called by this method."""
     others = [route for route in request.app.routes if route.path.startswith(PREFIX) and route.path != call.route]
