@@ -15,6 +15,8 @@ import sys
 
 import uvicorn
 
+from api.settings import Settings
+
 LISTEN_FD = "KOPEYKA_LISTEN_FD"
 """The variable with the number of an inherited listening socket."""
 BACKLOG = 2048
@@ -60,6 +62,7 @@ def serve(factory: str, listener: socket.socket) -> None:
     """Serve the application that ``factory`` (``module:function``) makes until SIGTERM."""
     listener.setblocking(False)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    settings = Settings()
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -72,6 +75,8 @@ def serve(factory: str, listener: socket.socket) -> None:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS_MAX,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

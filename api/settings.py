@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     workers: int = Field(default=2, ge=1, le=64)
     public_url: str = ""
     """What merchants see as our address; the listening address when empty."""
+    tls_certificate: Path | None = None
+    """The api's own certificate chain (PEM), where no balancer ends TLS for it; goes with ``tls_key``."""
+    tls_key: Path | None = None
 
     nspk_url: str = ""
     """Base URL of NSPK's agent API, or of its simulator."""
@@ -47,6 +50,8 @@ class Settings(BaseSettings):
     """Who vouches for NSPK's server. With the two below: mutual TLS, without which production does not start."""
     nspk_cert_file: Path | None = None
     nspk_key_file: Path | None = None
+    nspk_notifications_port: int | None = Field(default=None, ge=0, le=65_535)
+    """A port of its own for NSPK's notifications, over mutual TLS; the open door then takes none."""
     sbp_qr_ttl_minutes: int = Field(default=10, ge=1, le=129_600)
     """How long a buyer may pay a dynamic QR, when the till says nothing else."""
     sbp_qr_ttl_minutes_min: int = Field(default=5, ge=1, le=129_600)

@@ -195,16 +195,15 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "SSL_CERT_FILE": str(ca),  # for the simulator, which tells the api of payments
         "KOPEYKA_NSPK_URL": f"http://{urls['simulators']}",
         "KOPEYKA_BANK_URL": f"http://{urls['simulators']}",
+        "KOPEYKA_TLS_CERTIFICATE": str(certificate),
+        "KOPEYKA_TLS_KEY": str(key),
         "KOPEYKA_LOG_LEVEL": "warning",
     }
     modules = {
         "simulators": ["api.simulators"],
-        "api": [
-            "uvicorn", "--factory", "api.app:create_app", "--fd", str(sockets["api"].fileno()), "--log-level", "error",
-            "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key), "--timeout-graceful-shutdown", "2",
-        ],
+        "api": ["api.serve", "api.app:create_app"],
         "worker": ["api.worker"],
-    }  # fmt: skip
+    }
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", *module],
