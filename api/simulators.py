@@ -111,9 +111,11 @@ class World:
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
         try:
-            return JSONResponse(asdict(self.nspk.faults.set(await request.json())))
+            rates = asdict(self.nspk.faults.set(await request.json()))
         except ValueError as error:
             return JSONResponse({"reason": str(error)}, status_code=422)
+        self.nspk.links.remember({"faults": rates})
+        return JSONResponse(rates)
 
     async def set_agent(self, request: Request) -> JSONResponse:
         """Say where notifications go."""
@@ -142,6 +144,8 @@ class World:
 
     def recall(self, line: Mapping[str, Any]) -> None:
         """Take a line of the journal back in."""
+        if "faults" in line:
+            self.nspk.faults.set(line["faults"])
         self.nspk.links.recall(line)
         self.nspk.refunds.recall(line)
         self.nspk.cash_links.cash_links.recall(line)
