@@ -98,9 +98,8 @@ async def test_papers_go_to_the_bank_and_its_numbers_open_the_way_to_payments(cl
     events = (await client.get("/v1/events")).json()["items"]
     assert [event["type"] for event in events] == ["registration.sent_to_bank", "registration.registered"]
     accounts = (await client.get("/v1/ledger/accounts?prefix=memo")).json()["items"]
-    assert {each["code"].rsplit(":", 1)[0] for each in accounts} == {
-        "memo:sbp_direct", "memo:sbp_direct_sales", "memo:sbp_direct_late",
-    }  # fmt: skip
+    opened = {each["code"].rsplit(":", 1)[0] for each in accounts}
+    assert {"memo:sbp_direct", "memo:sbp_direct_sales", "memo:sbp_direct_late"} <= opened
 
 
 async def test_a_second_bank_is_used_when_somebody_says_so(client: Client, merchant: str) -> None:
