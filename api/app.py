@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import structlog
@@ -114,13 +114,26 @@ class Kopeyka(FastAPI):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application of one process. Nothing here or at its start needs the database to be there.
+    """The application of one process. Nothing here or at its start needs the database to be there."""
+    settings = settings or Settings()
+    routers = (*ROUTERS, *CONTRACTS)
+    if settings.nspk_notifications_port is not None:
+        routers = tuple(router for router in routers if router is not nspk_notifications.router)
+    return app_of(settings, routers)
+
+
+def create_nspk_app(settings: Settings | None = None) -> FastAPI:
+    """What NSPK calls, for a port that lets nobody else in."""
+    return app_of(settings or Settings(), (nspk_notifications.router, health.router))
+
+
+def app_of(settings: Settings, routers: Iterable[APIRouter]) -> FastAPI:
+    """An application with these routers.
 
     Raises: RuntimeError under ``python -O``: asserts are part of the books.
     """
     if sys.flags.optimize:
         raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
-    settings = settings or Settings()
     logs.set_up(settings.log_level)
     door = open_door(settings)
 
@@ -141,7 +154,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Kopeyka", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.door = door
-    for router in (*ROUTERS, *CONTRACTS):
+    for router in routers:
         app.router.routes.extend(router.routes)
     return app
 

@@ -83,6 +83,12 @@ def add_api(running: Installation, stack: ExitStack) -> None:
         command = python("api.serve", "api.app:create_app")
         bury = partial(multiprocess.mark_process_dead, path=str(metrics))  # the dead have nothing in flight
         running.children.append(Child(f"api-{number}", command, own, [listener.fileno()], bury))
+    if settings.nspk_notifications_port is not None:
+        (listener,) = listen(running, settings.nspk_notifications_port, 1, stack)
+        running.urls["notifications"] = url_of(listener).replace("http://", "https://")
+        own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        bury = partial(multiprocess.mark_process_dead, path=str(metrics))
+        running.children.append(Child("api-nspk", python("api.serve_nspk"), own, [listener.fileno()], bury))
 
 
 def listen(running: Installation, port: int, count: int, stack: ExitStack) -> list[socket.socket]:

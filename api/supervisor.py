@@ -26,6 +26,7 @@ from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
 from api.running import Announce, Installation, Stopped, forget_runtime, phone_url, write_runtime
 from api.sandbox import all_powerful_key, take_in_banks
+from api.serve_nspk import refuse_without_certificates
 from api.settings import Mode, Settings
 
 READY_SECONDS_MAX = 60.0
@@ -70,6 +71,7 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         raise StartRefused("Production has no simulators: set KOPEYKA_NSPK_URL and KOPEYKA_BANK_URL")
     if role is not Role.SIMULATORS:
         nspk_tls(settings)
+        refuse_without_certificates(settings)
 
 
 @contextmanager

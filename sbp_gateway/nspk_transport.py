@@ -32,6 +32,8 @@ RETRY_WAIT_SECONDS = 0.1
 RETRY_WAIT_SECONDS_MAX = 1.0
 """Waits are drawn evenly from nothing up to a bound that doubles from the first to the second: full jitter."""
 CONNECTIONS_MAX = 32
+ANSWER_BYTES_MAX = 1_000_000
+"""A hundred statuses are 20 KB, a picture of a QR less than 100."""
 _TECHNICAL = "RQ07"
 """How codes of technical errors begin: the request may or may not have been carried out."""
 _BREAKER_OPEN = "most calls failed: none is sent for a while"
@@ -184,7 +186,7 @@ class NspkTransport:
         )
         try:
             async with request as response:
-                return self._read(response.status, await response.json(content_type=None, loads=from_json))
+                return self._read(response.status, from_json(await _body_of(response)))
         except _NOT_SENT as error:
             raise NspkUnavailable(reason=type(error).__name__) from None
         except _NO_ANSWER as error:
@@ -200,6 +202,18 @@ class NspkTransport:
             )
             self._client._retry_connection = False  # aiohttp would repeat PUT and DELETE outside of our budget
         return self._client
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """The answer's body, if it is not endless. Raises: ValueError."""
+    if response.content_length is not None and response.content_length <= ANSWER_BYTES_MAX:
+        return await response.read()
+    read = bytearray()
+    async for piece in response.content.iter_any():
+        read += piece
+        if len(read) > ANSWER_BYTES_MAX:
+            raise ValueError("the answer has no end")
+    return bytes(read)
 
 
 def _may_help(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from ledger.database import Engine, in_transaction, is_in_transaction, transaction
 from sbp_gateway.breaker import CALLS_MIN, OPEN_MS, BreakerState
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
-from sbp_gateway.nspk_transport import TRIES_MAX, Meter, NspkTransport
+from sbp_gateway.nspk_transport import ANSWER_BYTES_MAX, TRIES_MAX, Meter, NspkTransport
 from sbp_gateway.retry_budget import CREDIT_MAX
 
 PATH = "/payment/v2/qrc-status"
@@ -185,6 +185,13 @@ async def test_no_call_is_longer_than_its_deadline() -> None:
             await transport.call("PUT", PATH, {}, is_safe=True, seconds_max=0.3)
 
     assert monotonic() - began < 1.5
+
+
+async def test_an_answer_without_end_is_none() -> None:
+    async with reached({"code": "RQ00000", "data": "x" * ANSWER_BYTES_MAX}) as (transport, other):
+        assert await lose(transport, is_safe=False) is NspkUnknown
+
+    assert len(other.heard) == 1
 
 
 async def test_the_world_is_not_talked_to_inside_a_transaction(engine: Engine) -> None:
