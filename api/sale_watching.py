@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+import structlog
+
 from api.cash_link_rail import arm, armed, record_start
 from api.sale_results import SaleReader
 from checkout import repository as till_rows
@@ -13,11 +15,15 @@ from checkout import till
 from checkout.attempts import LIVE, AttemptStatus
 from checkout.rail import Start, StartStatus
 from ledger.database import transaction
+from ledger.errors import KopeykaError
 from sbp_gateway import activating
 from sbp_gateway import cash_link_repository as rows
 from sbp_gateway.cash_links import ANSWER_WAIT, Activation, ActivationStatus, CashLink, wait_before_poll
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk_cash_links import NspkCashLinks
+from sbp_gateway.qr_codes import POLL_WAIT_MAX
+
+log = structlog.get_logger("sale_watching")
 
 CALLS_AT_ONCE = 8
 SILENCE_WAIT = timedelta(seconds=2)
@@ -54,6 +60,9 @@ async def watch(sales: SaleReader, activation: Activation) -> None:
         next_at = sales.clock.now() + wait_before_poll(activation, now)
     except (NspkUnknown, NspkUnavailable, NspkRefused):
         next_at = sales.clock.now() + SILENCE_WAIT
+    except KopeykaError as error:  # the others go on; a person must look
+        log.error("sbp_sale_not_carried_out", activation_id=activation.id, code=error.code)
+        next_at = sales.clock.now() + POLL_WAIT_MAX
     async with transaction(sales.engine) as session:
         await rows.save_next_poll(session, activation.id, next_at)
 

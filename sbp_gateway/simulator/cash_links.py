@@ -89,7 +89,7 @@ class CashLinks:
 
     def reserve(self, quantity: int) -> list[str]:
         """Set ids aside."""
-        ids = [self._new_id("AS1R") for _ in range(quantity)]
+        ids = [self._new_id("AS1R", place) for place in range(quantity)]
         self._keep({"reserved": ids})
         return ids
 
@@ -112,7 +112,6 @@ class CashLinks:
         link = self.find(qrc_id)
         if link.armed(now) is not None:
             raise CashLinkRefused(*ARMED_ALREADY)
-        self.numbers += 1
         params_id = hashlib.sha256(f"{self.links.seed}/{self.numbers}/params".encode()).hexdigest()[:16]
         over = now + timedelta(minutes=ACTIVATION_MINUTES_MAX)
         self._keep({"armed": qrc_id, "params_id": params_id, "amount": amount, "at": over.isoformat()})
@@ -166,7 +165,6 @@ class CashLinks:
         paid = link.amount if link.amount is not None else amount
         if paid is None or paid < 1:
             raise PayRefused("amount_missing")
-        self.numbers += 1
         params_id = f"operation-{self.numbers}"
         self._keep({"armed": link.qrc_id, "params_id": params_id, "amount": paid, "at": now.isoformat()})
         return link.sales[params_id]
@@ -179,9 +177,8 @@ class CashLinks:
             "status": status.value, "trx_id": trx_id, "at": now.isoformat(),
         })  # fmt: skip
 
-    def _new_id(self, kind: str) -> str:
-        self.numbers += 1
-        return kind + letters(f"{self.links.seed}/{kind}/{self.numbers}", 28)
+    def _new_id(self, kind: str, place: int = 0) -> str:
+        return kind + letters(f"{self.links.seed}/{kind}/{self.numbers + place}", 28)
 
     def _keep(self, line: Mapping[str, Any]) -> None:
         """Do what a line of the journal says, and write it."""
