@@ -110,8 +110,8 @@ def test_refunds_conserve_money_in_any_order(
     run_state_machine_as_test(
         Fresh,
         settings=settings(
-            max_examples=4,
-            stateful_step_count=12,
+            max_examples=8,
+            stateful_step_count=15,
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
