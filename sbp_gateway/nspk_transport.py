@@ -206,9 +206,7 @@ class NspkTransport:
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:
     """The answer's body, if it is not endless. Raises: ValueError."""
-    if response.content_length is not None and response.content_length <= ANSWER_BYTES_MAX:
-        return await response.read()
-    read = bytearray()
+    read = bytearray()  # what it says of its length is not asked: it may be packed
     async for piece in response.content.iter_any():
         read += piece
         if len(read) > ANSWER_BYTES_MAX:
