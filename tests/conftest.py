@@ -25,7 +25,7 @@ numbers = itertools.count(1)
 
 def pytest_configure() -> None:
     """Tests mean the same on every machine: no setting of ours leaks in from outside."""
-    for name in [name for name in os.environ if name.startswith("KOPEYKA_")]:
+    for name in [name for name in os.environ if name.startswith("KOPEYKA_") and not name.startswith("KOPEYKA_TEST_")]:
         del os.environ[name]
 
 

@@ -182,7 +182,7 @@ async def told(engine: Engine, types: dict[str, int]) -> dict[str, int]:
 async def pay_all(installation: Installation, engine: Engine, *, payments: int, seed: int, is_killing: bool) -> None:
     installation.commands["worker-2"] = installation.commands["worker"]
     installation.start("worker-2")
-    shop = await open_shop(installation, seed, buyers_at_once=16)
+    shop = await open_shop(installation, seed, buyers_at_once=32 if is_killing else 16)
     await installation.faults(**FAULTS, seed=seed)
     killing = asyncio.create_task(kill_now_and_then(installation)) if is_killing else None
     await asyncio.gather(*(shop.sell(number) for number in range(payments)))
