@@ -1,0 +1,70 @@
+"""A shop that only repeats its keys loses nothing and pays nothing twice, whatever NSPK's side loses."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+
+from tests.contracts.conftest import Installation, until
+from tests.contracts.test_yookassa import QR
+
+PAYMENTS = 40
+FAULTS = {"lost_request": 0.3, "lost_answer": 0.3, "lost_notification": 0.3, "duplicate_notification": 0.3}
+PATIENCE_SECONDS = 60.0
+
+
+def sold(http: httpx.Client, installation: Installation) -> tuple[int, dict[str, Any]]:
+    """One sale as a till makes it: the same key until there is an answer, a new one when the payment is canceled.
+
+    How many payments that took, and the one that was paid.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for tries in range(1, 10):
+        key = {"idempotence-key": str(uuid.uuid4())}
+        answer = http.post("/payments", json=QR, headers=key)
+        while answer.status_code != 200:
+            assert answer.status_code in (202, 500), answer.text
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            answer = http.post("/payments", json=QR, headers=key)
+        made = answer.json()
+        if made["status"] == "pending":
+            installation.pays(made["confirmation"]["confirmation_data"])
+            return tries, made
+        assert made["cancellation_details"]["reason"] == "internal_timeout"
+    raise AssertionError("NSPK never gave a link")
+
+
+def test_every_payment_is_made_once_under_faults(installation: Installation) -> None:
+    shop = installation.shop()
+    installation.faults(**FAULTS, seed=20261122)
+    with installation.client(shop) as http:
+        with ThreadPoolExecutor(6) as pool:
+            sales = list(pool.map(lambda _: sold(http, installation), range(PAYMENTS)))
+        installation.faults(**dict.fromkeys(FAULTS, 0.0))
+
+        def read(made: dict[str, Any]) -> dict[str, Any]:
+            found: dict[str, Any] = http.get(f"/payments/{made['id']}").json()
+            return found
+
+        found = [until(lambda made=made: read(made), lambda payment: payment["status"] != "pending", 60.0)
+                 for _, made in sales]  # fmt: skip
+
+    assert {payment["status"] for payment in found} == {"succeeded"}
+    assert len({payment["payment_method"]["sbp_operation_id"] for payment in found}) == PAYMENTS
+    with psycopg.connect(installation.database_url) as connection:
+        placed, canceled, moved = connection.execute(
+            """SELECT count(*), count(*) FILTER (WHERE a.status = 'rejected'),
+                      (SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = %(shop)s)
+                 FROM yookassa_payments AS y JOIN attempts AS a ON a.id = y.attempt_id
+                WHERE y.merchant_id = %(shop)s""",
+            {"shop": shop.id},
+        ).fetchone() or (0, 0, 0)
+    assert placed == sum(tries for tries, _ in sales)
+    assert canceled == placed - PAYMENTS
+    assert moved == PAYMENTS * 149_990
