@@ -15,7 +15,7 @@ from sbp_gateway.registers.profile import load_profile
 from sbp_gateway.registers.register import (
     ALLOWED,
     CheckVerdict,
-    CountedSide,
+    CountedLines,
     Register,
     RegisterCheck,
     RegisterStatus,
@@ -156,9 +156,9 @@ async def _prove(session: Session, register: Register, check: RegisterCheck, fac
     (other,) = await _rows(session, comparing.COUNT_OF_OTHER_DAYS, facts)
     prove_accounted(
         check.totals,
-        lines=CountedSide(totals.lines, totals.payments + totals.refunds + totals.payouts),
-        operations=CountedSide(count, amount),
-        of_other_days=CountedSide(other["count"], other["amount"]),
+        lines=CountedLines(totals.lines, totals.payments + totals.refunds + totals.payouts),
+        operations=CountedLines(count, amount),
+        of_other_days=CountedLines(other["count"], other["amount"]),
     )
 
 

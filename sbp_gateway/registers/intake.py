@@ -11,7 +11,7 @@ from ledger.database import Session
 from sbp_gateway.errors import RegisterAbsent, RegisterTaken
 from sbp_gateway.registers import repository
 from sbp_gateway.registers.profile import EmptyDay, Profile
-from sbp_gateway.registers.reading import FooterVerdict, Reading
+from sbp_gateway.registers.reading import FooterVerdict, RegisterReading
 from sbp_gateway.registers.register import Register, RegisterScope, RegisterStatus
 
 ALL_OF_US = RegisterScope()
@@ -41,7 +41,7 @@ async def take_in(session: Session, arrival: RegisterArrival, file: BinaryIO, *,
 
     file.seek(0)
     number = await repository.next_number(session)
-    reading = Reading(arrival.profile, arrival.day_on)
+    reading = RegisterReading(arrival.profile, arrival.day_on)
     await repository.copy_lines(session, number, reading.batches(file))
     register = _register(arrival, number, reading, is_absent=False, now=now)
     await repository.add_register(session, register, digest)
@@ -56,7 +56,7 @@ async def record_absence(session: Session, arrival: RegisterArrival, *, now: dat
     if arrival.profile.empty_day is EmptyDay.EMPTY_FILE:
         raise RegisterAbsent(profile=arrival.profile.name)
     number = await repository.next_number(session)
-    register = _register(arrival, number, Reading(arrival.profile, arrival.day_on), is_absent=True, now=now)
+    register = _register(arrival, number, RegisterReading(arrival.profile, arrival.day_on), is_absent=True, now=now)
     await repository.add_register(session, register, None)
     return register
 
@@ -68,7 +68,9 @@ def _sha256(file: BinaryIO) -> bytes:
     return digest.digest()
 
 
-def _register(arrival: RegisterArrival, number: int, reading: Reading, *, is_absent: bool, now: datetime) -> Register:
+def _register(
+    arrival: RegisterArrival, number: int, reading: RegisterReading, *, is_absent: bool, now: datetime
+) -> Register:
     is_printed = reading.footer in (FooterVerdict.AGREES, FooterVerdict.DIFFERS)
     return Register(
         id=arrival.id,

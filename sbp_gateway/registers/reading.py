@@ -50,7 +50,7 @@ class FooterVerdict(StrEnum):
 
 
 @dataclass(slots=True)
-class Reading:
+class RegisterReading:
     """One file being read: ``batches()`` gives its lines, and after the last the totals are final."""
 
     profile: Profile

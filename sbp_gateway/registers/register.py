@@ -122,7 +122,7 @@ class RegisterDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedSide:
+class CountedLines:
     """How many there are on one side, and how much money. Kopecks."""
 
     count: int
@@ -130,15 +130,15 @@ class CountedSide:
 
 
 def prove_accounted(
-    totals: tuple[CheckTotal, ...], *, lines: CountedSide, operations: CountedSide, of_other_days: CountedSide
+    totals: tuple[CheckTotal, ...], *, lines: CountedLines, operations: CountedLines, of_other_days: CountedLines
 ) -> None:
     """Every line of the register and every operation of the day has one verdict, and so has every kopeck.
 
     Operations of other days that lines were paired with are told apart: they are not of this one.
     Raises: InvariantBroken.
     """
-    found_lines = CountedSide(sum(total.lines for total in totals), sum(total.line_amount for total in totals))
-    found_operations = CountedSide(
+    found_lines = CountedLines(sum(total.lines for total in totals), sum(total.line_amount for total in totals))
+    found_operations = CountedLines(
         sum(total.operations for total in totals) - of_other_days.count,
         sum(total.operation_amount for total in totals) - of_other_days.amount,
     )

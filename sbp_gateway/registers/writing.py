@@ -30,7 +30,7 @@ def write_register(
     ``footer_off_by`` makes the printed total wrong, for tests of those who read it. Kopecks.
     Raises: ValueError if the bank has no word for a line's kind.
     """
-    printing = Printing(profile, day_on, footer_off_by)
+    printing = RegisterPrinting(profile, day_on, footer_off_by)
     if profile.container is Container.XLSX:
         _write_sheet(printing.rows(lines), out)
     elif profile.container is Container.ZIP:
@@ -64,7 +64,7 @@ def _write_sheet(rows: Iterable[list[str]], out: BinaryIO) -> None:
 
 
 @dataclass(slots=True)
-class Printing:
+class RegisterPrinting:
     """Rows of one register, and what they add up to."""
 
     profile: Profile

@@ -30,6 +30,7 @@ FOREIGN_ROUTES = {
 CLASS_EXCEPTIONS = {
     "Xid8": "PostgreSQL's own name of a type",
     "Notifier": "sends the simulator's notifications",
+    "Memo": "remembers what texts of a register mean",
 }
 DOMAIN_PACKAGES = {"ledger", "pci", "checkout", "sbp_gateway", "reconciliation", "installments", "tokenization"}
 WIRE_SUFFIXES = {"Body", "View"}

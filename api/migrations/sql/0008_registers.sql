@@ -138,11 +138,13 @@ CREATE TABLE register_differences (
 CREATE INDEX register_differences_of_check ON register_differences (register_number, check_number, place);
 
 -- Our operations as a bank's register has them: payments of every kind of link, money that belongs to no
--- order yet, and refunds that have happened. A late payment has no fee that we reckon.
+-- order yet, and refunds that have happened. The fee is the bank's by its tariff, as booked. Where no tariff of the
+-- bank is known, both are expected to charge the same; of late money we charge nothing and expect nothing.
 CREATE VIEW sbp_operations AS
 SELECT 'payment' AS kind, p.id, p.merchant_id, coalesce(p.member_id, m.member_id) AS member_id, p.trx_id,
        coalesce(q.qrc_id, l.qrc_id, s.qrc_id, k.qrc_id) AS qrc_id, p.qr_id IS NULL AS is_of_reused_link, p.attempt_id,
-       p.amount_kopecks, CASE WHEN p.is_late THEN NULL ELSE p.fee_kopecks END AS fee_kopecks, p.paid_at AS happened_at
+       p.amount_kopecks, coalesce(nullif(p.bank_fee_kopecks, 0), CASE WHEN p.is_late THEN NULL ELSE p.fee_kopecks END)
+           AS fee_kopecks, p.paid_at AS happened_at
   FROM sbp_payments AS p
   LEFT JOIN sbp_merchants AS m ON m.merchant_id = p.merchant_id
   LEFT JOIN qr_codes AS q ON q.id = p.qr_id

@@ -16,7 +16,7 @@ import pytest
 from sbp_gateway import errors
 from sbp_gateway.registers.lines import LineKind, LineRail, LineTrait, RegisterLine
 from sbp_gateway.registers.profile import load_profile
-from sbp_gateway.registers.reading import FooterVerdict, Reading
+from sbp_gateway.registers.reading import FooterVerdict, RegisterReading
 from sbp_gateway.registers.writing import write_register
 from tests.sbp_gateway.registers.operations import DAY, Paid
 
@@ -25,18 +25,18 @@ SAMPLE_DAY = date(2020, 12, 10)
 COMBINED = "\n".join([
     "Acquiring Transactions report from 01/12/2020 to 11/12/2020;;;;;;;;;;;;;;",
     ";;;;;;;;;;;;;;",
-    "Мерчант;Дата операции МСК;Тип;id заказа;id возврата;Комментарий;Способ оплаты;Данные оплаты;id клиента;Сумма;"
-    "Комиссия;Дополнительные поля;;;",
-    "1784123401;09.12.2020 0:23;Payment;123594;;;Instant Payment QR;AD10006CNPC123VU91QOFVNA560V6G37;0079******12;"
-    "3806.00;15.22;;;;",
+    ("Мерчант;Дата операции МСК;Тип;id заказа;id возврата;Комментарий;Способ оплаты;Данные оплаты;id клиента;Сумма;"
+    "Комиссия;Дополнительные поля;;;"),
+    ("1784123401;09.12.2020 0:23;Payment;123594;;;Instant Payment QR;AD10006CNPC123VU91QOFVNA560V6G37;0079******12;"
+    "3806.00;15.22;;;;"),
     "1784123401;09.12.2020 16:49;Payment;25329;;;MASTERCARD;7MZ7MD|034411234590;555123******165;14884.00;401.87;;;;",
     "ИТОГО;;;;;;;;;18 690.00;896.09;;;;",
     "",
 ])  # fmt: skip
 
 
-def read(profile: str, file: bytes, day: date = SAMPLE_DAY) -> tuple[list[RegisterLine], Reading]:
-    reading = Reading(load_profile(profile), day)
+def read(profile: str, file: bytes, day: date = SAMPLE_DAY) -> tuple[list[RegisterLine], RegisterReading]:
+    reading = RegisterReading(load_profile(profile), day)
     lines = [line for batch in reading.batches(io.BytesIO(file)) for line in batch.lines()]
     return lines, reading
 
@@ -208,7 +208,7 @@ def test_numbers_of_a_workbook_are_exact() -> None:
     sheet.append(
         ["Идентификатор платежа", "Сумма платежа", "Сумма за вычетом комиссии", "Время платежа", "Тип платежа"]
     )
-    sheet.append(["a", 1499.9, 1489, datetime(2026, 11, 22, 12, 0, 1), "CP"])
+    sheet.append(["a", 1499.9, 1489, datetime(2026, 11, 22, 12, 0, 1), "CP"])  # noqa: DTZ001  # cells have no zone
     sheet.append(["b", 0.07, 0.07, "22.11.2026 12:00:02", "CP"])
     book.save(file)
 
@@ -227,7 +227,7 @@ def test_a_large_file_is_read_in_little_memory() -> None:
     write_register(load_profile("raiffeisen_sbp"), many(), file, day_on=DAY)
     size = file.tell()
     file.seek(0)
-    reading = Reading(load_profile("raiffeisen_sbp"), DAY)
+    reading = RegisterReading(load_profile("raiffeisen_sbp"), DAY)
 
     tracemalloc.start()
     count = sum(map(len, reading.batches(file)))
