@@ -1,4 +1,4 @@
-"""Orders and their QR codes over HTTP, against the same rows written by pgbench."""
+"""QR codes for placed orders over HTTP, against the same rows written by pgbench."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
+
 from api import data_dir
 from api.demo.premises import premises
 from api.postgres import Server
@@ -22,6 +24,9 @@ from ledger.clock import monotonic
 CALLERS = 8
 ROUNDS = 3
 ROUND_SECONDS = 3
+ORDERS_WRITTEN = 60_000
+"""Placed for pgbench; those of the callers follow."""
+ORDERS_SOLD = 30_000
 MERCHANT = {
     "name": "Пятница", "legal_name": "ООО «Пятница»", "inn": "7707083893",
     "bank_account": {"bik": "044525225", "number": "40702810938000000001"}, "tariff_group": "everyday",
@@ -30,40 +35,39 @@ MERCHANT = {
 KEY_COLUMNS = """created_at, finished_at, lease_until, attempt_no, response_status, fingerprint_version, fingerprint,
     field_digests, scope, key, api_key_id, request_id, status, method, route, resource_id, content_type, location,
     response_body"""
-WRITTEN = """\\set n random(1, 9000000000000000)
-BEGIN;
-INSERT INTO idempotency_keys ({keys}) VALUES (now(), now(), NULL, 1, 201, 1, sha256(:n::text::bytea),
-    sha256(:n::text::bytea), 'bench', 'order-' || :n::text, 'key_bench', 'req_' || :n::text, 'finished', 'POST',
-    '/v1/orders', 'ord_' || lpad(:n::text, 26, '0'), 'application/json', '/v1/orders/' || :n::text,
-    repeat('o', 450)::bytea);
+ORDERS = """
 INSERT INTO orders (id, merchant_id, store_id, terminal_id, number, amount_kopecks, placed_at, created_at)
-    SELECT 'ord_' || lpad(:n::text, 26, '0'), merchant_id, store_id, id, 'pgbench-' || :n::text, 149990, now(), now()
-      FROM terminals WHERE id = '{terminal}' ON CONFLICT (merchant_id, number) DO NOTHING;
-COMMIT;
-BEGIN;
-INSERT INTO idempotency_keys ({keys}) VALUES (now(), NULL, now(), 1, NULL, 1, sha256(:n::text::bytea),
-    sha256(:n::text::bytea), 'bench', 'attempt-' || :n::text, 'key_bench', 'req_' || :n::text, 'started', 'POST',
-    '/v1/orders/attempts', 'att_' || lpad(:n::text, 26, '0'), NULL, NULL, NULL);
-SELECT * FROM orders WHERE id = 'ord_' || lpad(:n::text, 26, '0') FOR NO KEY UPDATE;
-INSERT INTO attempts (id, order_id, rail, amount_kopecks, status, created_at) VALUES (
-    'att_' || lpad(:n::text, 26, '0'), 'ord_' || lpad(:n::text, 26, '0'), 'sbp', 149990, 'requested', now());
+    SELECT 'ord_' || lpad(n::text, 26, '0'), merchant_id, store_id, t.id, 'bench-' || n, 149990, now(), now()
+      FROM terminals AS t, generate_series(%(first)s, %(last)s) AS n WHERE t.id = %(terminal)s
+"""
+WRITTEN = """BEGIN;
+INSERT INTO idempotency_keys ({keys}) SELECT now(), NULL, now(), 1, NULL, 1, sha256(n::text::bytea),
+    sha256(n::text::bytea), 'bench', 'attempt-' || n, 'key_bench', 'req_' || n, 'started', 'POST',
+    '/v1/orders/attempts', 'att_' || lpad(n::text, 26, '0'), NULL, NULL, NULL FROM nextval('bench_orders') AS n;
+SELECT * FROM orders WHERE id = 'ord_' || lpad((SELECT currval('bench_orders'))::text, 26, '0') FOR NO KEY UPDATE;
+INSERT INTO attempts (id, order_id, rail, amount_kopecks, status, created_at)
+    SELECT 'att_' || lpad(n::text, 26, '0'), 'ord_' || lpad(n::text, 26, '0'), 'sbp', 149990, 'requested', now()
+      FROM currval('bench_orders') AS n;
 INSERT INTO qr_codes (id, attempt_id, merchant_id, amount_kopecks, purpose, requested_at, expires_at, next_poll_at)
-    SELECT 'qr_' || lpad(:n::text, 26, '0'), 'att_' || lpad(:n::text, 26, '0'), merchant_id, 149990, 'p', now(),
-           now() + interval '15 min', now() + interval '15 s' FROM sbp_merchants WHERE merchant_id = '{merchant}';
+    SELECT 'qr_' || lpad(n::text, 26, '0'), 'att_' || lpad(n::text, 26, '0'), merchant_id, 149990, 'p', now(),
+           now() + interval '15 min', now() + interval '1 hour'
+      FROM sbp_merchants, currval('bench_orders') AS n WHERE merchant_id = '{merchant}';
 COMMIT;
 BEGIN;
-UPDATE qr_codes SET status = 'registered', qrc_id = 'AD' || lpad(:n::text, 30, '0'), polls = 0,
-       payload = 'https://qr.nspk.ru/AD' || lpad(:n::text, 30, '0') || '?type=02&bank=100000000999&sum=149990&cur=RUB',
+UPDATE qr_codes SET status = 'registered', polls = 0,
+       qrc_id = 'AD' || lpad((SELECT currval('bench_orders'))::text, 30, '0'),
+       payload = 'https://qr.nspk.ru/AD' || lpad((SELECT currval('bench_orders'))::text, 30, '0')
+                 || '?type=02&bank=100000000999&sum=149990&cur=RUB&crc=0000',
        next_poll_at = now() + interval '1 day'
- WHERE id = 'qr_' || lpad(:n::text, 26, '0') AND status = 'requested';
+ WHERE id = 'qr_' || lpad((SELECT currval('bench_orders'))::text, 26, '0') AND status = 'requested';
 UPDATE attempts SET status = 'waiting', version = version + 1
- WHERE id = 'att_' || lpad(:n::text, 26, '0') AND status = 'requested';
+ WHERE id = 'att_' || lpad((SELECT currval('bench_orders'))::text, 26, '0') AND status = 'requested';
 UPDATE idempotency_keys SET finished_at = now(), response_status = 201, status = 'finished', lease_until = NULL,
-       content_type = 'application/json', location = '/v1', response_body = repeat('a', 450)::bytea
- WHERE scope = 'bench' AND key = 'attempt-' || :n::text AND status = 'started';
+       content_type = 'application/json', response_body = repeat('a', 450)::bytea
+ WHERE scope = 'bench' AND key = 'attempt-' || (SELECT currval('bench_orders')) AND status = 'started';
 COMMIT;
 """
-AGAINST = "the same rows in the same three transactions, by pgbench at 8 clients; no NSPK"
+AGAINST = "the same rows in the same two transactions, by pgbench at 8 clients; no NSPK"
 
 
 @dataclass(slots=True)
@@ -75,11 +79,12 @@ class Till:
     key: str
     merchant_id: str = ""
     terminal_id: str = ""
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    keys: Iterator[int] = field(default_factory=itertools.count)
+    orders: Iterator[int] = field(default_factory=lambda: itertools.count(ORDERS_WRITTEN + 1))
 
     def post(self, path: str, body: Any) -> bytes:
         """A request under a key of its own."""
-        headers = {"authorization": f"Bearer {self.key}", "idempotency-key": f"bench-sbp-{next(self.numbers):012}"}
+        headers = {"authorization": f"Bearer {self.key}", "idempotency-key": f"bench-sbp-{next(self.keys):012}"}
         return load.post(f"{self.host}:{self.port}", path, headers, json.dumps(body).encode())
 
 
@@ -91,7 +96,8 @@ async def rows() -> list[Row]:
         till = Till(api.hostname or "", api.port or 0, told["sandbox_key"])
         await _open(till)
         server = Server(data_dir.prepare(ours.folder / "data"))
-        script = WRITTEN.format(keys=KEY_COLUMNS, terminal=till.terminal_id, merchant=till.merchant_id)
+        _place_orders(server, till.terminal_id)
+        script = WRITTEN.format(keys=KEY_COLUMNS, merchant=till.merchant_id)
         seen = []
         for _ in range(ROUNDS):
             written = await asyncio.to_thread(
@@ -110,8 +116,16 @@ async def _open(till: Till) -> None:
     caller.writer.close()
 
 
+def _place_orders(server: Server, terminal_id: str) -> None:
+    with psycopg.connect(server.url("postgres", "kopeyka"), autocommit=True) as connection:
+        connection.execute("CREATE SEQUENCE bench_orders")
+        connection.execute("GRANT USAGE ON SEQUENCE bench_orders TO PUBLIC")
+        connection.execute(ORDERS, {"first": 1, "last": ORDERS_WRITTEN + ORDERS_SOLD, "terminal": terminal_id})
+        connection.execute("ANALYZE")
+
+
 async def codes(till: Till) -> float:
-    """Codes a second, each for an order of its own placed just before."""
+    """Codes a second, each for an order of its own."""
     start = monotonic()
     made = await asyncio.gather(*(_sell(till, start + ROUND_SECONDS) for _ in range(CALLERS)))
     return sum(made) / (monotonic() - start)
@@ -120,9 +134,7 @@ async def codes(till: Till) -> float:
 async def _sell(till: Till, until: float) -> int:
     caller, made = await Caller.connect(till), 0
     while monotonic() < until:
-        body = {"terminal_id": till.terminal_id, "number": f"b-{next(till.numbers)}", "amount_kopecks": 149_990}
-        order_id = await caller.make("/v1/orders", body)
-        await caller.make(f"/v1/orders/{order_id}/attempts", {"rail": "sbp"})
+        await caller.make(f"/v1/orders/ord_{next(till.orders):026}/attempts", {"rail": "sbp"})
         made += 1
     caller.writer.close()
     return made
