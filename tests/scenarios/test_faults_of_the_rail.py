@@ -74,7 +74,7 @@ async def test_repeated_notifications_and_payers_who_pay_twice_pay_once(installa
     assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 77_700
 
 
-async def test_money_for_an_expired_attempt_is_kept_for_the_buyer(installation: Installation) -> None:
+async def test_money_for_an_expired_attempt_goes_back_to_the_buyer(installation: Installation) -> None:
     terminal = await installation.terminal()
     await installation.faults(lost_notification=1.0)
     order = await installation.order(terminal, "A-1", 10_000)
@@ -91,7 +91,12 @@ async def test_money_for_an_expired_attempt_is_kept_for_the_buyer(installation: 
 
     late = await installation.until("/v1/events?type=payment.late", lambda found: len(found["items"]) == 1)
     assert late["items"][0]["data"]["attempt_id"] == first["id"]
-    assert await balance(installation, "liability:late_receipts:sbp") == 10_000
+    refunds = await installation.until(
+        f"/v1/refunds?order_id={order['id']}",
+        lambda found: [each["status"] for each in found["items"]] == ["succeeded"],
+    )
+    assert (refunds["items"][0]["is_automatic"], refunds["items"][0]["amount_kopecks"]) == (True, 10_000)
+    assert await balance(installation, "liability:late_receipts:sbp") == 0
     assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 10_000 - 40
     found = await installation.get(f"/v1/orders/{order['id']}")
     assert [attempt["status"] for attempt in found["attempts"]] == ["expired", "paid"]
