@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -105,9 +108,40 @@ def test_a_webhook_goes_to_public_hosts_only(url: str, http: httpx.Client) -> No
     assert (code_of(answer), answer.json()["parameter"]) == ("invalid_request", "url")
 
 
-async def called(settings: Settings, path: str, auth: tuple[str, str], times: int) -> httpx.Response:
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12) | st.sampled_from(["1.00", "RUB", "qr", "sbp", "\ud800", "4111111111111111", "a" * 3000]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+PLACES = st.sampled_from([
+    ("amount",), ("amount", "value"), ("amount", "currency"), ("capture",), ("payment_method_data",),
+    ("payment_method_data", "type"), ("confirmation",), ("confirmation", "type"), ("confirmation", "return_url"),
+    ("pos_link",), ("recipient",), ("recipient", "gateway_id"), ("description",), ("metadata",), ("receipt",),
+    ("merchant_customer_id",),
+])  # fmt: skip
+
+
+@given(PLACES, ODD)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_odd_value_breaks_anything(http: httpx.Client, place: tuple[str, ...], odd: Any) -> None:
+    body: dict[str, Any] = json.loads(json.dumps(QR))
+    inside = body
+    for name in place[:-1]:
+        inside = inside.setdefault(name, {})
+    inside[place[-1]] = odd
+    headers = {**key(), "content-type": "application/json"}
+
+    answer = http.post("/payments", content=json.dumps(body), headers=headers)
+
+    if answer.status_code != 200:
+        assert (answer.status_code, code_of(answer)) == (400, "invalid_request")
+        assert "4111111111111111" not in answer.text
+
+
+async def called(chosen: Settings, path: str, auth: tuple[str, str], times: int) -> httpx.Response:
     """The last answer of an application of its own, called without a socket."""
-    app = create_app(settings)
+    app = create_app(chosen)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
@@ -119,11 +153,9 @@ async def called(settings: Settings, path: str, auth: tuple[str, str], times: in
 
 
 async def test_too_many_requests_are_told_when_to_come_back(installation: Installation, a_shop: Shop) -> None:
-    settings = Settings(
-        database_url=SecretStr(installation.database_url), rate_limit_per_second=1, log_level="critical"
-    )
+    narrow = Settings(database_url=SecretStr(installation.database_url), rate_limit_per_second=1, log_level="critical")
 
-    answer = await called(settings, "/payments", (a_shop.id, a_shop.secret), 4)
+    answer = await called(narrow, "/payments", (a_shop.id, a_shop.secret), 4)
 
     assert (answer.status_code, code_of(answer)) == (429, "too_many_requests")
     assert answer.json()["retry_after"] >= 1000
