@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ledger.errors import InvariantBroken
 from ledger.money import Kopecks
-from sbp_gateway.errors import BuyerPayoutOutOfRange, InvalidPhone
+from sbp_gateway.errors import BuyerPayoutOutOfRange, InvalidBuyerPhone
 
 CALL_WAIT = timedelta(seconds=15)
 """A call to the bank without an outcome for so long was lost with its process. Over the call's limit of 5 s."""
@@ -100,10 +100,10 @@ class BuyerPayout:
 
 
 def read_phone(written: str) -> str:
-    """The eleven digits of a Russian mobile number, however it was written. Raises: InvalidPhone, without it."""
+    """The eleven digits of a Russian mobile number, however it was written. Raises: InvalidBuyerPhone, without it."""
     found = _PHONE.fullmatch(_BETWEEN_DIGITS.sub("", written))
     if found is None or not written.isascii():
-        raise InvalidPhone
+        raise InvalidBuyerPhone
     return f"7{found[1]}"
 
 

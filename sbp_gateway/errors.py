@@ -19,7 +19,7 @@ Rejected
     ├── NotificationUnsigned      a notification that should be signed is not, or wrongly
     ├── MoneyUnreadable           a sum is not in the form the bank writes money in
     ├── BuyerPayoutRejected       a payout to a buyer's phone is refused
-    │   ├── InvalidPhone              not a Russian mobile number
+    │   ├── InvalidBuyerPhone         not a Russian mobile number
     │   ├── BuyerBankUnknown          no bank of SBP has this number
     │   ├── BuyerPayoutOutOfRange     below the least or above the most that the bank sends at once
     │   ├── BuyerPayoutNotCovered     the merchant is owed less
@@ -336,7 +336,7 @@ class BuyerPayoutRejected(SbpRejected):
     code = "sbp_gateway.buyer_payout_refused"
 
 
-class InvalidPhone(BuyerPayoutRejected):
+class InvalidBuyerPhone(BuyerPayoutRejected):
     """The phone is not a Russian mobile number: eleven digits such as +7 9XX XXX-XX-XX."""
 
     code = "sbp_gateway.invalid_phone"

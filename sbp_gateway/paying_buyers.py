@@ -56,7 +56,7 @@ async def request_payout(
 
     Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  held, booked when the bank has paid
 
-    Raises: InvalidPhone, BuyerPayoutOutOfRange, MerchantNotRegistered, BuyerBankUnknown, BuyerPayoutNotCovered.
+    Raises: InvalidBuyerPhone, BuyerPayoutOutOfRange, MerchantNotRegistered, BuyerBankUnknown, BuyerPayoutNotCovered.
     Locks: both accounts, in the order of their codes.
     """
     phone = read_phone(request.phone)

@@ -14,13 +14,13 @@ from sbp_gateway.banks import Bank
 from sbp_gateway.qr_images import qr_svg
 from sbp_gateway.simulator.phone_style import REFRESH, STYLE
 from sbp_gateway.simulator.phone_texts import said
-from sbp_gateway.simulator.scanned import PAYABLE, ScannedLink, ScannedState
+from sbp_gateway.simulator.scanned import PAYABLE, ScannedLink, ScannedLinkState
 
 QUICK_BANKS = 6
 """Banks one tap away; the others are in a list."""
 ICONS = {
-    ScannedState.ACCEPTED: "✓", ScannedState.LATE: "…", ScannedState.EXPIRED: "⌛", ScannedState.REJECTED: "✕",
-    ScannedState.NOT_ARMED: "…",
+    ScannedLinkState.ACCEPTED: "✓", ScannedLinkState.LATE: "…", ScannedLinkState.EXPIRED: "⌛", ScannedLinkState.REJECTED: "✕",
+    ScannedLinkState.NOT_ARMED: "…",
 }  # fmt: skip
 
 
@@ -96,23 +96,23 @@ def _amount(link: ScannedLink, language: str, now: datetime) -> str:
 def _outcome(link: ScannedLink, language: str) -> str:
     if link.paid_before is not None:
         told = f"{_t('paid_before', language)}: {money(link.paid_before)}"
-        return _told(ScannedState.ACCEPTED, _t("accepted", language), told)
-    if link.state is ScannedState.WAITING:
+        return _told(ScannedLinkState.ACCEPTED, _t("accepted", language), told)
+    if link.state is ScannedLinkState.WAITING:
         return ""
     hint = _t(f"{link.state}_hint", language)
-    if link.state is ScannedState.LATE and link.late_at is not None:
+    if link.state is ScannedLinkState.LATE and link.late_at is not None:
         hint += f" {link.late_at.astimezone(MOSCOW):%H:%M:%S}"
     return _told(link.state, _t(link.state, language), hint)
 
 
-def _told(state: ScannedState, what: str, hint: str) -> str:
+def _told(state: ScannedLinkState, what: str, hint: str) -> str:
     return f"""<div class="outcome {state}" role="status"><span aria-hidden="true">{ICONS[state]}</span>
 <div><strong>{what}</strong><p>{hint}</p></div></div>"""
 
 
 def _decide(link: ScannedLink, banks: Sequence[Bank], language: str) -> str:
     is_dynamic = link.kind == "dynamic"
-    if link.state is ScannedState.EXPIRED:
+    if link.state is ScannedLinkState.EXPIRED:
         buttons = _button("late", "pay_late", "primary", language)
     elif link.state in PAYABLE:
         late = f'{_button("late", "pay_late", "quiet", language)}<p class="hint">{_t("pay_late_hint", language)}</p>'

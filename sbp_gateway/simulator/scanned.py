@@ -12,7 +12,7 @@ from sbp_gateway.simulator.cash_links import CashLinks, SimulatedCashLink
 from sbp_gateway.simulator.links import Links, SimulatedLink
 
 
-class ScannedState(StrEnum):
+class ScannedLinkState(StrEnum):
     """What a buyer can do with a scanned link."""
 
     WAITING = "waiting"
@@ -26,7 +26,7 @@ class ScannedState(StrEnum):
     """The till has set no amount."""
 
 
-PAYABLE = frozenset({ScannedState.WAITING, ScannedState.REJECTED})
+PAYABLE = frozenset({ScannedLinkState.WAITING, ScannedLinkState.REJECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ScannedLink:
     member_id: str
     amount: int | None
     """Nothing when the buyer writes it, or nobody has set it."""
-    state: ScannedState
+    state: ScannedLinkState
     payee: str = ""
     purpose: str = ""
     expires_at: datetime | None = None
@@ -73,27 +73,27 @@ def _of_link(link: SimulatedLink, now: datetime) -> ScannedLink:
     )  # fmt: skip
 
 
-def _state_of(link: SimulatedLink, now: datetime) -> ScannedState:
+def _state_of(link: SimulatedLink, now: datetime) -> ScannedLinkState:
     if link.status is OperationStatus.ACCEPTED:
-        return ScannedState.ACCEPTED
+        return ScannedLinkState.ACCEPTED
     if link.late_at is not None:
-        return ScannedState.LATE
+        return ScannedLinkState.LATE
     if now >= link.expires_at:
-        return ScannedState.EXPIRED
-    return ScannedState.REJECTED if link.status is OperationStatus.REJECTED else ScannedState.WAITING
+        return ScannedLinkState.EXPIRED
+    return ScannedLinkState.REJECTED if link.status is OperationStatus.REJECTED else ScannedLinkState.WAITING
 
 
 def _of_cash_link(link: SimulatedCashLink, now: datetime) -> ScannedLink:
     if link.is_sticker:
         return _of_sticker(link)
     sale, last = link.armed(now), link.last
-    state, amount, trx_id, expires_at = ScannedState.NOT_ARMED, None, None, None
+    state, amount, trx_id, expires_at = ScannedLinkState.NOT_ARMED, None, None, None
     if sale is not None:
-        state, amount, expires_at = ScannedState.WAITING, sale.amount, sale.expires_at
+        state, amount, expires_at = ScannedLinkState.WAITING, sale.amount, sale.expires_at
     elif last is not None and last.status is OperationStatus.ACCEPTED:
-        state, amount, trx_id = ScannedState.ACCEPTED, last.amount, last.trx_id
+        state, amount, trx_id = ScannedLinkState.ACCEPTED, last.amount, last.trx_id
     elif last is not None and last.status is OperationStatus.REJECTED:
-        state, amount, trx_id = ScannedState.NOT_ARMED, None, last.trx_id
+        state, amount, trx_id = ScannedLinkState.NOT_ARMED, None, last.trx_id
     return ScannedLink(
         link.qrc_id, link.payload, "plate", link.member_id, amount, state, expires_at=expires_at, trx_id=trx_id
     )
@@ -102,6 +102,6 @@ def _of_cash_link(link: SimulatedCashLink, now: datetime) -> ScannedLink:
 def _of_sticker(link: SimulatedCashLink) -> ScannedLink:
     paid = [sale for sale in link.sales.values() if sale.status is OperationStatus.ACCEPTED]
     return ScannedLink(
-        link.qrc_id, link.payload, "sticker", link.member_id, link.amount, ScannedState.WAITING,
+        link.qrc_id, link.payload, "sticker", link.member_id, link.amount, ScannedLinkState.WAITING,
         trx_id=paid[-1].trx_id if paid else None, paid_before=paid[-1].amount if paid else None,
     )  # fmt: skip

@@ -29,6 +29,7 @@ MAY_CALL_THE_NETWORK = {
     "sbp_gateway/nspk_transport.py": "the way to NSPK",
     "sbp_gateway/simulator/notifications.py": "the simulator is a network server of its own",
     "reconciliation/bank_http.py": "the adapter to the payout bank",
+    "sbp_gateway/payout_bank_http.py": "the adapter to the bank that pays buyers",
 }
 MAY_USE_FLOATS = {
     "ledger/clock.py": "seconds of a monotonic clock",
@@ -37,6 +38,7 @@ MAY_USE_FLOATS = {
     "ledger/money.py": "the type of the division that always raises",
     "sbp_gateway/nspk_transport.py": "timeouts in seconds",
     "reconciliation/bank_http.py": "timeouts in seconds",
+    "sbp_gateway/payout_bank_http.py": "timeouts in seconds",
 }
 SIMULATOR = "sbp_gateway/simulator/"
 """Probabilities and delays of faults are its business; it keeps no money."""

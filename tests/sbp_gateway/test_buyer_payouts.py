@@ -26,7 +26,7 @@ from sbp_gateway.buyer_payouts import (
     read_phone,
     wait_before_try,
 )
-from sbp_gateway.errors import BuyerPayoutOutOfRange, InvalidPhone
+from sbp_gateway.errors import BuyerPayoutOutOfRange, InvalidBuyerPhone
 
 FINAL = {BuyerPayoutStatus.SENT, BuyerPayoutStatus.REJECTED}
 ENTRY = uuid4()
@@ -60,7 +60,7 @@ def test_a_mobile_number_is_read_however_it_is_written(written: str) -> None:
     ],
 )
 def test_anything_else_is_refused_without_repeating_it(written: str) -> None:
-    with pytest.raises(InvalidPhone) as refusal:
+    with pytest.raises(InvalidBuyerPhone) as refusal:
         read_phone(written)
 
     assert refusal.value.facts == {}

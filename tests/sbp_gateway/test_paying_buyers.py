@@ -29,7 +29,7 @@ from sbp_gateway.errors import (
     BuyerBankUnknown,
     BuyerPayoutNotCovered,
     BuyerPayoutOutOfRange,
-    InvalidPhone,
+    InvalidBuyerPhone,
     MerchantNotRegistered,
     PayoutBankUnknown,
 )
@@ -229,7 +229,7 @@ async def test_a_word_that_comes_after_the_end_changes_nothing(desk: Desk) -> No
 
 async def test_what_is_refused_writes_nothing(desk: Desk) -> None:
     for refusal, wanted in (
-        (InvalidPhone, {"phone": "12345"}),
+        (InvalidBuyerPhone, {"phone": "12345"}),
         (BuyerPayoutOutOfRange, {"amount": 99}),
         (BuyerPayoutOutOfRange, {"amount": 50_000_001}),
         (BuyerPayoutNotCovered, {"amount": 1_000_001}),
