@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import segno
 import uvloop
 
-from bench import sbp_codes, sbp_polls
+from bench import registers, sbp_codes, sbp_polls
 from bench.rows import Row, faster, show
 from ledger.clock import monotonic
 from ledger.money import Kopecks
@@ -37,7 +37,13 @@ def run(*, as_json: bool) -> None:
 def rows() -> list[Row]:
     """Every row, the quick ones first."""
     links = made_links(LINKS)
-    return [payload_parse(links), qr_svg_row(links[:PICTURES]), *uvloop.run(sbp_codes.rows()), *sbp_polls.rows()]
+    return [
+        payload_parse(links),
+        qr_svg_row(links[:PICTURES]),
+        *uvloop.run(sbp_codes.rows()),
+        *sbp_polls.rows(),
+        registers.row(),
+    ]
 
 
 def payload_parse(links: Sequence[str]) -> Row:
