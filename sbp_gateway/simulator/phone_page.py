@@ -19,9 +19,12 @@ from sbp_gateway.simulator.scanned import PAYABLE, ScannedLink, ScannedLinkState
 QUICK_BANKS = 6
 """Banks one tap away; the others are in a list."""
 ICONS = {
-    ScannedLinkState.ACCEPTED: "✓", ScannedLinkState.LATE: "…", ScannedLinkState.EXPIRED: "⌛", ScannedLinkState.REJECTED: "✕",
+    ScannedLinkState.ACCEPTED: "✓",
+    ScannedLinkState.LATE: "…",
+    ScannedLinkState.EXPIRED: "⌛",
+    ScannedLinkState.REJECTED: "✕",
     ScannedLinkState.NOT_ARMED: "…",
-}  # fmt: skip
+}
 
 
 def list_page(links: Iterable[ScannedLink], plates: Sequence[ScannedLink], language: str, *, fault: str = "") -> str:
