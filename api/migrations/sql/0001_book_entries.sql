@@ -161,14 +161,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    v_book   books;
+    v_book   record;
     v_debit  integer;
     v_credit integer;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(19280, hashtext(p_book));
-    SELECT * INTO v_book FROM books WHERE name = p_book;
-    IF moscow_day(p_happened) <= v_book.closed_through_on
-       OR EXISTS (SELECT FROM refusals AS r WHERE r.book = v_book.number AND r.reference = p_reference) THEN
+    SELECT number, closed_through_on,
+           EXISTS (SELECT FROM refusals AS r WHERE r.book = books.number AND r.reference = p_reference) AS was_refused
+      INTO v_book FROM books WHERE name = p_book;
+    IF v_book.was_refused OR moscow_day(p_happened) <= v_book.closed_through_on THEN
         RAISE EXCEPTION USING ERRCODE = 'KP002', MESSAGE = 'not by the short road';
     END IF;
 
