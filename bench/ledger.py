@@ -14,11 +14,9 @@ import resource
 import sys
 from collections.abc import Awaitable, Callable
 from statistics import median
-from typing import Any
 
 import psycopg
 import uvloop
-from psycopg import AsyncConnection
 
 from api.postgres import Server
 from api.serve import GARBAGE_THRESHOLDS
@@ -26,6 +24,7 @@ from bench import servers
 from bench.rows import Row, faster, show, smaller
 from ledger import journal
 from ledger.clock import machine_now, monotonic
+from ledger.direct import Line
 from ledger.entry import Entry, Posting
 from ledger.group_commit import entries_together, submit_entries
 
@@ -156,19 +155,21 @@ async def batches(url: str, *, entries_max: int | None = None, is_paid_order: bo
     """Batches of 1,000 on one connection; the next is laid out while PostgreSQL works on the last."""
     source = Source()
     make = source.paid_order if is_paid_order else source.next
-    booked, turn = 0, asyncio.Lock()
+    booked = 0
 
-    async def produce(connection: AsyncConnection[Any]) -> None:
+    async def produce(line: Line) -> None:
         nonlocal booked
         while (booked < entries_max) if entries_max else (monotonic() < end):
-            verdicts = await journal.book_at_once(connection, [make() for _ in range(1000)], now=source.now, turn=turn)
+            verdicts = await journal.book_at_once(line, [make() for _ in range(1000)], now=source.now)
             booked += len(verdicts)
 
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        start = monotonic()
-        end = start + ROUND_SECONDS
-        await asyncio.gather(produce(connection), produce(connection))
-    return booked / (monotonic() - start)
+    line = await Line.open(url)
+    start = monotonic()
+    end = start + ROUND_SECONDS
+    await asyncio.gather(produce(line), produce(line))
+    rate = booked / (monotonic() - start)
+    await line.close()
+    return rate
 
 
 def _bytes_rows(server: Server) -> list[Row]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from typing import Any
 
 import uvloop
-from psycopg import AsyncConnection
 
 from api.serve import GARBAGE_THRESHOLDS
 from bench.ledger import Source
 from ledger import journal
 from ledger.clock import monotonic
+from ledger.direct import Line
 
 
 async def measure(url: str, connections: int, seconds: int) -> float:
@@ -21,20 +20,19 @@ async def measure(url: str, connections: int, seconds: int) -> float:
     source = Source()
     booked = 0
 
-    async def call(connection: AsyncConnection[Any]) -> None:
+    async def call(line: Line) -> None:
         nonlocal booked
-        turn = asyncio.Lock()
         while monotonic() < end:
-            await journal.book_at_once(connection, [source.next()], now=source.now, turn=turn)
+            await journal.book_at_once(line, [source.next()], now=source.now)
             booked += 1
 
-    opened = [await AsyncConnection.connect(url, autocommit=True) for _ in range(connections)]
+    lines = [await Line.open(url) for _ in range(connections)]
     start = monotonic()
     end = start + seconds
-    await asyncio.gather(*(call(connection) for connection in opened))
+    await asyncio.gather(*(call(line) for line in lines))
     rate = booked / (monotonic() - start)
-    for connection in opened:
-        await connection.close()
+    for line in lines:
+        await line.close()
     return rate
 
 

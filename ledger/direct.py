@@ -1,87 +1,122 @@
-"""The shortest road from Python to PostgreSQL: one prepared statement, called over and over.
+"""The shortest road from Python to PostgreSQL: prepared statements, called over and over on one line.
 
 A cursor of psycopg takes longer over a call of a dozen values than PostgreSQL takes to book an entry;
-libpq underneath it takes two fifths of that. DECISIONS.md, 18.
+libpq underneath it takes two fifths of that, and lets the next call leave before the last answer has
+come. DECISIONS.md, 18.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, errors
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus, Format, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 
-_prepared: WeakKeyDictionary[AsyncConnection[Any], dict[str, bytes]] = WeakKeyDictionary()
-"""The name under which a connection has prepared a statement."""
+from ledger.database import libpq_options
+
+Answers = list[PGresult]
 
 
-async def call(
-    connection: AsyncConnection[Any], statement: str, parameters: Sequence[str | None]
-) -> list[tuple[Any, ...]]:
-    """Run a statement with parameters ``$1`` and on, in PostgreSQL's text form, as a transaction of its own.
+class Line:
+    """A connection that only calls prepared statements, each a transaction of its own, in the order asked."""
 
-    The connection is in autocommit and serves nothing else. A caller that is cancelled leaves its answer
-    unread: the connection is of no more use then, and says so.
-    Raises: psycopg.Error; nothing is changed when PostgreSQL refuses the statement.
-    """
-    assert connection.autocommit
-    async with connection.lock:
-        pgconn = connection.pgconn
-        if pgconn.transaction_status != TransactionStatus.IDLE:
-            raise errors.OperationalError("the connection is lost, or an answer was left unread")
-        names = _prepared.setdefault(connection, {})
-        if statement not in names:
-            name = b"direct_%d" % len(names)
-            pgconn.send_prepare(name, statement.encode())
-            _raise_refusal(await _answer(pgconn))
-            names[statement] = name
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        assert connection.autocommit
+        self._pgconn = connection.pgconn
+        self._reader = Transformer(connection)
+        self._names: dict[str, bytes] = {}
+        self._made = 0
+        self._waiting: deque[asyncio.Future[Answers]] = deque()
+        self._arrived: Answers = []
+        self._loop = asyncio.get_running_loop()
+        self._socket = self._pgconn.socket
+        self._pgconn.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._read)
+        self.closed = False
+
+    @classmethod
+    async def open(cls, url: str) -> Line:
+        """Connect. Raises: psycopg.OperationalError."""
+        return cls(await AsyncConnection.connect(url, autocommit=True, options=libpq_options()))
+
+    async def close(self) -> None:
+        """Hang up; who still waits is told so."""
+        self._end(errors.OperationalError("the line was closed"))
+
+    async def call(self, statement: str, parameters: Sequence[str | None]) -> list[tuple[Any, ...]]:
+        """Run a statement with parameters ``$1`` and on, in PostgreSQL's text form, and give its rows.
+
+        A caller that goes away leaves its statement running and harms nobody else.
+        Raises: psycopg.Error; nothing is changed when PostgreSQL refuses, and nobody knows when the line broke.
+        """
+        if self.closed:
+            raise errors.OperationalError("the line is closed")
+        is_new = statement not in self._names
+        if is_new:
+            self._made += 1
+            self._names[statement] = b"direct_%d" % self._made
+            self._pgconn.send_prepare(self._names[statement], statement.encode())
         values = [None if value is None else value.encode() for value in parameters]
-        pgconn.send_query_prepared(names[statement], values, result_format=Format.BINARY)
-        result = await _answer(pgconn)
-    _raise_refusal(result)
-    reader = Transformer(connection)
-    reader.set_pgresult(result)
-    return reader.load_rows(0, result.ntuples, tuple)
+        self._pgconn.send_query_prepared(self._names[statement], values, result_format=Format.BINARY)
+        self._pgconn.pipeline_sync()
+        answered: asyncio.Future[Answers] = self._loop.create_future()
+        self._waiting.append(answered)
+        self._send()
+        return self._rows(statement, await answered, is_new=is_new)
 
+    def _rows(self, statement: str, answers: Answers, *, is_new: bool) -> list[tuple[Any, ...]]:
+        if is_new and answers[0].status == ExecStatus.FATAL_ERROR:
+            del self._names[statement]
+        for answer in answers:
+            if answer.status == ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(answer)
+        self._reader.set_pgresult(answers[-1])
+        return self._reader.load_rows(0, answers[-1].ntuples, tuple)
 
-def _raise_refusal(result: PGresult) -> None:
-    if result.status == ExecStatus.FATAL_ERROR:
-        raise errors.error_from_result(result)
-
-
-async def _answer(pgconn: PGconn) -> PGresult:
-    """Send what was given to libpq and read the answer to its end."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[PGresult] = loop.create_future()
-    results: list[PGresult] = []
-
-    def go_on() -> None:
+    def _send(self) -> None:
+        """Send what libpq holds; go on when the socket takes more, if it does not take all."""
         try:
-            pgconn.consume_input()
-            if is_unsent and pgconn.flush() == 0:
-                loop.remove_writer(socket)
-            while not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    answered.set_result(results[-1])
-                    return
-                results.append(result)
+            is_sent = self._pgconn.flush() == 0
         except errors.Error as error:
-            answered.set_exception(error)
+            self._end(error)
+            return
+        if is_sent:
+            self._loop.remove_writer(self._socket)
+        else:
+            self._loop.add_writer(self._socket, self._send)
 
-    socket = pgconn.socket
-    loop.add_reader(socket, go_on)
-    is_unsent = pgconn.flush() != 0
-    if is_unsent:
-        loop.add_writer(socket, go_on)
-    try:
-        return await answered
-    finally:
-        loop.remove_reader(socket)
-        if is_unsent:
-            loop.remove_writer(socket)
+    def _read(self) -> None:
+        """Take what has arrived, and give each caller whose answer is whole its answer."""
+        try:
+            self._pgconn.consume_input()
+            self._send()
+            while self._waiting and not self._pgconn.is_busy():
+                result = self._pgconn.get_result()
+                if result is None:
+                    continue  # the end of one statement's answer
+                if result.status != ExecStatus.PIPELINE_SYNC:
+                    self._arrived.append(result)
+                    continue
+                answered, answers = self._waiting.popleft(), self._arrived
+                self._arrived = []
+                if not answered.done():
+                    answered.set_result(answers)
+        except errors.Error as error:
+            self._end(error)
+
+    def _end(self, error: errors.Error) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._pgconn.finish()
+        for answered in self._waiting:
+            if not answered.done():
+                answered.set_exception(error)
+        self._waiting.clear()

@@ -23,6 +23,7 @@ from ledger import entry as forms
 from ledger import journal
 from ledger.clock import monotonic
 from ledger.database import RETRIES_MAX, libpq_options
+from ledger.direct import Line
 from ledger.entry import Entry, Verdict
 from ledger.errors import KopeykaError, LedgerBusy
 
@@ -37,8 +38,15 @@ WRITERS_MAX = 4
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
-CommitBatch = Callable[[AsyncConnection[Any], Sequence[Job]], Awaitable[Sequence[Answer | KopeykaError]]]
-"""Carries jobs out in the connection's open transaction; an error in place of an answer is raised to its caller."""
+Connection = Any
+"""What a batch is carried out on, psycopg's or a ``Line``: it says whether it is ``closed`` and can ``close()``."""
+CommitBatch = Callable[[Connection, Sequence[Job]], Awaitable[Sequence[Answer | KopeykaError]]]
+"""Carries jobs out in a transaction; an error in place of an answer is raised to its caller."""
+
+
+async def connect_plainly(url: str) -> Connection:
+    """A connection of psycopg with our limits."""
+    return await AsyncConnection.connect(url, autocommit=True, options=libpq_options())
 
 
 @dataclass(slots=True)
@@ -66,6 +74,7 @@ class GroupCommit(Generic[Job, Answer]):
     commit_batch: CommitBatch[Job, Answer]
     weigh: Callable[[Job], int] = field(default=lambda _job: 1)
     """How much of a batch a job takes: its number of entries."""
+    connect: Callable[[str], Awaitable[Connection]] = connect_plainly
     queue_max: int = QUEUE_MAX
     writers: int = 2
     meter: Meter = field(default_factory=Meter)
@@ -104,12 +113,12 @@ class GroupCommit(Generic[Job, Answer]):
         return await answer
 
     async def _write(self) -> None:
-        connection: AsyncConnection[Any] | None = None
+        connection: Connection | None = None
         try:
             while batch := await self._take():
                 try:
                     if connection is None or connection.closed:
-                        connection = await self._connect()
+                        connection = await self.connect(self.url)
                     answers = await self._carry_out(connection, [waiting.job for waiting in batch])
                 except (psycopg.Error, KopeykaError, OSError) as error:
                     self._fail(batch, error)
@@ -149,17 +158,12 @@ class GroupCommit(Generic[Job, Answer]):
         self.meter.waited_seconds += sum(now - waiting.since for waiting in batch)
         return batch
 
-    async def _connect(self) -> AsyncConnection[Any]:
-        return await AsyncConnection.connect(self.url, autocommit=True, options=libpq_options())
-
-    async def _drop(self, connection: AsyncConnection[Any] | None) -> None:
+    async def _drop(self, connection: Connection | None) -> None:
         if connection is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 await connection.close()
 
-    async def _carry_out(
-        self, connection: AsyncConnection[Any], jobs: Sequence[Job]
-    ) -> Sequence[Answer | KopeykaError]:
+    async def _carry_out(self, connection: Connection, jobs: Sequence[Job]) -> Sequence[Answer | KopeykaError]:
         for attempt in range(1, RETRIES_MAX + 1):
             try:
                 return await self.commit_batch(connection, jobs)
@@ -193,19 +197,23 @@ def entries_together(
 ) -> GroupCommit[Sequence[Entry], list[Verdict]]:
     """A group commit of entries: each job is one entry or a chain, answered with its verdicts.
 
-    An entry that breaks a rule of form fails its own caller alone. One batch at a time is with PostgreSQL:
-    two would wait for each other's accounts. Meanwhile the writers lay out the next and answer the last.
+    An entry that breaks a rule of form fails its own caller alone. The writers share one line: two batches
+    at once would wait for each other's accounts, and the next one is there when PostgreSQL has done the last.
     """
-    turn = asyncio.Lock()
+    shared: Line | None = None
 
-    async def commit_batch(
-        connection: AsyncConnection[Any], jobs: Sequence[Sequence[Entry]]
-    ) -> list[list[Verdict] | KopeykaError]:
+    async def connect(url: str) -> Line:
+        nonlocal shared
+        if shared is None or shared.closed:
+            shared = await Line.open(url)
+        return shared
+
+    async def commit_batch(line: Line, jobs: Sequence[Sequence[Entry]]) -> list[list[Verdict] | KopeykaError]:
         flat = [entry for job in jobs for entry in job]
-        verdicts = iter(await journal.book_at_once(connection, flat, now=now(), turn=turn, book=book))
+        verdicts = iter(await journal.book_at_once(line, flat, now=now(), book=book))
         return [[next(verdicts) for _ in job] for job in jobs]
 
-    return GroupCommit(url, commit_batch, weigh=len, queue_max=queue_max, writers=writers)
+    return GroupCommit(url, commit_batch, weigh=len, connect=connect, queue_max=queue_max, writers=writers)
 
 
 async def submit_entries(queue: GroupCommit[Sequence[Entry], list[Verdict]], entries: Sequence[Entry]) -> list[Verdict]:

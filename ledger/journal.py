@@ -6,7 +6,6 @@ answers for each. Python checks forms, lays entries out as arrays, and reads the
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -16,9 +15,9 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 
-from ledger import direct
 from ledger import entry as forms
 from ledger.database import Session, driver_connection, text
+from ledger.direct import Line
 from ledger.entry import Booked, BookedPosting, Entry, Posting, Refused, Verdict
 from ledger.errors import EntryRejected, refusal_of
 from ledger.ids import new_uuid
@@ -155,48 +154,35 @@ async def book_batch(
     return _all_verdicts(rows, entries)
 
 
-async def book_at_once(
-    connection: AsyncConnection[Any],
-    entries: Sequence[Entry],
-    *,
-    now: datetime,
-    turn: asyncio.Lock,
-    book: str = MAIN_BOOK,
-) -> list[Verdict]:
-    """Book a batch as a transaction of its own, on a connection that serves nothing else.
+async def book_at_once(line: Line, entries: Sequence[Entry], *, now: datetime, book: str = MAIN_BOOK) -> list[Verdict]:
+    """Book a batch as a transaction of its own.
 
-    The batch is laid out before its ``turn`` and its answer read after it, so that PostgreSQL has the next
-    one at once. One entry of one posting takes a shorter road, and this one when that ends in a refusal.
+    One entry of one posting takes a shorter road, and the long one when that ends in a refusal.
     The caller has checked the forms with ``entry.check_batch``.
+    Raises: EntryRejected if the book is unknown; psycopg.Error if the line broke: then nobody knows.
     """
     if len(entries) == 1 and len(entries[0].postings) == 1 and not entries[0].conditions:
-        booked = await _book_alone(connection, entries[0], now=now, turn=turn, book=book)
+        booked = await _book_alone(line, entries[0], now=now, book=book)
         if booked is not None:
             return [booked]
-    arguments = _arguments(entries, now, book)
     try:
-        async with turn:
-            rows = await direct.call(connection, BOOK_ENTRIES_DIRECT, arguments)
+        rows = await line.call(BOOK_ENTRIES_DIRECT, _arguments(entries, now, book))
     except psycopg.Error as error:
         raise refusal_of(error) or error from None
-    await asyncio.sleep(0)
     return _all_verdicts(rows, entries)
 
 
-async def _book_alone(
-    connection: AsyncConnection[Any], entry: Entry, *, now: datetime, turn: asyncio.Lock, book: str
-) -> Booked | None:
+async def _book_alone(line: Line, entry: Entry, *, now: datetime, book: str) -> Booked | None:
     """The short road; nothing if it did not lead to the end, and nothing was changed then."""
     (posting,) = entry.postings
     entry_id = entry.id or new_uuid(now)
     arguments = (
-        book, str(entry_id), entry.reference, entry.kind, forms.body_hash(entry).hex, entry.happened_at.isoformat(),
+        book, entry_id.hex, entry.reference, entry.kind, forms.body_hash(entry).hex, entry.happened_at.isoformat(),
         json.dumps(entry.metadata) if entry.metadata else None, posting.debit, posting.credit, posting.commodity,
         str(int(posting.amount)),
     )  # fmt: skip
     try:
-        async with turn:
-            ((recorded_at, *state),) = await direct.call(connection, BOOK_ENTRY_DIRECT, arguments)
+        ((recorded_at, *state),) = await line.call(BOOK_ENTRY_DIRECT, arguments)
     except psycopg.Error as error:
         if error.sqlstate in _SHORT_ROAD_ENDS:
             return None

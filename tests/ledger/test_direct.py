@@ -3,14 +3,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 
-from ledger import direct, journal, periods
+from ledger import journal, periods
 from ledger.database import Engine, transaction
+from ledger.direct import Line
 from ledger.entry import AMOUNT_MAX, Booked, Entry, Refused, Verdict
 from ledger.errors import EntryRejected
 from ledger.proofs import broken_proofs
@@ -19,62 +18,78 @@ from tests.ledger.books import CASH, FEES, PAYABLE, POINTS, TILL, entry
 
 
 @pytest.fixture
-async def line(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection that serves nothing but direct calls."""
-    connection = await AsyncConnection.connect(database.app_url, autocommit=True)
-    yield connection
-    await connection.close()
+async def line(database: Database) -> AsyncIterator[Line]:
+    opened = await Line.open(database.app_url)
+    yield opened
+    await opened.close()
 
 
-async def book(line: AsyncConnection[Any], one: Entry, now: datetime, book: str = "main") -> Verdict:
-    (verdict,) = await journal.book_at_once(line, [one], now=now, turn=asyncio.Lock(), book=book)
+async def book(line: Line, one: Entry, now: datetime, book: str = "main") -> Verdict:
+    (verdict,) = await journal.book_at_once(line, [one], now=now, book=book)
     return verdict
 
 
-async def test_a_call_is_prepared_once_and_answers_typed_rows(line: AsyncConnection[Any]) -> None:
+async def test_a_call_is_prepared_once_and_answers_typed_rows(line: Line) -> None:
     for number in range(3):
-        rows = await direct.call(line, "SELECT $1::int8, $2::text, $3::text[]", [str(number), None, "{a,b}"])
+        rows = await line.call("SELECT $1::int8, $2::text, $3::text[]", [str(number), None, "{a,b}"])
 
         assert rows == [(number, None, ["a", "b"])]
-    (prepared,) = await direct.call(line, "SELECT count(*) FROM pg_prepared_statements", [])
+    (prepared,) = await line.call("SELECT count(*) FROM pg_prepared_statements", [])
     assert prepared == (2,)
 
 
-async def test_a_refused_statement_leaves_the_line_fit_for_the_next(line: AsyncConnection[Any]) -> None:
+async def test_a_refused_statement_leaves_the_line_fit_for_the_next(line: Line) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero):
-        await direct.call(line, "SELECT 1 / $1::int", ["0"])
+        await line.call("SELECT 1 / $1::int", ["0"])
     with pytest.raises(psycopg.errors.UndefinedTable):
-        await direct.call(line, "SELECT * FROM nowhere", [])
+        await line.call("SELECT * FROM nowhere", [])
 
-    assert await direct.call(line, "SELECT 1 / $1::int", ["1"]) == [(1,)]
+    assert await line.call("SELECT 1 / $1::int", ["1"]) == [(1,)]
 
 
-async def test_more_than_a_socket_holds_is_sent_and_read_whole(line: AsyncConnection[Any]) -> None:
+async def test_more_than_a_socket_holds_is_sent_and_read_whole(line: Line) -> None:
     text = "ы" * 1_000_000
 
-    assert await direct.call(line, "SELECT $1::text", [text]) == [(text,)]
+    assert await line.call("SELECT $1::text", [text]) == [(text,)]
 
 
-async def test_an_answer_left_unread_ends_the_line(line: AsyncConnection[Any]) -> None:
+async def test_a_caller_that_goes_away_harms_nobody_else(line: Line) -> None:
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(direct.call(line, "SELECT pg_sleep($1::float8)::text", ["1"]), 0.1)
+        await asyncio.wait_for(line.call("SELECT pg_sleep($1::float8)::text", ["0.2"]), 0.05)
 
-    with pytest.raises(psycopg.OperationalError):
-        await direct.call(line, "SELECT 1", [])
+    assert await line.call("SELECT 1", []) == [(1,)]
 
 
-async def test_a_lost_connection_is_said_to_who_waits(line: AsyncConnection[Any], database: Database) -> None:
-    waiting = asyncio.create_task(direct.call(line, "SELECT pg_sleep($1::float8)::text", ["9"]))
+async def test_calls_made_together_each_get_their_own_answer(line: Line) -> None:
+    async def refused(number: int) -> str:
+        try:
+            await line.call("SELECT 1 / $1::int", [str(number)])
+        except psycopg.errors.DivisionByZero:
+            return "refused"
+        return "answered"
+
+    said = await asyncio.gather(*(refused(number % 3) for number in range(30)))
+
+    assert said == ["refused", "answered", "answered"] * 10
+
+
+async def test_a_broken_line_is_said_to_all_who_wait_and_to_who_comes_later(line: Line, database: Database) -> None:
+    ((pid,),) = await line.call("SELECT pg_backend_pid()", [])
+    waiting = [asyncio.create_task(line.call("SELECT pg_sleep($1::float8)::text", ["9"])) for _ in range(2)]
     await asyncio.sleep(0.2)
     with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
-        superuser.execute("SELECT pg_terminate_backend(%s)", (line.info.backend_pid,))
+        superuser.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
+    for task in waiting:
+        with pytest.raises(psycopg.OperationalError):
+            await task
     with pytest.raises(psycopg.OperationalError):
-        await waiting
+        await line.call("SELECT 1", [])
+    assert line.closed
 
 
 async def test_the_short_road_books_and_a_repeat_gives_the_first_answer(
-    books: Engine, line: AsyncConnection[Any], now: datetime
+    books: Engine, line: Line, now: datetime
 ) -> None:
     first = await book(line, entry("e1", CASH, FEES, 5, now, metadata={"order": "№ 1"}), now)
     second = await book(line, entry("e1", CASH, FEES, 5, now, metadata={"order": "№ 1"}), now)
@@ -104,7 +119,7 @@ async def test_the_short_road_books_and_a_repeat_gives_the_first_answer(
     ],
 )
 async def test_the_short_road_refuses_as_the_long_one_and_remembers(
-    books: Engine, line: AsyncConnection[Any], now: datetime, code: str, debit: str, credit: str, amount: int
+    books: Engine, line: Line, now: datetime, code: str, debit: str, credit: str, amount: int
 ) -> None:
     await book(line, entry("before", CASH, FEES, 10, now), now)
 
@@ -121,7 +136,7 @@ async def test_the_short_road_refuses_as_the_long_one_and_remembers(
 
 
 async def test_the_short_road_knows_closed_days_unknown_books_and_remembered_refusals(
-    books: Engine, line: AsyncConnection[Any], now: datetime
+    books: Engine, line: Line, now: datetime
 ) -> None:
     poor = await book(line, entry("poor", PAYABLE, FEES, 1, now), now)
     await book(line, entry("rich", CASH, PAYABLE, 100, now), now)
@@ -138,13 +153,13 @@ async def test_the_short_road_knows_closed_days_unknown_books_and_remembered_ref
         await book(line, entry("e9", CASH, FEES, 1, now), now, book="nowhere")
 
 
-async def test_two_lines_with_one_reference_book_once(books: Engine, database: Database, now: datetime) -> None:
-    async with (
-        await AsyncConnection.connect(database.app_url, autocommit=True) as one,
-        await AsyncConnection.connect(database.app_url, autocommit=True) as other,
-    ):
-        for number in range(50):
-            same = entry(f"same{number}", CASH, FEES, 1, now)
-            verdicts = await asyncio.gather(book(one, same, now), book(other, same, now))
+async def test_two_lines_with_one_reference_book_once(
+    books: Engine, line: Line, database: Database, now: datetime
+) -> None:
+    other = await Line.open(database.app_url)
+    for number in range(50):
+        same = entry(f"same{number}", CASH, FEES, 1, now)
+        verdicts = await asyncio.gather(book(line, same, now), book(other, same, now))
 
-            assert sorted(verdict.is_replay for verdict in verdicts if isinstance(verdict, Booked)) == [False, True]
+        assert sorted(verdict.is_replay for verdict in verdicts if isinstance(verdict, Booked)) == [False, True]
+    await other.close()

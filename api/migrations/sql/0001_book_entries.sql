@@ -35,11 +35,26 @@ BEGIN
     RAISE EXCEPTION 'accounts were missed for no reason that we know';
 END $$;
 
+-- Says which limit an account would pass, with the figure that passes it.
+CREATE FUNCTION refuse_beyond_limits(
+    p_code text, p_available_after bigint, p_available_min bigint, p_balance_after bigint, p_balance_max bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_available_after < p_available_min THEN
+        PERFORM refuse('ledger.overdrawn', jsonb_build_object('account', p_code,
+            'available_after', p_available_after, 'available_min', p_available_min));
+    ELSIF p_balance_after > p_balance_max THEN
+        PERFORM refuse('ledger.over_ceiling', jsonb_build_object('account', p_code,
+            'balance_after', p_balance_after, 'balance_max', p_balance_max));
+    END IF;
+END $$;
+
 -- Books all the given entries or raises. Locks the accounts in the order of their codes.
 --
 -- Arrays by entry: ids … metadata. Arrays by posting: entry (from 1), number, debit and
 -- credit (positions in p_codes, which is sorted and has no repeats), commodity, amount.
--- The three statements are the whole writer: move the counters, say the time, write the rows.
+-- Add up what each account gets, move the counters, count versions and balances posting by posting,
+-- write the rows. Plain loops over arrays: sets would have to be sorted and set up anew for each batch.
 CREATE FUNCTION book_all(
     p_book integer, p_closed_through_on date,
     p_ids uuid[], p_references text[], p_kinds text[], p_hashes uuid[], p_happened timestamptz[], p_metadata text[],
@@ -49,10 +64,20 @@ CREATE FUNCTION book_all(
     OUT debit_versions bigint[], OUT debit_balances bigint[], OUT credit_versions bigint[], OUT credit_balances bigint[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    v_number integer[]; v_version bigint[]; v_balance bigint[]; v_sign integer[];
+    v_postings  integer := cardinality(p_amount);
+    v_accounts  integer := cardinality(p_codes);
+    v_debits    bigint[] := array_fill(0::bigint, ARRAY[v_accounts]);
+    v_credits   bigint[] := v_debits;
+    v_legs      bigint[] := v_debits;
+    v_commodity text[] := array_fill(NULL::text, ARRAY[v_accounts]);
+    v_number integer[]; v_version bigint[]; v_balance bigint[]; v_is_debit boolean[];
     v_held_out bigint[]; v_held_in bigint[]; v_min bigint[]; v_max bigint[];
-    v_reached integer;
-    v_oldest timestamptz;
+    v_reached   integer;
+    v_any_limits boolean;
+    v_first     integer := 1;
+    v_oldest    timestamptz;
+    v_stands    bigint;
+    d integer; c integer; n integer; a bigint;
 BEGIN
     IF p_closed_through_on IS NOT NULL THEN
         SELECT min(h) INTO v_oldest FROM unnest(p_happened) AS h;
@@ -62,90 +87,93 @@ BEGIN
         END IF;
     END IF;
 
-    WITH leg AS (
-        SELECT k, sum(d)::bigint AS debits, sum(c)::bigint AS credits, count(*)::integer AS legs,
-               min(commodity) AS commodity, max(commodity) AS other
-          FROM (SELECT k, amount AS d, 0::bigint AS c, commodity
-                  FROM unnest(p_debit, p_amount, p_commodity) AS u(k, amount, commodity)
-                UNION ALL
-                SELECT k, 0, amount, commodity
-                  FROM unnest(p_credit, p_amount, p_commodity) AS u(k, amount, commodity)) AS side
-         GROUP BY k
-    ), moved AS (
+    FOR i IN 1 .. v_postings LOOP
+        d := p_debit[i];
+        c := p_credit[i];
+        v_debits[d] := v_debits[d] + p_amount[i];
+        v_credits[c] := v_credits[c] + p_amount[i];
+        v_legs[d] := v_legs[d] + 1;
+        v_legs[c] := v_legs[c] + 1;
+        IF v_commodity[d] <> p_commodity[i] OR v_commodity[c] <> p_commodity[i] THEN
+            PERFORM refuse_account(p_book, p_codes, p_debit, p_credit, p_commodity);
+        END IF;
+        v_commodity[d] := p_commodity[i];
+        v_commodity[c] := p_commodity[i];
+    END LOOP;
+
+    WITH moved AS (
         UPDATE accounts AS a
            SET debits_posted = a.debits_posted + l.debits,
                credits_posted = a.credits_posted + l.credits,
                version = a.version + l.legs
-          FROM (SELECT leg.*, p_codes[k] AS code FROM leg ORDER BY k) AS l
-         WHERE a.book = p_book AND a.code = l.code AND a.closed_at IS NULL
-           AND a.commodity = l.commodity AND l.commodity = l.other
-        RETURNING l.k, a.number, a.version - l.legs AS version,
-                  CASE a.normal_side WHEN 'debit' THEN 1 ELSE -1 END AS sign,
+          FROM unnest(p_codes, v_debits, v_credits, v_legs, v_commodity) WITH ORDINALITY
+               AS l (code, debits, credits, legs, commodity, k)
+         WHERE a.book = p_book AND a.code = l.code AND a.closed_at IS NULL AND a.commodity = l.commodity
+        RETURNING l.k, a.number, a.version - l.legs AS version, a.normal_side = 'debit' AS is_debit,
                   a.debits_posted - l.debits - a.credits_posted + l.credits AS balance,
                   CASE a.normal_side WHEN 'debit' THEN a.credits_held ELSE a.debits_held END AS held_out,
                   CASE a.normal_side WHEN 'debit' THEN a.debits_held ELSE a.credits_held END AS held_in,
                   a.available_min, a.balance_max
     )
     SELECT array_agg(number ORDER BY k), array_agg(version ORDER BY k), array_agg(balance ORDER BY k),
-           array_agg(sign ORDER BY k), array_agg(held_out ORDER BY k), array_agg(held_in ORDER BY k),
-           array_agg(available_min ORDER BY k), array_agg(balance_max ORDER BY k), count(*)
-      INTO v_number, v_version, v_balance, v_sign, v_held_out, v_held_in, v_min, v_max, v_reached
+           array_agg(is_debit ORDER BY k), array_agg(held_out ORDER BY k), array_agg(held_in ORDER BY k),
+           array_agg(available_min ORDER BY k), array_agg(balance_max ORDER BY k), count(*),
+           bool_or(available_min IS NOT NULL OR balance_max IS NOT NULL)
+      INTO v_number, v_version, v_balance, v_is_debit, v_held_out, v_held_in, v_min, v_max, v_reached, v_any_limits
       FROM moved;
-    IF v_reached <> cardinality(p_codes) THEN
+    IF v_reached <> v_accounts THEN
         PERFORM refuse_account(p_book, p_codes, p_debit, p_credit, p_commodity);
     END IF;
 
     recorded_at := clock_timestamp();
 
-    WITH leg AS (
-        SELECT ord, true AS is_debit, k, amount AS change
-          FROM unnest(p_debit, p_amount) WITH ORDINALITY AS u(k, amount, ord)
-        UNION ALL
-        SELECT ord, false, k, -amount
-          FROM unnest(p_credit, p_amount) WITH ORDINALITY AS u(k, amount, ord)
-    ), run AS (
-        SELECT ord, is_debit, k, v_version[k] + row_number() OVER w AS version,
-               v_sign[k] * (v_balance[k] + sum(change) OVER w)::bigint AS balance,
-               lead(p_entry[ord]) OVER w IS DISTINCT FROM p_entry[ord] AS ends_entry
-          FROM leg
-        WINDOW w AS (PARTITION BY k ORDER BY ord ROWS UNBOUNDED PRECEDING)
-    ), checked AS (
-        SELECT ord, is_debit, version,
-               CASE WHEN ends_entry AND balance - v_held_out[k] < v_min[k] THEN
-                        refuse('ledger.overdrawn', jsonb_build_object('account', p_codes[k],
-                            'available_after', balance - v_held_out[k], 'available_min', v_min[k]))
-                    WHEN ends_entry AND balance + v_held_in[k] > v_max[k] THEN
-                        refuse('ledger.over_ceiling', jsonb_build_object('account', p_codes[k],
-                            'balance_after', balance + v_held_in[k], 'balance_max', v_max[k]))
-                    ELSE balance END AS balance
-          FROM run
-    ), pair AS (
-        SELECT ord,
-               min(version) FILTER (WHERE is_debit) AS debit_version,
-               min(balance) FILTER (WHERE is_debit) AS debit_balance,
-               min(version) FILTER (WHERE NOT is_debit) AS credit_version,
-               min(balance) FILTER (WHERE NOT is_debit) AS credit_balance
-          FROM checked GROUP BY ord
-    ), written AS (
-        INSERT INTO postings (
-            entry_id, amount, debit_version, debit_balance, credit_version, credit_balance,
-            happened_at, recorded_at, xid, book, debit, credit, number, commodity,
-            body_hash, reference, kind, metadata)
-        SELECT p_ids[p_entry[ord]], p_amount[ord], debit_version, debit_balance, credit_version, credit_balance,
-               CASE WHEN p_number[ord] = 1 THEN p_happened[p_entry[ord]] END,
-               CASE WHEN p_number[ord] = 1 THEN book_all.recorded_at END,
-               CASE WHEN p_number[ord] = 1 THEN pg_current_xact_id() END,
-               p_book, v_number[p_debit[ord]], v_number[p_credit[ord]], p_number[ord], p_commodity[ord],
-               CASE WHEN p_number[ord] = 1 THEN p_hashes[p_entry[ord]] END,
-               CASE WHEN p_number[ord] = 1 THEN p_references[p_entry[ord]] END,
-               CASE WHEN p_number[ord] = 1 THEN p_kinds[p_entry[ord]] END,
-               CASE WHEN p_number[ord] = 1 THEN p_metadata[p_entry[ord]]::jsonb END
-          FROM pair ORDER BY ord
-    )
-    SELECT array_agg(debit_version ORDER BY ord), array_agg(debit_balance ORDER BY ord),
-           array_agg(credit_version ORDER BY ord), array_agg(credit_balance ORDER BY ord)
-      INTO debit_versions, debit_balances, credit_versions, credit_balances
-      FROM pair;
+    debit_versions := array_fill(0::bigint, ARRAY[v_postings]);
+    debit_balances := debit_versions;
+    credit_versions := debit_versions;
+    credit_balances := debit_versions;
+    FOR i IN 1 .. v_postings LOOP
+        d := p_debit[i];
+        c := p_credit[i];
+        a := p_amount[i];
+        v_version[d] := v_version[d] + 1;
+        v_version[c] := v_version[c] + 1;
+        v_balance[d] := v_balance[d] + a;
+        v_balance[c] := v_balance[c] - a;
+        debit_versions[i] := v_version[d];
+        credit_versions[i] := v_version[c];
+        debit_balances[i] := CASE WHEN v_is_debit[d] THEN v_balance[d] ELSE -v_balance[d] END;
+        credit_balances[i] := CASE WHEN v_is_debit[c] THEN v_balance[c] ELSE -v_balance[c] END;
+        CONTINUE WHEN NOT v_any_limits OR p_entry[i + 1] = p_entry[i];
+        FOR j IN v_first .. i LOOP          -- an entry keeps the limits when all of it is booked
+            FOREACH n IN ARRAY ARRAY[p_debit[j], p_credit[j]] LOOP
+                CONTINUE WHEN v_min[n] IS NULL AND v_max[n] IS NULL;
+                v_stands := CASE WHEN v_is_debit[n] THEN v_balance[n] ELSE -v_balance[n] END;
+                IF v_stands - v_held_out[n] < v_min[n] OR v_stands + v_held_in[n] > v_max[n] THEN
+                    PERFORM refuse_beyond_limits(
+                        p_codes[n], v_stands - v_held_out[n], v_min[n], v_stands + v_held_in[n], v_max[n]);
+                END IF;
+            END LOOP;
+        END LOOP;
+        v_first := i + 1;
+    END LOOP;
+
+    INSERT INTO postings (
+        entry_id, amount, debit_version, debit_balance, credit_version, credit_balance,
+        happened_at, recorded_at, xid, book, debit, credit, number, commodity,
+        body_hash, reference, kind, metadata)
+    SELECT p_ids[e], amount, debit_version, debit_balance, credit_version, credit_balance,
+           CASE WHEN number = 1 THEN p_happened[e] END,
+           CASE WHEN number = 1 THEN book_all.recorded_at END,
+           CASE WHEN number = 1 THEN pg_current_xact_id() END,
+           p_book, v_number[debit], v_number[credit], number, commodity,
+           CASE WHEN number = 1 THEN p_hashes[e] END,
+           CASE WHEN number = 1 THEN p_references[e] END,
+           CASE WHEN number = 1 THEN p_kinds[e] END,
+           CASE WHEN number = 1 THEN p_metadata[e]::jsonb END
+      FROM unnest(p_entry, p_number, p_debit, p_credit, p_commodity, p_amount,
+                  debit_versions, debit_balances, credit_versions, credit_balances)
+           AS u (e, number, debit, credit, commodity, amount,
+                 debit_version, debit_balance, credit_version, credit_balance);
 END $$;
 
 -- The short road of one entry of one posting, most of what a quiet day asks for: two UPDATEs and one
@@ -161,14 +189,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    v_book   books;
+    v_book   record;
     v_debit  integer;
     v_credit integer;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(19280, hashtext(p_book));
-    SELECT * INTO v_book FROM books WHERE name = p_book;
-    IF moscow_day(p_happened) <= v_book.closed_through_on
-       OR EXISTS (SELECT FROM refusals AS r WHERE r.book = v_book.number AND r.reference = p_reference) THEN
+    SELECT number, closed_through_on,
+           EXISTS (SELECT FROM refusals AS r WHERE r.book = books.number AND r.reference = p_reference) AS was_refused
+      INTO v_book FROM books WHERE name = p_book;
+    IF v_book.was_refused OR moscow_day(p_happened) <= v_book.closed_through_on THEN
         RAISE EXCEPTION USING ERRCODE = 'KP002', MESSAGE = 'not by the short road';
     END IF;
 

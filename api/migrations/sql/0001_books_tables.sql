@@ -38,17 +38,6 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_code_key UNIQUE (book, code),
     CONSTRAINT accounts_counters_not_negative CHECK (
         least(debits_posted, credits_posted, debits_held, credits_held) >= 0
-    ),
-    -- No limit (NULL) refuses nothing.
-    CONSTRAINT accounts_not_overdrawn CHECK (
-        available_min <= CASE normal_side
-            WHEN 'debit' THEN debits_posted - credits_posted - credits_held
-            ELSE credits_posted - debits_posted - debits_held END
-    ),
-    CONSTRAINT accounts_under_ceiling CHECK (
-        balance_max >= CASE normal_side
-            WHEN 'debit' THEN debits_posted - credits_posted + debits_held
-            ELSE credits_posted - debits_posted + credits_held END
     )
 ) WITH (fillfactor = 50);
 
@@ -223,8 +212,34 @@ CREATE TRIGGER accounts_are_sound BEFORE INSERT ON accounts
     FOR EACH ROW EXECUTE FUNCTION account_is_sound();
 CREATE TRIGGER accounts_stay_what_they_are BEFORE UPDATE OF book, number, code, commodity, normal_side, opened_at ON accounts
     FOR EACH STATEMENT EXECUTE FUNCTION books_are_append_only();
+
+-- The limits, looked at only where there is one.
+CREATE FUNCTION account_is_within_limits() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_balance  bigint := NEW.debits_posted - NEW.credits_posted;
+    v_held_out bigint := NEW.credits_held;
+    v_held_in  bigint := NEW.debits_held;
+BEGIN
+    IF NEW.normal_side = 'credit' THEN
+        v_balance := -v_balance;
+        v_held_out := NEW.debits_held;
+        v_held_in := NEW.credits_held;
+    END IF;
+    IF v_balance - v_held_out < NEW.available_min THEN
+        RAISE EXCEPTION 'account % would be overdrawn', NEW.code
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_not_overdrawn', TABLE = 'accounts';
+    ELSIF v_balance + v_held_in > NEW.balance_max THEN
+        RAISE EXCEPTION 'account % would pass its ceiling', NEW.code
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounts_under_ceiling', TABLE = 'accounts';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER accounts_within_limits AFTER INSERT OR UPDATE ON accounts FOR EACH ROW
+    WHEN (NEW.available_min IS NOT NULL OR NEW.balance_max IS NOT NULL) EXECUTE FUNCTION account_is_within_limits();
+
 ALTER TABLE accounts ENABLE ALWAYS TRIGGER accounts_are_sound;
 ALTER TABLE accounts ENABLE ALWAYS TRIGGER accounts_stay_what_they_are;
+ALTER TABLE accounts ENABLE ALWAYS TRIGGER accounts_within_limits;
 
 -- The day of accounting is the Moscow calendar day.
 CREATE FUNCTION moscow_day(p_at timestamptz) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
