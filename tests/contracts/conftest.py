@@ -59,7 +59,8 @@ class Installation:
     simulators: httpx.Client
     native: httpx.Client
     database_url: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    start: Callable[[str], subprocess.Popen[bytes]]
+    processes: dict[str, subprocess.Popen[bytes]]
 
     @property
     def contract_url(self) -> str:
@@ -118,7 +119,7 @@ def make_key(database_url: str, merchant_id: str | None, scopes: tuple[str, ...]
     return asyncio.run(make())
 
 
-def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: float = 15.0) -> Any:
+def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: float = 40.0) -> Any:
     """Read again and again until what is read is so."""
     deadline = time.monotonic() + seconds_max
     while not is_so(found := read()):
@@ -127,11 +128,11 @@ def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: fl
     return found
 
 
-def answers(client: httpx.Client, path: str, processes: list[subprocess.Popen[bytes]]) -> None:
+def answers(client: httpx.Client, path: str, processes: dict[str, subprocess.Popen[bytes]]) -> None:
     """Wait until a process answers; the first answer of a busy machine takes its time."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     while True:
-        assert all(process.poll() is None for process in processes), "a process has ended"
+        assert all(process.poll() is None for process in processes.values()), "a process has ended"
         try:
             assert client.get(path).status_code == 200
             return
@@ -204,14 +205,19 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "api": ["api.serve", "api.app:create_app"],
         "worker": ["api.worker"],
     }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", *module],
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(each: str) -> subprocess.Popen[bytes]:
+        """Start a process, or start it again: its socket stays with us."""
+        processes[each] = subprocess.Popen(
+            [sys.executable, "-m", *modules[each]],
             env=environment | ({"KOPEYKA_LISTEN_FD": str(sockets[each].fileno())} if each in sockets else {}),
             pass_fds=(sockets[each].fileno(),) if each in sockets else (),
         )
-        for each, module in modules.items()
-    ]
+        return processes[each]
+
+    for each in modules:
+        start(each)
     admin = make_key(server.url("kopeyka_app", name), None, ("admin",))
     trust = ssl.create_default_context(cafile=str(ca))
     try:
@@ -223,17 +229,24 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
             ) as native,
         ):  # fmt: skip
             found = Installation(
-                f"https://{urls['api']}", str(ca), trust, simulators, native, server.url("kopeyka_app", name), processes
+                f"https://{urls['api']}",
+                str(ca),
+                trust,
+                simulators,
+                native,
+                server.url("kopeyka_app", name),
+                start,
+                processes,
             )
             answers(simulators, "/simulator/summary", processes)
             answers(native, "/v1/events", processes)
             yield found
     finally:
-        for process in processes:
+        for process in processes.values():
             process.kill()
             process.wait()
-        for each in sockets.values():
-            each.close()
+        for found_socket in sockets.values():
+            found_socket.close()
         with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.contracts.conftest import Installation, until
+from tests.contracts.conftest import Installation, Shop, until
 from tests.contracts.test_yookassa import QR
 
 PAYMENTS = 40
@@ -68,3 +69,38 @@ def test_every_payment_is_made_once_under_faults(installation: Installation) -> 
     assert placed == sum(tries for tries, _ in sales)
     assert canceled == placed - PAYMENTS
     assert moved == PAYMENTS * 149_990
+
+
+def test_a_payment_survives_the_death_of_the_api_in_the_middle_of_the_call(installation: Installation) -> None:
+    shop, key = installation.shop(), {"idempotence-key": str(uuid.uuid4())}
+    nspk = installation.processes["simulators"]
+    with installation.client(shop) as http, ThreadPoolExecutor(1) as pool:
+        assert http.get("/payments").status_code == 200
+        nspk.send_signal(signal.SIGSTOP)
+        cut = pool.submit(http.post, "/payments", json=QR, headers=key)
+        until(lambda: payments_of(installation, shop), lambda count: count == 1)
+        installation.processes["api"].kill()
+        installation.processes["api"].wait()
+        assert isinstance(cut.exception(), httpx.TransportError)
+        nspk.send_signal(signal.SIGCONT)
+        installation.start("api")
+
+        waiting = http.post("/payments", json=QR, headers=key)
+        assert (waiting.status_code, waiting.json()["type"]) == (202, "processing")  # the dead one's lease still runs
+        installation.made("/v1/clock/advance", {"seconds": 60})  # the worker takes the lost link up
+        with psycopg.connect(installation.database_url) as connection:
+            connection.execute("UPDATE idempotency_keys SET lease_until = clock_timestamp() WHERE status = 'started'")
+        made = until(
+            lambda: http.post("/payments", json=QR, headers=key), lambda answer: answer.status_code == 200, 30.0
+        )
+
+    assert made.json()["confirmation"]["confirmation_data"].startswith("https://qr.nspk.ru/")
+    assert payments_of(installation, shop) == 1
+
+
+def payments_of(installation: Installation, shop: Shop) -> int:
+    with psycopg.connect(installation.database_url) as connection:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM yookassa_payments WHERE merchant_id = %s", [shop.id]
+        ).fetchone() or (0,)
+    return int(count)
