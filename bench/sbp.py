@@ -43,6 +43,7 @@ def rows() -> list[Row]:
         *uvloop.run(sbp_codes.rows()),
         *sbp_polls.rows(),
         registers.row(),
+        registers.memory_row(),
     ]
 
 
