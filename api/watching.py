@@ -13,7 +13,7 @@ from checkout.rail import Offer
 from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import registering, repository
-from sbp_gateway.errors import NspkUnavailable, NspkUnknown
+from sbp_gateway.errors import MerchantNotRegistered, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import STATUS_BATCH_MAX
 from sbp_gateway.polling import PollWindow, needs_settling, settle_windows, take_due_windows
 from sbp_gateway.qr_codes import ANSWER_WAIT, QrCode, QrStatus
@@ -114,7 +114,11 @@ async def resume_lost_link(engine: Engine, wiring: Wiring, clock: Clock, lost: Q
 async def _new_offer(session: Session, lost: QrCode, clock: Clock) -> Offer | None:
     """What to ask NSPK instead; nothing if the answer came after all or the attempt's time is over."""
     now = clock.now()
-    replaced = await registering.replace_lost_qr(session, lost, now=now)
+    try:
+        replaced = await registering.replace_lost_qr(session, lost, now=now)
+    except MerchantNotRegistered:  # suspended meanwhile: the lost code is given up, and no other takes its place
+        await till.close_attempts(session, [lost.attempt_id], AttemptStatus.EXPIRED)
+        return None
     if replaced is None:
         return None
     qr, registration = replaced

@@ -25,7 +25,6 @@ from sbp_gateway.errors import (
     CashLinkElsewhere,
     CashLinkNotRegistered,
     LinkKindNotOffered,
-    MerchantNotRegistered,
     QrcIdNotReserved,
     QrcIdTaken,
     TtlOutOfRange,
@@ -33,6 +32,7 @@ from sbp_gateway.errors import (
 from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk_cash_links import CashLinkRegistration
 from sbp_gateway.qr_codes import FIRST_POLL_WAIT, PURPOSE_CHARACTERS_MAX
+from sbp_gateway.registering import live_merchant
 
 
 async def request_cash_link(
@@ -67,9 +67,7 @@ async def merchant_at_nspk(session: Session, merchant_id: str, elsewhere: Contai
 
     Raises: MerchantNotRegistered, LinkKindNotOffered.
     """
-    merchant = (await repository.merchants_by_id(session, [merchant_id])).get(merchant_id)
-    if merchant is None:
-        raise MerchantNotRegistered(merchant_id=merchant_id)
+    merchant = await live_merchant(session, merchant_id)
     if merchant.member_id in elsewhere:
         raise LinkKindNotOffered(member_id=merchant.member_id)
     return merchant
@@ -95,7 +93,8 @@ async def request_activation(
 ) -> Activation:
     """Intent: write down that a link is to be armed with the sum of an attempt.
 
-    Raises: TtlOutOfRange, CashLinkNotFound, CashLinkNotRegistered, CashLinkElsewhere, ActivationLive.
+    Raises: TtlOutOfRange, CashLinkNotFound, CashLinkNotRegistered, CashLinkElsewhere, MerchantNotRegistered,
+    ActivationLive.
     Locks: the link, shared, so that it is not moved meanwhile.
     """
     if not 1 <= minutes <= ACTIVATION_MINUTES_MAX:
@@ -105,6 +104,7 @@ async def request_activation(
         raise CashLinkNotRegistered(cash_link_id=link.id, status=link.status.value)
     if link.terminal_id != terminal_id:
         raise CashLinkElsewhere(cash_link_id=link.id, terminal_id=link.terminal_id)
+    await live_merchant(session, merchant_id)
 
     activation = Activation(
         id=new_id("acv", now),

@@ -72,26 +72,39 @@ async def merchants_of_operations(session: Session, operations: Sequence[Accepte
     """The merchant of each operation, by the registration that its code was asked for by.
 
     A code asked for before registrations were kept belongs to the merchant's first, whose id follows the
-    merchant's; what is paid without a code goes by the registration in use.
+    merchant's. A plate belongs to the registration of its account; money that waited for a person
+    keeps to the settlement mode it was booked by.
     """
     rows = await session.execute(
         text("""
             SELECT m.merchant_id, coalesce(r.nspk_merchant_id, m.nspk_merchant_id) AS nspk_merchant_id,
                    coalesce(r.member_id, m.member_id) AS member_id,
                    coalesce(r.bank_account, m.bank_account) AS bank_account,
-                   coalesce(r.settlement_mode, m.settlement_mode) AS settlement_mode,
+                   coalesce(u.settlement_mode, r.settlement_mode, m.settlement_mode) AS settlement_mode,
                    r.id AS registration_id, r.tariff_group
-              FROM unnest(CAST(:merchants AS text[]), CAST(:codes AS text[]))
-                   WITH ORDINALITY AS o (merchant_id, qr_id, n)
+              FROM unnest(CAST(:merchants AS text[]), CAST(:codes AS text[]), CAST(:activations AS text[]),
+                          CAST(:unmatched AS text[]))
+                   WITH ORDINALITY AS o (merchant_id, qr_id, activation_id, unmatched_id, n)
               JOIN sbp_merchants AS m ON m.merchant_id = o.merchant_id
               LEFT JOIN qr_codes AS q ON q.id = o.qr_id
-              LEFT JOIN sbp_registrations AS r ON r.id = CASE WHEN q.id IS NULL THEN m.registration_id
-                        ELSE coalesce(q.registration_id, 'sbr_' || substr(o.merchant_id, 5)) END
+              LEFT JOIN cash_link_activations AS a ON a.id = o.activation_id
+              LEFT JOIN sbp_unmatched_payments AS u ON u.id = o.unmatched_id
+              LEFT JOIN cash_links AS l ON l.id = coalesce(a.cash_link_id, u.cash_link_id)
+              LEFT JOIN sbp_registrations AS r ON r.id = CASE
+                   WHEN q.id IS NOT NULL THEN coalesce(q.registration_id, 'sbr_' || substr(o.merchant_id, 5))
+                   ELSE coalesce((
+                        SELECT f.id FROM sbp_registrations AS f
+                         WHERE f.merchant_id = o.merchant_id AND f.nspk_merchant_id IS NOT NULL
+                           AND f.bank_account = coalesce(l.bank_account, f.bank_account)
+                           AND f.settlement_mode = coalesce(u.settlement_mode, f.settlement_mode)
+                         ORDER BY f.id = m.registration_id DESC, f.registered_at DESC LIMIT 1), m.registration_id) END
              ORDER BY o.n
         """),
         {
             "merchants": [operation.merchant_id for operation in operations],
             "codes": [operation.qr_id for operation in operations],
+            "activations": [operation.activation_id for operation in operations],
+            "unmatched": [operation.unmatched_payment_id for operation in operations],
         },
     )
     found = [_merchant(row) for row in rows]

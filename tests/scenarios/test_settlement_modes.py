@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest_asyncio
 
 from api.payment_results import carry_out
+from api.watching import resume_lost_link
 from api.wiring import SbpRail
 from checkout import onboarding as till_doors
+from checkout import repository as till_rows
 from checkout import till
 from checkout.attempts import AttemptStatus
 from checkout.bank_details import BankAccount, account_with_key
@@ -19,6 +21,7 @@ from checkout.orders import OrderRequest
 from checkout.rail import Start, StartStatus
 from ledger import chart, proofs
 from ledger.accounts import find_account
+from ledger.clock import Clock
 from ledger.database import Engine, Session, text, transaction
 from ledger.exports import beancount, hledger, naming
 from ledger.ids import new_id
@@ -30,6 +33,7 @@ from sbp_gateway import repository as sbp
 from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.nspk import PROCESSED, LinkStatus, OperationStatus
 from sbp_gateway.payload import build_dynamic
+from sbp_gateway.qr_codes import QrStatus
 from sbp_gateway.refunds import RefundablePayment
 from sbp_gateway.registrations import MerchantSource
 from tests.api.conftest import Client, client  # noqa: F401  # the fixture
@@ -220,6 +224,28 @@ async def pays_after(engine: Engine, another: SbpMerchant, bik: str) -> str:
         )
         await carry_out(session, [LinkStatus(qrc_id, PROCESSED, OperationStatus.ACCEPTED, trx_id, "kzo")], {}, now=NOW)
     return trx_id
+
+
+async def test_a_lost_code_of_a_suspended_merchant_is_given_up(engine: Engine, merchants: None) -> None:
+    rail = SbpRail(None)  # type: ignore[arg-type]  # NSPK never answers here
+    async with transaction(engine) as session:
+        request = OrderRequest(COLLECTED.replace("mer", "ter"), "C-9", 100_000, None, NOW)
+        order = await till.place_order(session, new_id("ord", NOW), request, merchant_id=None, now=NOW)
+        attempt, _ = await till.begin_attempt(
+            session, rail, new_id("att", NOW), order_id=order.id, merchant_id=None, now=NOW
+        )
+        found = await sbp.live_merchant(session, COLLECTED)
+        assert found is not None
+        assert found.registration_id is not None
+        await onboarding.suspend(session, found.registration_id, reason="r", now=NOW)
+        (lost,) = await sbp.take_due(
+            session, QrStatus.REQUESTED, now=NOW + timedelta(hours=1), lease_until=NOW + timedelta(hours=2), limit=9
+        )
+    assert await resume_lost_link(engine, None, Clock(), lost) is None  # type: ignore[arg-type, func-returns-value]
+    async with transaction(engine) as session:
+        (ended,) = await till_rows.lock_attempts(session, [attempt.id])
+        codes = await sbp.shown_by_attempt(session, [attempt.id])
+    assert (ended.status, codes) == (AttemptStatus.EXPIRED, {})
 
 
 async def test_a_direct_refund_is_remembered_and_our_fee_comes_off_the_bill(engine: Engine, merchants: None) -> None:
