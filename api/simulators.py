@@ -167,7 +167,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         EventSink(),
         SimulatorControl(nspk.links, nspk.scripts, nspk.clock),
         BuyerPayoutBank(journal.remember, faults),
-        TkassaSimulator(journal.remember, faults, nspk.notifier, nspk.clock, nspk.links.seed),
+        TkassaSimulator(journal.remember, faults, nspk.phones),
         SimulatedMerchants(journal.remember, faults),
     )
     if state is not None:

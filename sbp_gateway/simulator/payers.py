@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.faults import Faults
 from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
-from sbp_gateway.simulator.notifications import Notifier
+from sbp_gateway.simulator.notifications import PATH, Notifier
 from sbp_gateway.simulator.scripts import PaymentFault, Scripts
 
 PAYER_ID = "0079******12"
@@ -20,6 +21,10 @@ SECOND_TRY_SECONDS = 1.0
 """How soon a buyer whose bank said no tries again."""
 LOOK_SECONDS = 0.2
 """How often it is looked whether late money is due."""
+
+
+Tell = Callable[[SimulatedLink], tuple[str, dict[str, Any]]]
+"""Where a payment of a link is told of, and how; an empty path: nowhere."""
 
 
 class BuyerWish(StrEnum):
@@ -47,6 +52,8 @@ class BuyerPhones:
     faults: Faults
     notifier: Notifier
     clock: SimulatorClock
+    tell: dict[str, Tell] = field(default_factory=dict)
+    """How others than NSPK itself tell of their links."""
 
     def confirm(
         self, qrc_id: str, wish: BuyerWish = BuyerWish.PAY, delay_seconds: float = 0.0, *, payer_bank: str | None = None
@@ -97,7 +104,14 @@ class BuyerPhones:
                 await asyncio.sleep(LOOK_SECONDS)
 
     def _notify(self, link: SimulatedLink, delay_seconds: float) -> None:
-        self.notifier.notify(notification_of(link), delay_seconds, self.scripts.of(link.qrc_id))
+        path, said = self.tell.get(link.qrc_id, tell_agent)(link)
+        if path:
+            self.notifier.notify(said, delay_seconds, self.scripts.of(link.qrc_id), path)
+
+
+def tell_agent(link: SimulatedLink) -> tuple[str, dict[str, Any]]:
+    """NSPK's own way."""
+    return PATH, notification_of(link)
 
 
 def notification_of(link: SimulatedLink) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,14 +18,12 @@ from starlette.routing import Route
 
 from ledger.money import Kopecks
 from pci.secret import Secret
-from sbp_gateway import payload
 from sbp_gateway.errors import MoneyUnreadable
 from sbp_gateway.money_units import MoneyUnit, from_json, read
-from sbp_gateway.simulator.clock import SimulatorClock
+from sbp_gateway.nspk import OperationStatus
 from sbp_gateway.simulator.faults import CutConnection, Faults
-from sbp_gateway.simulator.links import Remember, letters
-from sbp_gateway.simulator.notifications import Notifier
-from sbp_gateway.tkassa_links import is_tkassa_link, payment_id_of
+from sbp_gateway.simulator.links import PayRefused, Remember, SimulatedLink
+from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
 from sbp_gateway.tkassa_token import TkassaTerminal, is_signed, token_of
 
 TERMINAL = TkassaTerminal("KopeykaDEMO", Secret("kopeyka-sandbox"))
@@ -41,6 +39,13 @@ WRONG_TOKEN, NOT_POSSIBLE, NO_PAYMENT, INVALID = "204", "4", "7", "9"
 OUT_OF_RANGE, PAYERS_BANK_REFUSED = "3016", "3028"
 OPEN = frozenset({"NEW", "FORM_SHOWED"})
 PAID = frozenset({"CONFIRMED", "PARTIAL_REFUNDED"})
+WORDS = {
+    OperationStatus.RECEIVED: "AUTHORIZING",
+    OperationStatus.ACCEPTED: "CONFIRMED",
+    OperationStatus.REJECTED: "REJECTED",
+}
+"""T-Kassa's words for NSPK's."""
+TTL_MINUTES_USUAL = 1_440
 _ORDER = re.compile(r"[0-9A-Za-z_.:-]{1,36}")
 
 
@@ -54,23 +59,20 @@ class TkassaRefused(Exception):
 
 @dataclass(slots=True)
 class TkassaSession:
-    """One payment of T-Kassa's."""
+    """One payment of T-Kassa's. Its money is the link's, which NSPK keeps."""
 
     id: str
     order_id: str
     amount: int
     ends_at: str | None
-    notified_at_path: str | None
+    notified_at_path: str
     status: str = "NEW"
+    """As far as the link does not say more."""
     qrc_id: str | None = None
     refunded: int = 0
     last_refund: int = 0
     questions_left: int = 0
     """Before a slow refund is done."""
-
-    def is_over(self, now: datetime) -> bool:
-        """Whether its time has passed unpaid."""
-        return self.status in OPEN and self.ends_at is not None and now >= datetime.fromisoformat(self.ends_at)
 
 
 @dataclass(slots=True)
@@ -79,19 +81,16 @@ class TkassaSimulator:
 
     remember: Remember
     faults: Faults
-    notifier: Notifier
-    clock: SimulatorClock
-    seed: str = ""
+    phones: BuyerPhones
     by_id: dict[str, TkassaSession] = field(default_factory=dict)
 
     def routes(self) -> list[Route]:
-        """T-Kassa's paths, and the one by which a test plays the payer."""
+        """T-Kassa's paths. Its links are paid as all others are: by buyers' phones."""
         methods = {
             "Init": self.begin, "GetQr": self.show, "GetState": self.state, "Cancel": self.cancel,
             "GetQrState": self.refund_state, "SbpPayTest": self.pay_test,
         }  # fmt: skip
-        own = [Route(f"/v2/{name}", self._signed(work), methods=["POST"]) for name, work in methods.items()]
-        return [*own, Route("/simulator/tkassa/pay", self.pay, methods=["POST"])]
+        return [Route(f"/v2/{name}", self._signed(work), methods=["POST"]) for name, work in methods.items()]
 
     def _signed(self, work: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Request], Awaitable[Any]]:
         async def endpoint(request: Request) -> Any:
@@ -118,27 +117,29 @@ class TkassaSimulator:
     def begin(self, body: dict[str, Any]) -> dict[str, Any]:
         """``Init``: a session for an order."""
         amount, order_id = int(_sum(body["Amount"])), str(body["OrderId"])
-        if amount < 1 or not _ORDER.fullmatch(order_id):
-            raise TkassaRefused(INVALID, "Неверные параметры. Поле Amount или OrderId.")
         ends_at = body.get("RedirectDueDate")
-        if ends_at is not None and datetime.fromisoformat(ends_at).tzinfo is None:
-            raise TkassaRefused(INVALID, "Неверные параметры. Поле RedirectDueDate.")
-        path = urlsplit(str(body["NotificationURL"])).path if body.get("NotificationURL") else None
+        is_local = ends_at is not None and datetime.fromisoformat(ends_at).tzinfo is None
+        if amount < 1 or is_local or not _ORDER.fullmatch(order_id):
+            raise TkassaRefused(INVALID, "Неверные параметры: Amount, OrderId или RedirectDueDate.")
+        path = urlsplit(str(body.get("NotificationURL", ""))).path
         session = TkassaSession(str(FIRST_PAYMENT_ID + len(self.by_id)), order_id, amount, ends_at, path)
         self._keep(session)
         return self._told(session) | {"PaymentURL": f"https://pay.tkassa.test/{session.id}"}
 
     def show(self, body: dict[str, Any]) -> dict[str, Any]:
-        """``GetQr``: the SBP link of a session."""
+        """``GetQr``: the SBP link of a session, registered with NSPK at the first call."""
         session = self._session(body)
         if not AMOUNT_KOPECKS_MIN <= session.amount <= AMOUNT_KOPECKS_MAX:
             raise TkassaRefused(OUT_OF_RANGE, "Сумма операции по СБП вне допустимых пределов.")
-        if session.status not in OPEN:
+        if self._status(session) not in OPEN:
             raise TkassaRefused(NOT_POSSIBLE, "Изменение статуса невозможно.")
-        session.status, session.qrc_id = "FORM_SHOWED", f"AD10{letters(f'{self.seed}/tkassa/{session.id}', 28)}"
-        self._keep(session)
-        shown = payload.build_dynamic(session.qrc_id, MEMBER_ID, Kopecks(session.amount))
-        return {"PaymentId": session.id, "OrderId": session.order_id, "Data": shown}
+        if session.qrc_id is None:
+            now = self.phones.clock.now()
+            link = self.phones.links.register(MEMBER_ID, session.amount, _minutes(session, now), now)
+            session.status, session.qrc_id = "FORM_SHOWED", link.qrc_id
+            self._keep(session)
+        link = self.phones.links.by_id[session.qrc_id]
+        return {"PaymentId": session.id, "OrderId": session.order_id, "Data": link.payload}
 
     def state(self, body: dict[str, Any]) -> dict[str, Any]:
         """``GetState``."""
@@ -147,11 +148,11 @@ class TkassaSimulator:
     def cancel(self, body: dict[str, Any]) -> dict[str, Any]:
         """``Cancel``: before the payment it ends the session, afterwards it gives money back."""
         session = self._session(body)
-        before = session.amount - session.refunded
+        status, before = self._status(session), session.amount - session.refunded
         amount = int(_sum(body["Amount"])) if body.get("Amount") is not None else before
-        if session.status in OPEN:
-            session.status, amount = "CANCELED", before
-        elif session.status not in PAID or not 0 < amount <= before:
+        if status in OPEN:
+            session.status, session.ends_at, amount = "CANCELED", self.phones.clock.now().isoformat(), before
+        elif status not in PAID or not 0 < amount <= before:
             raise TkassaRefused(NOT_POSSIBLE, "Изменение статуса невозможно.")
         elif amount % 100 == REFUSED_REFUND:
             raise TkassaRefused(PAYERS_BANK_REFUSED, "Банк плательщика отклонил возврат.")
@@ -170,43 +171,36 @@ class TkassaSimulator:
     def pay_test(self, body: dict[str, Any]) -> dict[str, Any]:
         """``SbpPayTest``: the payer pays, or as the flags say."""
         session = self._session(body)
-        status = "CONFIRMED"
+        if session.qrc_id is None:
+            raise TkassaRefused(NOT_POSSIBLE, "Изменение статуса невозможно.")
         if body.get("IsDeadlineExpired"):
-            status = "DEADLINE_EXPIRED"
-        elif body.get("IsRejected"):
-            status = "REJECTED"
-        self._pay(session, status)
+            session.ends_at = self.phones.clock.now().isoformat()
+            self._keep(session)
+            return {}
+        try:
+            self.phones.confirm(session.qrc_id, BuyerWish.REFUSE if body.get("IsRejected") else BuyerWish.PAY)
+        except PayRefused:
+            raise TkassaRefused(NOT_POSSIBLE, "Изменение статуса невозможно.") from None
         return {}
 
-    async def pay(self, request: Request) -> JSONResponse:
-        """The payer scans the code. ``qrc_id``: what the QR says, or the id that Kopeyka gave the link."""
-        body = await request.json()
-        session = self._by_link(str(body.get("qrc_id")))
-        if session is None:
-            return JSONResponse({"code": "unknown_link"}, status_code=404)
-        try:
-            self._pay(session, "REJECTED" if body.get("outcome") == "rejected" else "CONFIRMED")
-        except TkassaRefused:
-            return JSONResponse({"code": "already_paid"}, status_code=409)
-        return JSONResponse({"payment_id": session.id, "status": session.status})
+    def _status(self, session: TkassaSession) -> str:
+        """T-Kassa's word for where the payment stands, by the link while the session itself knows no better."""
+        if session.status != "FORM_SHOWED":
+            return session.status
+        assert session.qrc_id is not None
+        link = self.phones.links.by_id[session.qrc_id]
+        if link.status is not OperationStatus.NOT_STARTED:
+            return WORDS[link.status]
+        if link.late_at is not None:
+            return "AUTHORIZING"
+        return "DEADLINE_EXPIRED" if self.phones.clock.now() >= link.expires_at else session.status
 
-    def _by_link(self, qrc_id: str) -> TkassaSession | None:
-        if is_tkassa_link(qrc_id):
-            return self.by_id.get(payment_id_of(qrc_id))
-        return next((found for found in self.by_id.values() if found.qrc_id == qrc_id), None)
-
-    def _pay(self, session: TkassaSession, status: str) -> None:
-        if session.status not in OPEN or session.qrc_id is None or session.is_over(self.clock.now()):
-            raise TkassaRefused(NOT_POSSIBLE, "Изменение статуса невозможно.")
-        session.status = status
-        self._keep(session)
-        if session.notified_at_path is not None:
-            self.notifier.notify(self._notification(session), path=session.notified_at_path)
-
-    def _notification(self, session: TkassaSession) -> dict[str, Any]:
+    def _tell(self, link: SimulatedLink) -> tuple[str, dict[str, Any]]:
+        """Where and how the shop is told of a payment."""
+        session = next(found for found in self.by_id.values() if found.qrc_id == link.qrc_id)
         said = self._told(session) | {"TerminalKey": TERMINAL.key, "Success": True, "ErrorCode": "0"}
         said["PaymentId"] = int(session.id)  # a number here and text in answers, as at T-Kassa
-        return said | {"Token": token_of(said, TERMINAL.password)}
+        return session.notified_at_path, said | {"Token": token_of(said, TERMINAL.password)}
 
     def _refund(self, session: TkassaSession, amount: int) -> None:
         session.last_refund = amount
@@ -214,38 +208,54 @@ class TkassaSimulator:
         if amount % 100 == SLOW_REFUND:
             session.status, session.questions_left = "ASYNC_REFUNDING", QUESTIONS_OF_SLOW
         else:
-            self._finish_refund(session)
-
-    def _finish_refund(self, session: TkassaSession) -> None:
-        session.status = "REFUNDED" if session.refunded == session.amount else "PARTIAL_REFUNDED"
+            session.status = _refunded(session)
 
     def _session(self, body: Mapping[str, Any]) -> TkassaSession:
         session = self.by_id.get(str(body["PaymentId"]))
         if session is None:
             raise TkassaRefused(NO_PAYMENT, "Платёж не найден.")
-        if session.is_over(self.clock.now()):
-            session.status = "DEADLINE_EXPIRED"
-            self._keep(session)
+        self.phones.accept_late()
         if session.status == "ASYNC_REFUNDING":
             session.questions_left -= 1
             if session.questions_left <= 0:
-                self._finish_refund(session)
+                session.status = _refunded(session)
             self._keep(session)
         return session
 
     def _told(self, session: TkassaSession) -> dict[str, Any]:
         return {
-            "PaymentId": session.id, "OrderId": session.order_id, "Amount": session.amount, "Status": session.status,
+            "PaymentId": session.id, "OrderId": session.order_id, "Amount": session.amount,
+            "Status": self._status(session),
         }  # fmt: skip
 
     def _keep(self, session: TkassaSession) -> None:
-        self.by_id[session.id] = session
+        self._take(session)
         self.remember({"tkassa": asdict(session)})
+
+    def _take(self, session: TkassaSession) -> None:
+        self.by_id[session.id] = session
+        if session.qrc_id is None:
+            return
+        self.phones.tell[session.qrc_id] = self._tell
+        link = self.phones.links.by_id[session.qrc_id]
+        if session.ends_at is not None:
+            link.expires_at = min(link.expires_at, datetime.fromisoformat(session.ends_at))
 
     def recall(self, line: Mapping[str, Any]) -> None:
         """Take a line of the journal back in."""
         if "tkassa" in line:
-            self.by_id[line["tkassa"]["id"]] = TkassaSession(**line["tkassa"])
+            self._take(TkassaSession(**line["tkassa"]))
+
+
+def _refunded(session: TkassaSession) -> str:
+    return "REFUNDED" if session.refunded == session.amount else "PARTIAL_REFUNDED"
+
+
+def _minutes(session: TkassaSession, now: datetime) -> int:
+    """How long the link may be paid: the whole minutes that reach the session's end, which cuts the last one."""
+    if session.ends_at is None:
+        return TTL_MINUTES_USUAL
+    return max(1, -((now - datetime.fromisoformat(session.ends_at)) // timedelta(minutes=1)))
 
 
 def _sum(value: object) -> Kopecks:

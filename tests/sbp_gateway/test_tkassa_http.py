@@ -38,17 +38,17 @@ async def test_a_link_is_registered_paid_and_seen_paid() -> None:
         assert await world.adapter.statuses([link.qrc_id]) == [
             LinkStatus(link.qrc_id, "RQ00000", OperationStatus.NOT_STARTED, None, None)
         ]
-        assert (await world.pays(parsed.qrc_id)).status_code == 200
+        assert (await world.pays(link.payload)).status_code == 200
         (found,) = await world.adapter.statuses([link.qrc_id])
         assert (found.status, found.trx_id) == (OperationStatus.ACCEPTED, link.qrc_id)
-        assert (await world.pays(parsed.qrc_id)).status_code == 409
+        assert (await world.pays(link.payload)).status_code == 409
 
 
 async def test_many_are_asked_about_and_each_gets_its_own_answer() -> None:
     async with tkassa_world() as world:
         links = [await world.adapter.register(wanted(reference=f"qr_{number}")) for number in range(3)]
-        await world.pays(links[1].qrc_id)
-        await world.pays(links[2].qrc_id, outcome="rejected")
+        await world.pays(links[1].payload)
+        await world.pays(links[2].payload, outcome="rejected")
         strange = link_id("1")
 
         found = await world.adapter.statuses([*(link.qrc_id for link in links), strange])
@@ -102,7 +102,7 @@ async def test_a_session_that_is_over_can_still_end_by_its_own_time() -> None:
 
         (found,) = await world.adapter.statuses([link.qrc_id])
         assert found.status is OperationStatus.NOT_STARTED
-        assert (await world.pays(link.qrc_id)).status_code == 409
+        assert (await world.pays(link.payload)).status_code == 410
 
 
 @pytest.mark.parametrize(

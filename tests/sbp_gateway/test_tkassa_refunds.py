@@ -26,7 +26,7 @@ async def paid(world: TkassaWorld) -> str:
     ends_at = datetime.now(UTC) + timedelta(hours=1)
     wanted = Registration("MA0000000001", MEMBER_ID, "4" * 20, Kopecks(PRICE), 15, "Чай", "qr_1", ends_at)
     link = await world.adapter.register(wanted)
-    assert (await world.pays(link.qrc_id)).status_code == 200
+    assert (await world.pays(link.payload)).status_code == 200
     (found,) = await world.adapter.statuses([link.qrc_id])
     assert found.trx_id is not None
     return found.trx_id

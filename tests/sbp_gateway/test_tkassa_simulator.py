@@ -30,7 +30,7 @@ async def test_a_payment_is_begun_shown_paid_and_given_back_in_two_parts() -> No
         shown = await client.get_qr(begun.payment_id, data_type=QrDataType.PAYLOAD)
         assert shown.data is not None
         assert shown.data.startswith("https://qr.nspk.ru/AD10")
-        await world.pays(shown.data.removeprefix("https://qr.nspk.ru/")[:32])
+        await world.pays(shown.data)
         assert (await client.get_state(begun.payment_id)).status is PaymentStatus.CONFIRMED
 
         part = await client.cancel(begun.payment_id, 49_990)
@@ -49,8 +49,7 @@ async def test_a_slow_refund_and_a_refused_one() -> None:
     async with tkassa_world() as world, client_of(world) as client:
         begun = await client.init(InitRequest(amount=100_000, order_id="A-2"))
         assert begun.payment_id is not None
-        await client.get_qr(begun.payment_id)
-        await world.pays(f"TKZ{begun.payment_id:0>29}")
+        await world.pays((await client.get_qr(begun.payment_id)).data or "")
         with pytest.raises(TBankAPIError, match="отклонил"):
             await client.cancel(begun.payment_id, 10_099)
 
@@ -84,9 +83,31 @@ async def test_a_killed_simulator_remembers(tmp_path: Path) -> None:
     async with tkassa_world(state) as world, client_of(world) as client:
         begun = await client.init(InitRequest(amount=100_000, order_id="A-5"))
         assert begun.payment_id is not None
-        await client.get_qr(begun.payment_id)
-        await world.pays(f"TKZ{begun.payment_id:0>29}")
+        await world.pays((await client.get_qr(begun.payment_id)).data or "")
 
     async with tkassa_world(state) as world, client_of(world) as client:
         assert (await client.get_state(begun.payment_id)).status is PaymentStatus.CONFIRMED
         assert (await client.init(InitRequest(amount=100_000, order_id="A-6"))).payment_id != begun.payment_id
+
+
+async def test_money_that_comes_late_is_still_seen() -> None:
+    async with tkassa_world() as world, client_of(world) as client:
+        begun = await client.init(InitRequest(amount=100_000, order_id="A-7"))
+        assert begun.payment_id is not None
+        shown = (await client.get_qr(begun.payment_id)).data or ""
+
+        assert (await world.pays(shown, outcome="late")).status_code == 200
+        assert (await client.get_state(begun.payment_id)).status is PaymentStatus.AUTHORIZING
+        assert (await world.http.post("/simulator/clock/advance", json={"seconds": 2 * 86_400})).status_code == 200
+        assert (await client.get_state(begun.payment_id)).status is PaymentStatus.CONFIRMED
+
+
+async def test_a_canceled_code_cannot_be_paid() -> None:
+    async with tkassa_world() as world, client_of(world) as client:
+        begun = await client.init(InitRequest(amount=100_000, order_id="A-8"))
+        assert begun.payment_id is not None
+        shown = (await client.get_qr(begun.payment_id)).data or ""
+        await client.cancel(begun.payment_id)
+
+        assert (await world.pays(shown)).status_code == 410
+        assert (await client.get_state(begun.payment_id)).status is PaymentStatus.CANCELED

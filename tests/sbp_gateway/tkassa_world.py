@@ -27,8 +27,10 @@ class TkassaWorld:
     http: httpx.AsyncClient
     adapter: TkassaHttp
 
-    async def pays(self, qrc_id: str, **how: Any) -> httpx.Response:
-        return await self.http.post("/simulator/tkassa/pay", json={"qrc_id": qrc_id, **how})
+    async def pays(self, payload: str, **how: Any) -> httpx.Response:
+        """The payer scans what a QR says."""
+        qrc_id = payload.removeprefix("https://qr.nspk.ru/")[:32]
+        return await self.http.post("/simulator/payers/pay", json={"qrc_id": qrc_id, **how})
 
     async def faults(self, **rates: float) -> None:
         assert (await self.http.put("/simulator/faults", json=rates)).status_code == 200

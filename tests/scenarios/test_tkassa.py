@@ -47,8 +47,7 @@ async def attempt(installation: Installation, terminal: Any, number: str, amount
 
 async def scan(installation: Installation, qr: Any) -> None:
     """The payer scans what the QR shows: NSPK's link in both cases."""
-    qrc_id = qr["payload"].removeprefix("https://qr.nspk.ru/")[:32]
-    assert (await installation.world.post("/simulator/tkassa/pay", json={"qrc_id": qrc_id})).status_code == 200
+    assert (await installation.pays(qr["payload"].removeprefix("https://qr.nspk.ru/")[:32])).status_code == 200
 
 
 def is_paid(order: Any) -> bool:
