@@ -76,11 +76,7 @@ class Payment:
 
 def is_paid(status: LinkStatus) -> bool:
     """Whether NSPK says that the money of a link moved."""
-    return (
-        status.code == PROCESSED
-        and status.status is OperationStatus.ACCEPTED
-        and is_trx_id(status.trx_id)
-    )
+    return status.code == PROCESSED and status.status is OperationStatus.ACCEPTED and is_trx_id(status.trx_id)
 
 
 def is_trx_id(said: str | None) -> bool:

@@ -186,7 +186,7 @@ def status_after(refund: Refund, answer: RefundAnswer, *, now: datetime) -> Refu
 
     A request refused when it was repeated may have been carried out the first time, so it becomes unknown
     and is asked for by our id; only when NSPK knows no such request is the refusal believed. And NSPK's
-    "never heard" is believed only when the request cannot be on its way any more. DECISIONS.md, refunds.
+    "never heard" is believed only when the request cannot be on its way any more. DECISIONS.md, 27.
     """
     to = _STATUS_OF[answer.news]
     if (answer.news in _OF_A_TAKEN_REQUEST) != (refund.opkc_request_id is not None):
