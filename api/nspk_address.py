@@ -16,6 +16,7 @@ from sbp_gateway.tkassa_token import TkassaTerminal
 from sbp_gateway.tls import Certificates, client_context, context_for, is_plain_and_near
 
 TKASSA_NOTIFICATION_PATH = "/tkassa/notification"
+TKASSA_NEEDS = "KOPEYKA_TKASSA_URL, KOPEYKA_TKASSA_TERMINAL_KEY and KOPEYKA_TKASSA_PASSWORD"
 
 
 def nspk_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -44,11 +45,10 @@ def tkassa_of(settings: Settings, read_link: Callable[[str], payload.Link]) -> T
     """
     if not settings.tkassa_members:
         return None
-    password = settings.tkassa_password.get_secret_value()
-    if not settings.tkassa_terminal_key or not password:
-        raise NspkAddressRefused("KOPEYKA_TKASSA_TERMINAL_KEY and KOPEYKA_TKASSA_PASSWORD belong together: set both")
+    if not settings.tkassa_terminal_key or not settings.tkassa_password.get_secret_value():
+        raise NspkAddressRefused(f"KOPEYKA_TKASSA_MEMBERS needs {TKASSA_NEEDS}")
     transport = NspkTransport(settings.tkassa_url, tkassa_tls(settings), read=read_answer, meter=NspkMeter("tkassa_"))
-    terminal = TkassaTerminal(settings.tkassa_terminal_key, Secret(password))
+    terminal = TkassaTerminal(settings.tkassa_terminal_key, Secret(settings.tkassa_password.get_secret_value()))
     return TkassaHttp(transport, terminal, f"{settings.public_url}{TKASSA_NOTIFICATION_PATH}", read_link)
 
 
@@ -59,3 +59,9 @@ def tkassa_tls(settings: Settings) -> ssl.SSLContext | None:
     if not settings.tkassa_url.startswith("https://"):
         raise NspkAddressRefused("KOPEYKA_TKASSA_URL must be https://; plain http:// is for a sandbox on this machine")
     return client_context(Certificates())
+
+
+def refuse_half_a_tkassa(settings: Settings) -> None:
+    """Refuse T-Kassa half set; a sandbox without its address gets the simulator. Raises: NspkAddressRefused."""
+    if settings.tkassa_members and (settings.tkassa_url or settings.mode is Mode.PRODUCTION):
+        tkassa_of(settings, payload.parse)

@@ -20,7 +20,7 @@ from pathlib import Path
 from api import data_dir, installation, migrate, roles
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
-from api.nspk_address import nspk_tls
+from api.nspk_address import nspk_tls, refuse_half_a_tkassa
 from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
@@ -72,6 +72,7 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
     if role is not Role.SIMULATORS:
         nspk_tls(settings)
         refuse_without_certificates(settings)
+        refuse_half_a_tkassa(settings)
 
 
 @contextmanager

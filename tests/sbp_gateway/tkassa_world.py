@@ -45,9 +45,11 @@ async def tkassa_world(state: Path | None = None) -> AsyncIterator[TkassaWorld]:
         serving = asyncio.create_task(server.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         adapter = TkassaHttp(NspkTransport(url, read=read_answer), TERMINAL)
-        async with httpx.AsyncClient(base_url=url) as http:
-            assert (await http.get("/simulator/summary")).status_code == 200
-            yield TkassaWorld(url, http, adapter)
-        await adapter.close()
-        server.should_exit = True
-        await serving
+        try:
+            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+                assert (await http.get("/simulator/summary")).status_code == 200
+                yield TkassaWorld(url, http, adapter)
+        finally:
+            await adapter.close()
+            server.should_exit = True
+            await serving
