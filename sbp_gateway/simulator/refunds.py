@@ -121,6 +121,7 @@ class Refunds:
     clock: SimulatorClock
     remember: Callable[[Mapping[str, Any]], None]
     by_agent_id: dict[str, SimulatedRefund] = field(default_factory=dict)
+    by_opkc_id: dict[str, SimulatedRefund] = field(default_factory=dict)
     tries: dict[str, list[datetime]] = field(default_factory=dict)
     """When each operation was asked to be refunded, whatever was answered."""
     plan: RefundPlan = field(default_factory=RefundPlan)
@@ -207,10 +208,13 @@ class Refunds:
         opkc_id = f"AR1{letters(f'{agent_id}/request', 29)}"
         trx_id = "B" + f"{now.astimezone(MOSCOW):%Y%j%H%M%S}"[3:] + letters(f"{agent_id}/money", 21)
         refund = SimulatedRefund(agent_id, opkc_id, paid.trx_id, paid.qrc_id, amount, plan, now, trx_id)
-        self.by_agent_id[agent_id] = refund
+        self._keep(refund)
         self.remember({"refund": asdict(refund) | {"asked_at": now.isoformat()}})
         self._tell(refund)
         return refund
+
+    def _keep(self, refund: SimulatedRefund) -> None:
+        self.by_agent_id[refund.agent_id] = self.by_opkc_id[refund.opkc_id] = refund
 
     def _tell(self, refund: SimulatedRefund) -> None:
         plan, ids = refund.plan, _ids(refund)
@@ -236,7 +240,7 @@ class Refunds:
     async def read(self, request: Request) -> JSONResponse:
         """What became of a request."""
         opkc_id, now = request.path_params["opkc_id"], self.clock.now()
-        refund = next((each for each in self.by_agent_id.values() if each.opkc_id == opkc_id), None)
+        refund = self.by_opkc_id.get(opkc_id)
         if refund is None or refund.original_trx_id != request.path_params["trx_id"]:
             return envelope(REQUEST_UNKNOWN, "no such request", status=400)
         said: dict[str, Any] = {"originalQrcId": refund.qrc_id, "refundStatusCode": refund.code(now), **_ids(refund)}
@@ -268,7 +272,7 @@ class Refunds:
         elif "refund" in line:
             said = line["refund"]
             told = {"plan": RefundPlan(**said["plan"]), "asked_at": datetime.fromisoformat(said["asked_at"])}
-            self.by_agent_id[said["agent_id"]] = SimulatedRefund(**said | told)
+            self._keep(SimulatedRefund(**said | told))
 
 
 def _ids(refund: SimulatedRefund) -> dict[str, str]:
