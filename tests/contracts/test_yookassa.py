@@ -147,6 +147,7 @@ def test_payments_are_listed_newest_first_by_cursor_and_filter(installation: Ins
     assert Payment.list({"created_at.lt": "2020-01-01T00:00:00Z"}).items == []
     assert Payment.list({"captured_at.gte": "2020-01-01T00:00:00Z", "payment_method": "sbp"}).items[0].id == ids[1]
     assert Payment.list({"payment_method": "bank_card"}).items == []
+    assert Payment.list({"status": "waiting_for_capture"}).items == []
 
 
 def test_a_shop_sees_nothing_of_another(installation: Installation, shop: Shop) -> None:

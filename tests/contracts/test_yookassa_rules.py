@@ -6,6 +6,8 @@ import ipaddress
 import json
 import socket
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -111,13 +113,15 @@ def test_metadata_is_kept_as_texts_or_refused(given_: dict[str, Any]) -> None:
         assert kept == {key: str(value) for key, value in given_.items() if value is not None}
 
 
-@pytest.mark.parametrize("error", sorted(every_error(), key=lambda error: error.__qualname__))
-def test_every_error_of_ours_has_a_word_in_the_contract(error: type[KopeykaError]) -> None:
-    try:
-        made = error()
-    except TypeError:
-        pytest.skip("made with arguments only")
+def bare_errors() -> Iterator[KopeykaError]:
+    """Every error of ours that is made without arguments: nearly all."""
+    for error in sorted(every_error(), key=lambda error: error.__qualname__):
+        with suppress(TypeError):
+            yield error()
 
+
+@pytest.mark.parametrize("made", list(bare_errors()), ids=lambda made: made.code)
+def test_every_error_of_ours_has_a_word_in_the_contract(made: KopeykaError) -> None:
     answer = error_answer(made, new_id("req", NOW))
     said = json.loads(answer.body)
 
