@@ -23,6 +23,7 @@ from api.door import Door, HotRoutes
 from api.entry_commit import open_queue
 from api.rate_limit import Buckets
 from api.routes import (
+    account_bindings,
     buyer_payouts,
     cash_links,
     clock,
@@ -62,6 +63,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     orders.hot_router,
     orders.router,
     cash_links.router,
+    account_bindings.router,
     stickers.router,
     unmatched_payments.router,
     refunds.router,

@@ -28,6 +28,7 @@ from api.simulators_tls import serve
 from ledger.ids import new_secret
 from reconciliation.bank_simulator import BankSimulator
 from sbp_gateway.simulator.app import NspkSimulator
+from sbp_gateway.simulator.bindings import BindingSimulator
 from sbp_gateway.simulator.cash_link_routes import CashLinkSimulator
 from sbp_gateway.simulator.cash_links import CashLinks
 from sbp_gateway.simulator.clock import SimulatorClock
@@ -148,6 +149,7 @@ class World:
             self.nspk.faults.set(line["faults"])
         self.nspk.links.recall(line)
         self.nspk.refunds.recall(line)
+        self.nspk.bindings.recall(line)
         self.nspk.cash_links.cash_links.recall(line)
         self.control.scripts.recall(line)
         self.control.clock.recall(line)
@@ -208,7 +210,8 @@ def _nspk(journal: Journal, faults: Faults, agent_url: str) -> NspkSimulator:
     phones = BuyerPhones(links, scripts, faults, notifier, clock)
     cash_links = CashLinkSimulator(CashLinks(links), notifier, scripts, clock)
     refunds = Refunds(links, cash_links.cash_links, notifier, clock, journal.remember)
-    return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links, refunds)
+    bindings = BindingSimulator(links, phones)
+    return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links, refunds, bindings)
 
 
 def _cut(faults: Faults, name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from api.bindings import BindingCalls
 from api.cash_link_rail import shown_plates
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
@@ -21,6 +22,7 @@ from sbp_gateway import payload, registering
 from sbp_gateway import repository as sbp
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import Nspk, RegisteredLink, Registration
+from sbp_gateway.nspk_bindings import NspkBindingsHttp
 from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_merchants import NspkMerchantsHttp
@@ -98,6 +100,7 @@ class Wiring:
     payout_bank: PayoutBankHttp
     refunds: RefundCalls
     sales: SaleReader
+    bindings: BindingCalls
     tkassa: TkassaHttp | None
 
     async def close(self) -> None:
@@ -128,6 +131,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         payout_bank_of(settings),
         RefundCalls(engine, links, refunds, clock),
         SaleReader(engine, NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link), clock),
+        BindingCalls(engine, NspkBindingsHttp(nspk.transport, settings.nspk_agent_id), clock),
         tkassa,
     )
 

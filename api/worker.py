@@ -38,6 +38,7 @@ from ledger.holds import PAGE_MAX
 from ledger.outbox import CLAIM_MAX
 from reconciliation.repository import SEND_BATCH_MAX
 from sbp_gateway import buyer_payout_repository as buyer_payouts
+from sbp_gateway.bindings import CHARGE_BATCH_MAX
 from sbp_gateway.cash_link_repository import WATCH_BATCH_MAX
 from sbp_gateway.late_watches import LOOK_BATCH_MAX as LATE_BATCH_MAX
 from sbp_gateway.polling import WINDOWS_MAX
@@ -97,6 +98,8 @@ JOBS: Sequence[Job] = (
     Job("end_yookassa_payments", lambda t: end_payments(t.engine, t.clock), 1.0, ENDED_MAX),
     Job("notify_shops", lambda t: notify_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
     Job("watch_activations", lambda t: watch_activations(t.wiring.sales), 0.3, WATCH_BATCH_MAX),
+    Job("poll_bindings", lambda t: t.wiring.bindings.poll_due(), 1.0, CHARGE_BATCH_MAX),
+    Job("charge_by_bindings", lambda t: t.wiring.bindings.charge_due(), 0.3, CHARGE_BATCH_MAX),
     Job("resume_cash_links", lambda t: resume_cash_links(t.wiring.sales), 1.0, WATCH_BATCH_MAX),
     Job("look_for_late_money", lambda t: look_for_late_money(t.engine, t.wiring, t.clock), 1.0, LATE_BATCH_MAX),
     Job("carry_on_refunds", lambda t: carry_on_refunds(t.wiring.refunds), 0.3, LOOK_BATCH_MAX),

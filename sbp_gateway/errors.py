@@ -39,6 +39,7 @@ Rejected
     ├── QrcIdTaken, QrcIdNotReserved
     ├── ActivationLive, ActivationPaying, ActivationMissing
     ├── StickerNotFound, StickerTaken
+    ├── BindingNotFound, BindingNotBound
     ├── UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedAmountDiffers
     ├── RegisterRejected          a bank's register cannot be taken in
     │   ├── RegisterProfileUnknown    no profile of this name
@@ -280,6 +281,18 @@ class ActivationMissing(SbpRejected):
     """The cash link is not armed, so there is nothing to deactivate."""
 
     code = "sbp_gateway.activation_missing"
+
+
+class BindingNotFound(SbpRejected):
+    """There is no such account binding."""
+
+    code = "sbp_gateway.binding_not_found"
+
+
+class BindingNotBound(SbpRejected):
+    """The buyer has not consented, or took the consent back."""
+
+    code = "sbp_gateway.binding_not_bound"
 
 
 class StickerNotFound(SbpRejected):

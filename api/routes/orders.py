@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictInt, model_validator
 from starlette.responses import Response
 
+from api.bindings import BindingRail
 from api.cash_link_rail import CashLinkRail
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
@@ -50,8 +51,17 @@ class AttemptBody(Body):
     rail: Literal["sbp"]
     cash_link_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
     """Arm the till's cash link with the sum, instead of making a new QR."""
+    binding_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
+    """Charge the buyer by an account binding; nobody scans anything."""
     ttl_minutes: Annotated[StrictInt, Field(examples=[10])] | None = None
     """How long the buyer may pay; by a cash link at most 20 minutes."""
+
+    @model_validator(mode="after")
+    def check_one(self) -> AttemptBody:
+        """One way at a time."""
+        if self.cash_link_id is not None and self.binding_id is not None:
+            raise ValueError("either cash_link_id or binding_id")
+        return self
 
 
 class QrView(View):
@@ -164,10 +174,11 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:
-    """A new QR, or the till's cash link."""
+    """A new QR, the same charged by a binding, or the till's cash link."""
     wiring, settings = call.door.wiring, call.door.settings
     if body.cash_link_id is None:
-        return wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
+        rail = wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
+        return rail if body.binding_id is None else BindingRail(rail, body.binding_id)
     minutes = settings.sbp_activation_minutes if body.ttl_minutes is None else body.ttl_minutes
     return CashLinkRail(wiring.sales.nspk, body.cash_link_id, minutes)
 

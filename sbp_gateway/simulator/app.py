@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX
 from sbp_gateway.simulator.answers import envelope
+from sbp_gateway.simulator.bindings import BindingSimulator
 from sbp_gateway.simulator.cash_link_routes import CashLinkSimulator
 from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.faults import CutConnection, Faults
@@ -52,6 +53,7 @@ class NspkSimulator:
     phones: BuyerPhones
     cash_links: CashLinkSimulator
     refunds: Refunds
+    bindings: BindingSimulator
 
     def routes(self) -> list[Route]:
         """NSPK's paths, and those by which a test plays the payer."""
@@ -62,6 +64,7 @@ class NspkSimulator:
             Route("/simulator/payers/pay", self.pay, methods=["POST"]),
             *self.cash_links.routes(self._faulty),
             *self.refunds.routes(self._faulty),
+            *self.bindings.routes(self._faulty),
         ]
 
     def _faulty(
@@ -78,9 +81,11 @@ class NspkSimulator:
         return endpoint
 
     async def register(self, request: Request) -> JSONResponse | CutConnection:
-        """Register a dynamic link, or a static one."""
+        """Register a dynamic link, a static one, or one to bind an account by."""
         body = await request.json()
         try:
+            if body["qrcType"] == "03":
+                return self.bindings.register(body)
             if body["qrcType"] == "01":
                 return await self.cash_links.register_sticker(body)
             amount, ttl = int(body["amount"]), int(body.get("qrTtl", TTL_MINUTES_DEFAULT))

@@ -139,6 +139,51 @@ CREATE TABLE sbp_unmatched_payments (
 CREATE UNIQUE INDEX sbp_unmatched_payments_one_of_order ON sbp_unmatched_payments (order_id);
 CREATE INDEX sbp_unmatched_payments_of_merchant ON sbp_unmatched_payments (merchant_id, id);
 
+-- Account bindings --------------------------------------------------------------------------------
+
+CREATE TABLE account_bindings (
+    id              text COLLATE "C" NOT NULL,
+    merchant_id     text COLLATE "C" NOT NULL REFERENCES sbp_merchants,
+    buyer_reference text NOT NULL,
+    purpose         text NOT NULL,
+    status          text COLLATE "C" NOT NULL DEFAULT 'waiting',
+    qrc_id          text COLLATE "C" NOT NULL,
+    payload         text COLLATE "C" NOT NULL,
+    subscription_id text COLLATE "C",
+    payer_member_id text COLLATE "C",
+    requested_at    timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    polls           integer NOT NULL DEFAULT 0,
+    next_poll_at    timestamptz,
+    CONSTRAINT account_bindings_pkey PRIMARY KEY (id),
+    CONSTRAINT account_bindings_qrc_id_key UNIQUE (qrc_id),
+    CONSTRAINT account_bindings_id_is_shown CHECK (id ~ '^bnd_[0-9a-z]{26}$'),
+    CONSTRAINT account_bindings_qrc_id_form CHECK (qrc_id ~ '^[0-9A-Z]{32}$'),
+    CONSTRAINT account_bindings_reference_length CHECK (length(buyer_reference) BETWEEN 1 AND 64),
+    CONSTRAINT account_bindings_status_is_known CHECK (status IN ('waiting', 'bound', 'expired', 'ended')),
+    CONSTRAINT account_bindings_consent_when_bound CHECK (
+        (status IN ('bound', 'ended')) = (subscription_id IS NOT NULL)
+        AND (subscription_id IS NULL) = (payer_member_id IS NULL)
+    ),
+    CONSTRAINT account_bindings_lives_a_while CHECK (expires_at > requested_at),
+    CONSTRAINT account_bindings_watched_while_waiting CHECK ((status = 'waiting') = (next_poll_at IS NOT NULL)),
+    CONSTRAINT account_bindings_polls_not_negative CHECK (polls >= 0)
+);
+CREATE INDEX account_bindings_of_merchant ON account_bindings (merchant_id, id);
+CREATE INDEX account_bindings_next_poll ON account_bindings (next_poll_at) WHERE next_poll_at IS NOT NULL;
+
+-- An attempt whose code is paid by a binding; the code says what became of the money.
+CREATE TABLE binding_charges (
+    attempt_id   text COLLATE "C" NOT NULL REFERENCES attempts,
+    binding_id   text COLLATE "C" NOT NULL REFERENCES account_bindings,
+    refusal      text,
+    requested_at timestamptz NOT NULL,
+    next_try_at  timestamptz,
+    CONSTRAINT binding_charges_pkey PRIMARY KEY (attempt_id),
+    CONSTRAINT binding_charges_refused_is_over CHECK (refusal IS NULL OR next_try_at IS NULL)
+);
+CREATE INDEX binding_charges_next_try ON binding_charges (next_try_at) WHERE next_try_at IS NOT NULL;
+
 -- Payments of more kinds of links -----------------------------------------------------------------
 
 ALTER TABLE sbp_payments
@@ -154,4 +199,5 @@ ALTER TABLE sbp_payments
 -- Who may do what -------------------------------------------------------------------------------
 
 GRANT SELECT, INSERT ON cash_link_reservations, sbp_stickers TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON cash_links, cash_link_activations, sbp_unmatched_payments TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON cash_links, cash_link_activations, sbp_unmatched_payments, account_bindings,
+    binding_charges TO kopeyka_app;

@@ -3,4 +3,4 @@ ALTER TABLE sbp_payments
     DROP COLUMN unmatched_payment_id,
     DROP COLUMN activation_id,
     ALTER COLUMN qr_id SET NOT NULL;
-DROP TABLE sbp_unmatched_payments, sbp_stickers, cash_link_activations, cash_links, cash_link_reservations;
+DROP TABLE binding_charges, account_bindings, sbp_unmatched_payments, sbp_stickers, cash_link_activations, cash_links, cash_link_reservations;
