@@ -39,5 +39,6 @@ sbp_registrations = Table(
     UniqueConstraint("id", "merchant_id", name="sbp_registrations_merchant_key"),
     Index("sbp_registrations_one_open", "merchant_id", "bik", unique=True, postgresql_where=_OPEN),
     Index("sbp_registrations_nspk_key", "nspk_merchant_id", unique=True, postgresql_where=_OPEN),
+    Index("sbp_registrations_of_merchant", "merchant_id", "id"),
     Index("sbp_registrations_next_look_up", "next_look_up_at", postgresql_where=text("next_look_up_at IS NOT NULL")),
 )

@@ -192,3 +192,24 @@ async def test_a_merchants_key_sees_only_its_own_registrations(client: Client, m
     assert (await client.post(f"{PATH}/{found['id']}/submit")).json()["code"] == "api.scope_missing"
     mine = (await client.get(PATH)).json()["items"]
     assert [(each["merchant_id"], each["learnt_by"]) for each in mine] == [(stranger, "sandbox")]
+
+
+async def test_a_sandbox_makes_a_registration_up_in_the_mode_asked_for(client: Client) -> None:
+    found = await merchant_of(client, settlement_mode="direct", ogrn=DATA["ogrn"])
+    assert found["ogrn"] == DATA["ogrn"]
+    (made,) = (await client.get(f"{PATH}?merchant_id={found['id']}")).json()["items"]
+    assert (made["settlement_mode"], made["learnt_by"], made["is_in_use"]) == ("direct", "sandbox", True)
+    assert (made["status"], made["missing"], made["ogrn"]) == ("registered", [], DATA["ogrn"])
+    refused = await merchant_of(client, ogrn="1027700132196")
+    assert refused["code"] == "checkout.invalid_ogrn"
+
+
+async def test_the_same_step_under_the_same_key_is_taken_once(client: Client, merchant: str) -> None:
+    found = await begun(client, merchant, **DATA)
+    key = "registration-key-0000001"
+    first = await client.post(f"{PATH}/{found['id']}/submit", key=key)
+    again = await client.post(f"{PATH}/{found['id']}/submit", key=key)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    another = await client.post(f"{PATH}/{found['id']}/submit")
+    assert (another.status_code, another.json()["code"]) == (409, "sbp_gateway.registration_not_allowed")

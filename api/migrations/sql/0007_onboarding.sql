@@ -72,6 +72,7 @@ CREATE TABLE sbp_registrations (
 );
 CREATE UNIQUE INDEX sbp_registrations_one_open ON sbp_registrations (merchant_id, bik) WHERE status <> 'closed';
 CREATE UNIQUE INDEX sbp_registrations_nspk_key ON sbp_registrations (nspk_merchant_id) WHERE status <> 'closed';
+CREATE INDEX sbp_registrations_of_merchant ON sbp_registrations (merchant_id, id);
 CREATE INDEX sbp_registrations_next_look_up ON sbp_registrations (next_look_up_at) WHERE next_look_up_at IS NOT NULL;
 
 -- Payments and refunds go by what the bank registered: another account, mode or number is another registration.
