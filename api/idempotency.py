@@ -157,19 +157,21 @@ async def claim_key(session: Session, call: Call, prefix: str, *, with_lease: bo
     Raises: IdempotencyKeyReused, IdempotencyKeyExpired, IdempotencyInProgress.
     """
     assert call.key is not None, "only a request with an idempotency key is carried out once"
-    row = (await session.execute(text(_KNOWN), {"scopes": [call.caller.idempotency_scope], "keys": [call.key]})).first()
+    fresh = Claim(None, new_id(prefix, call.now), 1)
+    arguments: dict[str, Any] = {"scopes": [call.caller.idempotency_scope], "keys": [call.key]}
+    if with_lease:
+        arguments |= {**_row_of(call, fresh), "lease_seconds": LEASE_SECONDS}
+    row = (await session.execute(text(_START_IF_NEW if with_lease else _KNOWN), arguments)).first()
     if row is not None and row.is_busy:
         raise _Busy
     if row is not None and (row.status == "finished" or not row.lease_is_over):
         return Claim(_known_answer(call, row), row.resource_id or "", row.attempt_no)
-    call.outcome = "new" if row is None else "recovered"
-    if row is not None:
-        check_same(call, row)
-    claim = Claim(
-        None,
-        new_id(prefix, call.now) if row is None or row.resource_id is None else row.resource_id,
-        1 if row is None else row.attempt_no + 1,
-    )
+    if row is None:
+        call.outcome = "new"
+        return fresh
+    call.outcome = "recovered"
+    check_same(call, row)
+    claim = Claim(None, fresh.resource_id if row.resource_id is None else row.resource_id, row.attempt_no + 1)
     if with_lease:
         await session.execute(text(_START), {**_row_of(call, claim), "lease_seconds": LEASE_SECONDS})
     return claim
@@ -362,15 +364,25 @@ async def _end_lease(session: Session, call: Call, claim: Claim) -> None:
 
 _KNOWN = "SELECT place, is_busy, lease_is_over, (known).* FROM known_keys(:scopes, :keys)"
 
-_START = """
+_STARTED = """
 INSERT INTO idempotency_keys AS k (
     created_at, lease_until, attempt_no, fingerprint_version, fingerprint, field_digests, scope, key, api_key_id,
     request_id, status, method, route, resource_id, reason)
-VALUES (:now, clock_timestamp() + make_interval(secs => :lease_seconds), :attempt_no, :version, :fingerprint,
-        :field_digests, :scope, :key, :api_key_id, :request_id, 'started', :method, :route, :resource_id, :reason)
+SELECT CAST(:now AS timestamptz), clock_timestamp() + make_interval(secs => :lease_seconds),
+       CAST(:attempt_no AS integer), CAST(:version AS smallint), CAST(:fingerprint AS bytea),
+       CAST(:field_digests AS bytea), :scope, :key, :api_key_id, :request_id, 'started', :method, :route, :resource_id,
+       :reason"""
+
+_START = f"""{_STARTED}
 ON CONFLICT (scope, key) DO UPDATE
    SET lease_until = excluded.lease_until, attempt_no = excluded.attempt_no
- WHERE k.status = 'started' AND k.attempt_no = excluded.attempt_no - 1"""
+ WHERE k.status = 'started' AND k.attempt_no = excluded.attempt_no - 1"""  # noqa: S608  # our own words
+
+_START_IF_NEW = f"""
+WITH found AS MATERIALIZED ({_KNOWN}),
+started AS ({_STARTED} WHERE NOT EXISTS (SELECT FROM found))
+SELECT * FROM found"""  # noqa: S608  # our own words
+"""The known answer, or a started row of ours in the same breath."""
 
 _FINISH = """
 INSERT INTO idempotency_keys AS k (

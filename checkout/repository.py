@@ -245,6 +245,36 @@ async def save_orders(session: Session, orders: Sequence[Order]) -> None:
     )
 
 
+async def begin_attempt(
+    session: Session, attempt_id: str, rail: str, *, order_id: str, merchant_id: str | None, now: datetime
+) -> tuple[Order, bool]:
+    """Lock the order and keep a new attempt to have it paid, if it is open and nothing else pays it.
+
+    Gives the order, and whether the attempt was kept. Raises: OrderNotFound. Locks: the order.
+    """
+    row = (
+        await session.execute(
+            text(f"""
+                WITH locked AS (
+                    SELECT {_ORDER} FROM orders AS o
+                     WHERE o.id = :order_id AND (CAST(:merchant_id AS text) IS NULL OR o.merchant_id = :merchant_id)
+                       FOR NO KEY UPDATE
+                ), added AS (
+                    INSERT INTO attempts (id, order_id, rail, amount_kopecks, status, created_at)
+                    SELECT :id, l.id, :rail, l.amount_kopecks, 'requested', CAST(:now AS timestamptz) FROM locked AS l
+                     WHERE l.status = 'open'
+                    ON CONFLICT DO NOTHING RETURNING id
+                )
+                SELECT l.*, EXISTS (SELECT FROM added) AS is_added FROM locked AS l
+            """),  # noqa: S608  # our own column list
+            {"id": attempt_id, "order_id": order_id, "merchant_id": merchant_id, "rail": rail, "now": now},
+        )
+    ).first()
+    if row is None:
+        raise OrderNotFound(order_id=order_id)
+    return _order(row), row.is_added
+
+
 async def add_attempt(session: Session, attempt: Attempt) -> bool:
     """Keep a new attempt; False if the order has a live or a paid one."""
     result = await session.execute(

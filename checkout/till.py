@@ -47,12 +47,14 @@ async def begin_attempt(
 
     Raises: OrderNotFound, OrderNotOpen, AttemptLive, or the rail's refusal. Locks: the order.
     """
-    order = await repository.lock_order(session, order_id, merchant_id=merchant_id)
+    order, is_added = await repository.begin_attempt(
+        session, attempt_id, rail.name, order_id=order_id, merchant_id=merchant_id, now=now
+    )
     if order.status is not OrderStatus.OPEN:
         raise OrderNotOpen(order_id=order.id, status=order.status.value)
-    attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
-    if not await repository.add_attempt(session, attempt):
+    if not is_added:
         raise AttemptLive(order_id=order.id)
+    attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
     purpose = order.description or f"Order {order.number}"
     offer = Offer(attempt.id, order.merchant_id, order.amount, purpose, terminal_id=order.terminal_id)
     return attempt, await rail.offer(session, offer, now=now)
