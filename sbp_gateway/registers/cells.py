@@ -18,8 +18,6 @@ from sbp_gateway.registers.profile import AmountForm, Profile
 
 MEMO_MAX = 100_000
 """Distinct texts remembered in a column: the minutes of two months."""
-TEXT_CHARACTERS_MAX = 200
-"""No id, number or mask is longer."""
 ROUBLES_DIGITS_MAX = 12
 """A trillion roubles in one line is a mistake."""
 
@@ -97,11 +95,11 @@ def texts(cells: Cells) -> list[str | None]:
     joined = "".join(cells)
     if not joined:
         return [None] * len(cells)
-    if not joined.isprintable() or max(map(len, cells)) > TEXT_CHARACTERS_MAX:
-        raise ValueError(f"at most {TEXT_CHARACTERS_MAX} printable characters")
+    if not joined.isprintable():
+        raise ValueError("printable characters")
     if " " in joined:
         cells = [cell.strip() for cell in cells]
-    return [cell or None for cell in cells]
+    return [cell or None for cell in cells] if "" in cells else list(cells)
 
 
 def masks() -> Callable[[Cells], list[str | None]]:

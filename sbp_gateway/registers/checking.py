@@ -14,12 +14,12 @@ from sbp_gateway.registers.lines import LineTrait
 from sbp_gateway.registers.profile import load_profile
 from sbp_gateway.registers.register import (
     ALLOWED,
+    CheckTotal,
     CheckVerdict,
-    CountedLines,
     Register,
     RegisterCheck,
     RegisterStatus,
-    prove_accounted,
+    prove_matched,
 )
 
 AROUND_DAYS = 1
@@ -39,14 +39,12 @@ async def check_register(session: Session, register_id: str, *, now: datetime) -
     await session.execute(text(comparing.CHEAP_PLANS))
     facts = _facts(register) | {"check_number": await _begin(session, register, now)}
 
-    await _compare(session, register, facts)
+    rest = await _compare(session, register, facts)
     await _look_around(session, register, facts)
-    await _total(session, register, facts)
-    check = await repository.last_check(session, register)
-
-    assert check is not None
-    await _prove(session, register, check, facts)
+    await _total(session, rest, facts)
     await repository.mark_checked(session, register)
+    check = await repository.last_check(session, register)
+    assert check is not None
     return check
 
 
@@ -78,36 +76,52 @@ class _Doubled(Exception):  # not an error: takes back a comparison that took ev
     """Two lines may be of one operation."""
 
 
-async def _compare(session: Session, register: Register, facts: Facts) -> None:
-    """Compare as if no line came twice, which is nearly always so; if one did, again without its doubles."""
+async def _compare(session: Session, register: Register, facts: Facts) -> CheckTotal:
+    """Keep what differs and say what matches: all the rest of both sides, which must be the same.
+
+    Compares as if no line came twice, which is nearly always so; if one did, again without its doubles.
+    """
     (found,) = await _rows(session, comparing.IS_SHARED, facts)
     is_shared = found["is_shared"] or LineTrait.REFUND in register.totals.traits
     sides = comparing.both_sides(register.totals.traits, register.scope, is_shared=is_shared)
-    operations, _ = await _ours(session, register, facts)
+    whole = await _whole(session, register, facts)
     try:
         async with session.begin_nested():
-            rows = await _rows(session, comparing.compare(*sides, has_duplicates=False, is_shared=is_shared), facts)
-            _refuse_doubles(rows, operations)
+            await _change(session, comparing.compare(*sides, has_duplicates=False, is_shared=is_shared), facts)
+            rest, strange = await _rest(session, whole, facts)
+            if rest.lines != rest.operations or strange > 1:
+                raise _Doubled
     except _Doubled:
         await _change(session, comparing.find_duplicates(sides[0]), facts)
-        rows = await _rows(session, comparing.compare(*sides, has_duplicates=True, is_shared=is_shared), facts)
-    for row in rows:
-        if row["verdict"] == CheckVerdict.MATCHED:
-            await _add_total(session, facts, CheckVerdict.MATCHED, row["count"], row["count"], row)
+        await _change(session, comparing.compare(*sides, has_duplicates=True, is_shared=is_shared), facts)
+        rest, _ = await _rest(session, whole, facts)
+    return prove_matched(rest)
 
 
-def _refuse_doubles(rows: list[RowMapping], operations: int) -> None:
-    """An operation joined to two lines makes one pair too many; two strange lines may be one operation's."""
-    counts = {row["verdict"]: row["count"] for row in rows}
-    strange = counts.pop(CheckVerdict.ONLY_IN_REGISTER, 0)
-    if sum(counts.values()) != operations or strange > 1:
-        raise _Doubled
+async def _whole(session: Session, register: Register, facts: Facts) -> CheckTotal:
+    """Both sides of the comparison, each counted by itself. What is not compared is left out."""
+    totals = register.totals
+    lines, amount, fee = totals.lines, totals.payments + totals.refunds + totals.payouts, totals.fees
+    if LineTrait.NOT_COMPARED in totals.traits:
+        (aside,) = await _rows(session, comparing.COUNT_NOT_COMPARED, facts)
+        lines, amount = lines - aside["lines"], amount - aside["line_kopecks"]
+        fee -= aside["line_fee_kopecks"]
+        nothing = {"operation_kopecks": 0, "operation_fee_kopecks": 0}
+        await _add_total(session, facts, CheckVerdict.NOT_COMPARED, aside["lines"], 0, {**aside, **nothing})
+    sql = comparing.COUNT_OPERATIONS.format(of_day=comparing.of_day(register.scope))
+    (ours,) = await _rows(session, sql, facts)
+    return CheckTotal(CheckVerdict.MATCHED, lines, amount, fee, *ours.values())
 
 
-async def _ours(session: Session, register: Register, facts: Facts) -> tuple[int, int]:
-    """How many operations of ours the register should have, and their sum."""
-    (row,) = await _rows(session, comparing.COUNT_OPERATIONS.format(of_day=comparing.of_day(register.scope)), facts)
-    return row["count"], row["amount"]
+async def _rest(session: Session, whole: CheckTotal, facts: Facts) -> tuple[CheckTotal, int]:
+    """What is left of both sides without all that differs; and how many lines are of no operation of ours."""
+    (kept,) = await _rows(session, comparing.COUNT_KEPT, facts)
+    rest = CheckTotal(
+        CheckVerdict.MATCHED, whole.lines - kept["lines"], whole.line_amount - kept["line_kopecks"],
+        whole.line_fee - kept["line_fee_kopecks"], whole.operations - kept["operations"],
+        whole.operation_amount - kept["operation_kopecks"], whole.operation_fee - kept["operation_fee_kopecks"],
+    )  # fmt: skip
+    return rest, kept["strange"]
 
 
 async def _look_around(session: Session, register: Register, facts: Facts) -> None:
@@ -126,12 +140,14 @@ async def _look_around(session: Session, register: Register, facts: Facts) -> No
             await _change(session, comparing.find_in_other_registers(name), facts)
 
 
-async def _total(session: Session, register: Register, facts: Facts) -> None:
+async def _total(session: Session, rest: CheckTotal, facts: Facts) -> None:
     await _change(session, comparing.TOTAL_DIFFERENCES, facts)
-    if LineTrait.NOT_COMPARED in register.totals.traits:
-        (row,) = await _rows(session, comparing.COUNT_NOT_COMPARED, facts)
-        nothing = {"operation_kopecks": 0, "operation_fee_kopecks": 0}
-        await _add_total(session, facts, CheckVerdict.NOT_COMPARED, row["lines"], 0, {**row, **nothing})
+    if rest.lines:
+        sums = {
+            "line_kopecks": rest.line_amount, "line_fee_kopecks": rest.line_fee,
+            "operation_kopecks": rest.operation_amount, "operation_fee_kopecks": rest.operation_fee,
+        }  # fmt: skip
+        await _add_total(session, facts, rest.verdict, rest.lines, rest.operations, sums)
 
 
 async def _add_total(
@@ -147,19 +163,6 @@ async def _add_total(
             "operation_fee_kopecks": sums["operation_fee_kopecks"],
         },
     )  # fmt: skip
-
-
-async def _prove(session: Session, register: Register, check: RegisterCheck, facts: Facts) -> None:
-    """Add both sides again, past the comparison."""
-    totals = register.totals
-    count, amount = await _ours(session, register, facts)
-    (other,) = await _rows(session, comparing.COUNT_OF_OTHER_DAYS, facts)
-    prove_accounted(
-        check.totals,
-        lines=CountedLines(totals.lines, totals.payments + totals.refunds + totals.payouts),
-        operations=CountedLines(count, amount),
-        of_other_days=CountedLines(other["count"], other["amount"]),
-    )
 
 
 async def _rows(session: Session, sql: str, facts: Facts) -> list[RowMapping]:

@@ -130,45 +130,25 @@ SELECT :number, :check_number, 'duplicate', l.kind, l.number, l.trx_id, l.qrc_id
 
 
 def compare(lines: str, operations: str, *, has_duplicates: bool, is_shared: bool) -> str:
-    """Join the sides, keep what differs, and count every verdict."""
+    """Join the sides and keep what differs. What matches is not even counted: it is all the rest."""
     same = "o.kind = l.kind AND o.key = l.key" if is_shared else "o.key = l.key"
     without_duplicates = """
         WHERE NOT EXISTS (SELECT FROM register_differences AS d
                            WHERE d.register_number = :number AND d.check_number = :check_number
                              AND d.line_number = every.number)"""
-    verdict = """CASE WHEN l.number IS NULL THEN 'only_with_us' WHEN o.id IS NULL THEN 'only_in_register'
-                      WHEN l.amount_kopecks <> o.amount_kopecks THEN 'amount_differs'
-                      WHEN abs(l.fee_kopecks - o.fee_kopecks) > :tolerance THEN 'fee_differs' ELSE 'matched' END"""
     return f"""
-WITH pairs AS (
-    SELECT {verdict} AS verdict, coalesce(l.kind, o.kind) AS kind, l.number AS line_number, o.id AS operation_id,
-           coalesce(l.trx_id, o.trx_id) AS trx_id, coalesce(l.qrc_id, o.qrc_id) AS qrc_id,
-           l.amount_kopecks AS line_kopecks, l.fee_kopecks AS line_fee_kopecks,
-           o.amount_kopecks AS operation_kopecks, o.fee_kopecks AS operation_fee_kopecks
-      FROM (SELECT * FROM ({lines}) AS every {without_duplicates if has_duplicates else ""}) AS l
-      FULL JOIN ({operations}) AS o ON {same}
-), grouped AS MATERIALIZED (
-    -- All that match are one group; whatever differs is a group by itself.
-    SELECT any_value(verdict) AS verdict, count(*) AS pairs, any_value(kind) AS kind,
-           any_value(line_number) AS line_number, any_value(operation_id) AS operation_id,
-           any_value(trx_id) AS trx_id, any_value(qrc_id) AS qrc_id,
-           sum(line_kopecks)::bigint AS line_kopecks, sum(line_fee_kopecks)::bigint AS line_fee_kopecks,
-           sum(operation_kopecks)::bigint AS operation_kopecks,
-           sum(operation_fee_kopecks)::bigint AS operation_fee_kopecks
-      FROM pairs
-     GROUP BY CASE WHEN verdict <> 'matched' THEN coalesce(line_number::text, operation_id) END
-), kept AS (
-    INSERT INTO register_differences (register_number, check_number, verdict, kind, line_number, operation_id, trx_id,
-           qrc_id, line_kopecks, line_fee_kopecks, operation_kopecks, operation_fee_kopecks)
-    SELECT :number, :check_number, verdict, kind, line_number, operation_id, trx_id, qrc_id, line_kopecks,
-           line_fee_kopecks, operation_kopecks, operation_fee_kopecks
-      FROM grouped WHERE verdict <> 'matched' ORDER BY line_number, operation_id
-)
-SELECT verdict, sum(pairs)::integer AS count, sum(line_kopecks)::bigint AS line_kopecks,
-       coalesce(sum(line_fee_kopecks), 0)::bigint AS line_fee_kopecks,
-       sum(operation_kopecks)::bigint AS operation_kopecks,
-       coalesce(sum(operation_fee_kopecks), 0)::bigint AS operation_fee_kopecks
-  FROM grouped GROUP BY verdict"""
+INSERT INTO register_differences (register_number, check_number, verdict, kind, line_number, operation_id, trx_id,
+       qrc_id, line_kopecks, line_fee_kopecks, operation_kopecks, operation_fee_kopecks)
+SELECT :number, :check_number,
+       CASE WHEN l.number IS NULL THEN 'only_with_us' WHEN o.id IS NULL THEN 'only_in_register'
+            WHEN l.amount_kopecks <> o.amount_kopecks THEN 'amount_differs' ELSE 'fee_differs' END,
+       coalesce(l.kind, o.kind), l.number, o.id, coalesce(l.trx_id, o.trx_id), coalesce(l.qrc_id, o.qrc_id),
+       l.amount_kopecks, l.fee_kopecks, o.amount_kopecks, o.fee_kopecks
+  FROM (SELECT * FROM ({lines}) AS every {without_duplicates if has_duplicates else ""}) AS l
+  FULL JOIN ({operations}) AS o ON {same}
+ WHERE l.number IS NULL OR o.id IS NULL OR l.amount_kopecks <> o.amount_kopecks
+    OR abs(l.fee_kopecks - o.fee_kopecks) > :tolerance
+ ORDER BY l.number, o.id"""
 
 
 def find_on_other_days(name: str, scope: RegisterScope) -> str:
@@ -207,9 +187,15 @@ SELECT register_number, check_number, verdict, count(line_number), coalesce(sum(
  GROUP BY register_number, check_number, verdict"""
 
 COUNT_OPERATIONS = """
-SELECT count(*) AS count, coalesce(sum(o.amount_kopecks), 0)::bigint AS amount
+SELECT count(*) AS operations, coalesce(sum(o.amount_kopecks), 0)::bigint AS operation_kopecks,
+       coalesce(sum(o.fee_kopecks), 0)::bigint AS operation_fee_kopecks
   FROM sbp_operations AS o WHERE {of_day}"""
 
-COUNT_OF_OTHER_DAYS = """
-SELECT count(*) AS count, coalesce(sum(operation_kopecks), 0)::bigint AS amount FROM register_differences
- WHERE register_number = :number AND check_number = :check_number AND is_other_day"""
+COUNT_KEPT = """
+SELECT count(line_number) AS lines, coalesce(sum(line_kopecks), 0)::bigint AS line_kopecks,
+       coalesce(sum(line_fee_kopecks), 0)::bigint AS line_fee_kopecks,
+       count(operation_id) FILTER (WHERE NOT is_other_day) AS operations,
+       coalesce(sum(operation_kopecks) FILTER (WHERE NOT is_other_day), 0)::bigint AS operation_kopecks,
+       coalesce(sum(operation_fee_kopecks) FILTER (WHERE NOT is_other_day), 0)::bigint AS operation_fee_kopecks,
+       count(*) FILTER (WHERE verdict = 'only_in_register') AS strange
+  FROM register_differences WHERE register_number = :number AND check_number = :check_number"""

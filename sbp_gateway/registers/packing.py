@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any, BinaryIO
 
 from sbp_gateway.errors import RegisterEncodingWrong, RegisterPackingWrong, RegisterTooLarge, RegisterValueMalformed
@@ -16,6 +16,8 @@ from sbp_gateway.registers.profile import Container, Profile
 
 BATCH_LINES = 1_000
 """Lines read at once: small enough that the database works on one batch while we read the next."""
+BATCH_CHARACTERS = 128 * 1024
+"""About as many lines of the usual length."""
 FILE_BYTES_MAX = 1 << 30
 """Unpacked: five million lines. More is a mistake or an attack."""
 SNIFF_BYTES = 64 * 1024
@@ -56,17 +58,40 @@ def _csv_rows(profile: Profile, file: IO[bytes]) -> Rows:
     _refuse_utf8(profile, buffered.peek(SNIFF_BYTES))
     encoding = "utf-8-sig" if profile.encoding == "utf-8" else profile.encoding
     text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
-    reader = csv.reader(text, delimiter=profile.delimiter)
+    number = 0
+    rest, is_last = "", False
+    try:
+        while not is_last:
+            part = text.read(BATCH_CHARACTERS)
+            is_last = len(part) < BATCH_CHARACTERS
+            part = rest + part
+            if '"' in part:  # what is quoted may hold delimiters and line ends
+                yield from _quoted_rows(profile.delimiter, chain(io.StringIO(part, newline=""), text), number)
+                return
+            whole, _, rest = (part.removesuffix("\n"), "", "") if is_last else part.rpartition("\n")
+            if whole:
+                rows = _plain_rows(profile.delimiter, whole)
+                yield list(range(number + 1, number + len(rows) + 1)), rows
+                number += len(rows)
+    except UnicodeDecodeError:
+        raise RegisterEncodingWrong(expected=profile.encoding, after_line=number) from None
+
+
+def _plain_rows(delimiter: str, text: str) -> list[Row]:
+    """Lines without a quote, cut at the delimiter: half the work of a CSV reader."""
+    return [line.split(delimiter) for line in text.replace("\r\n", "\n").removesuffix("\r").split("\n")]
+
+
+def _quoted_rows(delimiter: str, lines: Iterator[str], before: int) -> Rows:
+    """The rest of a file in which something is quoted."""
+    reader = csv.reader(lines, delimiter=delimiter)
     number = 0
     try:
         while batch := list(islice(reader, BATCH_LINES)):
-            numbers = _numbers(number, reader.line_num, batch)
+            yield _numbers(before + number, before + reader.line_num, batch), batch
             number = reader.line_num
-            yield numbers, batch
-    except UnicodeDecodeError:
-        raise RegisterEncodingWrong(expected=profile.encoding, after_line=reader.line_num) from None
     except csv.Error:
-        raise RegisterValueMalformed(line=reader.line_num, expected="fields of a CSV file") from None
+        raise RegisterValueMalformed(line=before + reader.line_num, expected="fields of a CSV file") from None
 
 
 def _numbers(before: int, last: int, batch: list[Row]) -> list[int]:

@@ -121,26 +121,13 @@ class RegisterDifference:
     operation_fee: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CountedLines:
-    """How many there are on one side, and how much money. Kopecks."""
+def prove_matched(rest: CheckTotal) -> CheckTotal:
+    """What is left of both sides when all that differs is taken away must be the same on both.
 
-    count: int
-    amount: int
-
-
-def prove_accounted(
-    totals: tuple[CheckTotal, ...], *, lines: CountedLines, operations: CountedLines, of_other_days: CountedLines
-) -> None:
-    """Every line of the register and every operation of the day has one verdict, and so has every kopeck.
-
-    Operations of other days that lines were paired with are told apart: they are not of this one.
+    Both sides were counted by themselves, so a line, an operation or a kopeck that the comparison lost
+    or took twice shows here.
     Raises: InvariantBroken.
     """
-    found_lines = CountedLines(sum(total.lines for total in totals), sum(total.line_amount for total in totals))
-    found_operations = CountedLines(
-        sum(total.operations for total in totals) - of_other_days.count,
-        sum(total.operation_amount for total in totals) - of_other_days.amount,
-    )
-    if (found_lines, found_operations) != (lines, operations):
-        raise InvariantBroken("a check of a register loses lines or kopecks", lines=found_lines.count)
+    if (rest.lines, rest.line_amount) != (rest.operations, rest.operation_amount):
+        raise InvariantBroken("a check of a register loses lines or kopecks", lines=rest.lines, ours=rest.operations)
+    return rest

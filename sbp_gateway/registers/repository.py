@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
@@ -73,10 +73,9 @@ def _texts(column: Sequence[str | None]) -> Iterable[str]:
     """Our reader lets no tab and no line end in; only backslashes are left to escape."""
     if not any(column):
         return repeat(_NULL, len(column))
-    shown = [_NULL if cell is None else cell for cell in column]
     if "\\" in "".join(filter(None, column)):
         return [_NULL if cell is None else cell.replace("\\", "\\\\") for cell in column]
-    return shown
+    return [_NULL if cell is None else cell for cell in column] if None in column else cast("list[str]", column)
 
 
 async def add_register(session: Session, register: Register, sha256: bytes | None) -> None:
