@@ -26,7 +26,7 @@ from tests.api.test_rail_constraints import (
 )
 from tests.api.test_rail_constraints import ROWS as RAIL_ROWS
 
-LINK, ACTIVATION, STICKER, UNMATCHED = (shown(prefix) for prefix in ("csh", "acv", "stk", "ump"))
+LINK, ACTIVATION, STICKER, UNMATCHED, BINDING = (shown(prefix) for prefix in ("csh", "acv", "stk", "ump", "bnd"))
 PLACE = {"merchant_id": MERCHANT, "store_id": STORE, "terminal_id": TERMINAL}
 ACCOUNT = "40702810000000000001"
 
@@ -48,6 +48,14 @@ ROWS: dict[str, dict[str, Any]] = {
         "id": UNMATCHED, "merchant_id": MERCHANT, "sticker_id": STICKER, "reason": "sticker", "trx_id": "U" * 32,
         "amount_kopecks": 100, "settlement_mode": "collected", "entry_id": ONE, "paid_at": NOW, "recorded_at": NOW,
     },
+    "account_bindings": {
+        "id": BINDING, "merchant_id": MERCHANT, "buyer_reference": "b", "purpose": "p", "status": "bound",
+        "qrc_id": "E" * 32, "payload": "https://", "subscription_id": "s", "payer_member_id": "1" * 12,
+        "requested_at": NOW, "expires_at": LATER,
+    },
+    "binding_charges": {
+        "attempt_id": ATTEMPT, "binding_id": BINDING, "requested_at": NOW, "next_try_at": NOW,
+    },
 }  # fmt: skip
 """One good row of each table, in the order of their dependence."""
 
@@ -57,6 +65,8 @@ ACTIVATION_2 = {"id": shown("acv", 2), "attempt_id": shown("att", 9), "params_id
 OVER = {"status": "deactivated", "next_poll_at": None}
 STICKER_2 = {"id": shown("stk", 2), "qrc_id": "T" * 32, "terminal_id": shown("ter", 9)}
 UNMATCHED_2 = {"id": shown("ump", 2), "trx_id": "V" * 32, "entry_id": TWO}
+BINDING_2 = {"id": shown("bnd", 2), "qrc_id": "F" * 32}
+WAITING = {"status": "waiting", "subscription_id": None, "payer_member_id": None, "next_poll_at": NOW}
 MATCHED = {"status": "matched", "order_id": ORDER, "matched_at": NOW}
 
 VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
@@ -138,10 +148,28 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("sbp_unmatched_payments_status_is_known", "sbp_unmatched_payments", UNMATCHED_2 | {"status": "lost"}),
     ("sbp_unmatched_payments_order_when_matched", "sbp_unmatched_payments", UNMATCHED_2 | {"status": "matched"}),
     ("sbp_unmatched_payments_order_when_matched", "sbp_unmatched_payments", UNMATCHED_2 | {"matched_at": NOW}),
+    ("account_bindings_pkey", "account_bindings", BINDING_2 | {"id": BINDING}),
+    ("account_bindings_merchant_id_fkey", "account_bindings", BINDING_2 | {"merchant_id": "m"}),
+    ("account_bindings_qrc_id_key", "account_bindings", BINDING_2 | {"qrc_id": "E" * 32}),
+    ("account_bindings_id_is_shown", "account_bindings", BINDING_2 | {"id": "bnd_1"}),
+    ("account_bindings_qrc_id_form", "account_bindings", BINDING_2 | {"qrc_id": "e"}),
+    ("account_bindings_reference_length", "account_bindings", BINDING_2 | {"buyer_reference": ""}),
+    ("account_bindings_reference_length", "account_bindings", BINDING_2 | {"buyer_reference": "b" * 65}),
+    ("account_bindings_status_is_known", "account_bindings", BINDING_2 | WAITING | {"status": "lost"}),
+    ("account_bindings_consent_when_bound", "account_bindings", BINDING_2 | {"subscription_id": None}),
+    ("account_bindings_consent_when_bound", "account_bindings", BINDING_2 | {"payer_member_id": None}),
+    ("account_bindings_consent_when_bound", "account_bindings", BINDING_2 | WAITING | {"subscription_id": "s"}),
+    ("account_bindings_lives_a_while", "account_bindings", BINDING_2 | {"expires_at": NOW}),
+    ("account_bindings_watched_while_waiting", "account_bindings", BINDING_2 | {"next_poll_at": NOW}),
+    ("account_bindings_watched_while_waiting", "account_bindings", BINDING_2 | WAITING | {"next_poll_at": None}),
+    ("account_bindings_polls_not_negative", "account_bindings", BINDING_2 | {"polls": -1}),
+    ("binding_charges_pkey", "binding_charges", {}),
+    ("binding_charges_attempt_id_fkey", "binding_charges", {"attempt_id": shown("att", 9)}),
+    ("binding_charges_refused_is_over", "binding_charges", {"attempt_id": shown("att", 9), "refusal": "RQ05041"}),
 ]
 APART = {
     "cash_links_merchant_id_fkey", "sbp_stickers_merchant_id_fkey", "cash_link_activations_merchant_id_fkey",
-    "sbp_unmatched_payments_one_of_order",
+    "sbp_unmatched_payments_one_of_order", "binding_charges_binding_id_fkey",
 }  # fmt: skip
 """Violated in tests of their own below."""
 
@@ -180,6 +208,12 @@ def test_a_link_and_a_sticker_are_of_a_merchant_that_nspk_knows(filled: psycopg.
     assert refused_by(filled, "cash_link_activations", ROWS["cash_link_activations"] | stranger) == (
         "cash_link_activations_merchant_id_fkey"
     )
+
+
+def test_a_charge_is_by_a_known_binding(filled: psycopg.Connection[Any]) -> None:
+    insert(filled, "attempts", RAIL_ROWS["attempts"] | ATTEMPT_2)
+    charge = ROWS["binding_charges"] | {"attempt_id": ATTEMPT_2["id"], "binding_id": "b"}
+    assert refused_by(filled, "binding_charges", charge) == "binding_charges_binding_id_fkey"
 
 
 def test_an_order_takes_one_unmatched_payment(filled: psycopg.Connection[Any]) -> None:

@@ -9,6 +9,8 @@ from itertools import product
 import pytest
 
 from ledger.money import Kopecks
+from sbp_gateway.bindings import ALLOWED as BINDINGS_ALLOWED
+from sbp_gateway.bindings import BindingStatus
 from sbp_gateway.cash_links import (
     ALLOWED,
     LIVE,
@@ -111,3 +113,9 @@ def test_how_much_a_sticker_was_paid(
     said = None if trx_id is None else SaidOperation(trx_id, Kopecks(777), now, kzo)
     answer = LinkStatus("S" * 32, "RQ00000", status, "T" * 32, "9F2C")
     assert confirmed_amount(sticker, answer, said) == amount
+
+
+@pytest.mark.parametrize(("come_from", "to"), list(product(BindingStatus, BindingStatus)))
+def test_the_square_of_a_binding(come_from: BindingStatus, to: BindingStatus) -> None:
+    allowed = {("waiting", "bound"), ("waiting", "expired"), ("bound", "ended")}
+    assert (to in BINDINGS_ALLOWED[come_from]) == ((come_from.value, to.value) in allowed)
