@@ -12,7 +12,7 @@ from ledger.database import Session, text
 from ledger.money import Kopecks
 from sbp_gateway.errors import PaymentNotFound, RefundNotFound
 from sbp_gateway.merchants import SettlementMode
-from sbp_gateway.refunds import DAY, Refund, RefundablePayment, RefundStatus, RefundTry
+from sbp_gateway.refunds import DAY_WAIT, Refund, RefundablePayment, RefundStatus, RefundTry
 
 PAGE_MAX = 200
 """Refunds on one page."""
@@ -162,7 +162,7 @@ async def tries_of_payments(session: Session, payment_ids: Sequence[str], now: d
     rows = await session.execute(
         text("""SELECT payment_id, asked_at, is_unheard FROM sbp_refund_tries
                  WHERE payment_id = ANY(CAST(:ids AS text[])) AND asked_at > :since"""),
-        {"ids": list(payment_ids), "since": now - DAY},
+        {"ids": list(payment_ids), "since": now - DAY_WAIT},
     )
     found: dict[str, list[RefundTry]] = {}
     for row in rows:

@@ -17,9 +17,10 @@ from ledger.money import Kopecks
 from sbp_gateway.merchants import SettlementMode
 
 TRIES_A_DAY_MAX = 5
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-"""One try an hour and five a day for one operation. Source: T-Kassa error codes 3029 and 3030, set by NSPK."""
+HOUR_WAIT = timedelta(hours=1, seconds=10)
+DAY_WAIT = timedelta(days=1, seconds=10)
+"""One try an hour and five a day for one operation. Source: T-Kassa error codes 3029 and 3030, set by NSPK.
+NSPK counts from when it hears us, so we wait a little longer than a call may take."""
 ANSWER_WAIT = timedelta(seconds=15)
 """A request without an answer for so long is lost or long arrived. Over the call's own limit of 6 s."""
 FIRST_LOOK_WAIT = timedelta(seconds=2)
@@ -240,9 +241,9 @@ class RefundTry:
 
 def next_allowed_at(tries: Sequence[RefundTry], now: datetime) -> datetime:
     """From when NSPK may be asked again about a payment; ``now`` or earlier when it may be at once."""
-    heard = [each.asked_at + HOUR for each in tries if not each.is_unheard]
-    of_day = sorted(each.asked_at for each in tries if each.asked_at > now - DAY)
-    full = [of_day[-TRIES_A_DAY_MAX] + DAY] if len(of_day) >= TRIES_A_DAY_MAX else []
+    heard = [each.asked_at + HOUR_WAIT for each in tries if not each.is_unheard]
+    of_day = sorted(each.asked_at for each in tries if each.asked_at > now - DAY_WAIT)
+    full = [of_day[-TRIES_A_DAY_MAX] + DAY_WAIT] if len(of_day) >= TRIES_A_DAY_MAX else []
     return max([now, *heard, *full])
 
 
@@ -259,4 +260,4 @@ def wait_before_look(looks: int) -> timedelta:
 
 def wait_before_late_refund(refunds: int) -> timedelta:
     """How long to wait after a refused refund of late money: 1, 4, 16 … hours."""
-    return HOUR * (1 << 2 * max(refunds - 1, 0))
+    return HOUR_WAIT * (1 << 2 * max(refunds - 1, 0))

@@ -123,7 +123,7 @@ class Refunds:
     by_agent_id: dict[str, SimulatedRefund] = field(default_factory=dict)
     by_opkc_id: dict[str, SimulatedRefund] = field(default_factory=dict)
     tries: dict[str, list[datetime]] = field(default_factory=dict)
-    """When each operation was asked to be refunded, whatever was answered."""
+    """When each operation was asked to be refunded, whatever was answered but "too soon"."""
     plan: RefundPlan = field(default_factory=RefundPlan)
     plans: dict[str, RefundPlan] = field(default_factory=dict)
     """Of single operations, by ``trxId``."""
@@ -157,7 +157,8 @@ class Refunds:
         if plan.ask_code == TECHNICAL:
             return envelope(TECHNICAL, "technical error", status=500)
         if (refusal := self._refusal(plan, paid, amount, kzo, body)) is not None:
-            self._count_try(trx_id)
+            if refusal[0] != TOO_SOON:
+                self._count_try(trx_id)
             return envelope(*refusal, status=400)
         assert paid is not None
         return envelope(PROCESSED, "", {"opkcRefundRequestId": self._take(paid, agent_id, amount, plan).opkc_id})

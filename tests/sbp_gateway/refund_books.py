@@ -22,7 +22,7 @@ from sbp_gateway.bookkeeping import late_voucher, open_accounts, payment_voucher
 from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.payments import Payment
 from sbp_gateway.refunding import RefundWish
-from sbp_gateway.refunds import HOUR, Refund, RefundAnswer, RefundNews
+from sbp_gateway.refunds import HOUR_WAIT, Refund, RefundAnswer, RefundNews
 from tests.api.test_rail_constraints import ROWS, insert
 
 TABLES = ("merchants", "stores", "terminals", "orders", "attempts", "sbp_merchants", "qr_codes", "sbp_payments")
@@ -47,7 +47,7 @@ class RefundBooks:
 
     async def ask(self, amount: int | None = None, **wish: Any) -> Refund:
         """Intent of a refund, an hour after whatever was before."""
-        self.now += HOUR
+        self.now += HOUR_WAIT
         return await self.ask_now(amount, **wish)
 
     async def ask_now(self, amount: int | None = None, **wish: Any) -> Refund:

@@ -61,7 +61,8 @@ async def simulated_world(state: Path | None = None) -> AsyncIterator[World]:
         return web.json_response({"code": "RQ00000"})
 
     agent = web.Application()
-    agent.router.add_post("/nspk/payment/v2/qrc/notification", hear)
+    for path in ("v2/qrc", "v1/refund", "v1/b2c-refund"):
+        agent.router.add_post(f"/nspk/payment/{path}/notification", hear)
     runner = web.AppRunner(agent)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

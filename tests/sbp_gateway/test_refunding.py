@@ -24,7 +24,16 @@ from sbp_gateway.errors import (
 )
 from sbp_gateway.merchants import SettlementMode
 from sbp_gateway.refunding import RefundWish
-from sbp_gateway.refunds import ANSWER_WAIT, DAY, HOUR, LATE_REFUNDS_MAX, Refund, RefundAnswer, RefundNews, RefundStatus
+from sbp_gateway.refunds import (
+    ANSWER_WAIT,
+    DAY_WAIT,
+    HOUR_WAIT,
+    LATE_REFUNDS_MAX,
+    Refund,
+    RefundAnswer,
+    RefundNews,
+    RefundStatus,
+)
 from tests.sbp_gateway.refund_books import MERCHANT, RefundBooks, books_of
 
 N = RefundNews
@@ -156,19 +165,19 @@ async def test_a_refunded_payment_has_nothing_left(books: RefundBooks) -> None:
 
 
 async def test_nspk_is_asked_once_an_hour_and_five_times_a_day(books: RefundBooks) -> None:
-    first_at = books.now + HOUR
+    first_at = books.now + HOUR_WAIT
     for _ in range(5):
         await books.hear(await books.ask(10), N.REFUSED)
         with pytest.raises(RefundTooSoon) as soon:
             await books.ask_now(10)
-    books.now += HOUR
+    books.now += HOUR_WAIT
 
     with pytest.raises(RefundTooSoon) as full:
         await books.ask_now(10)
 
-    assert soon.value.facts["next_allowed_at"] == first_at + DAY
-    assert full.value.facts["next_allowed_at"] == first_at + DAY
-    books.now = first_at + DAY
+    assert soon.value.facts["next_allowed_at"] == first_at + DAY_WAIT
+    assert full.value.facts["next_allowed_at"] == first_at + DAY_WAIT
+    books.now = first_at + DAY_WAIT
     assert (await books.ask_now(10)).status is RefundStatus.REQUESTED
 
 
@@ -198,7 +207,7 @@ async def test_a_repeated_request_waits_for_its_hour_when_another_was_heard(book
     await books.ask_now(20)
 
     assert await books.repeat(lost) is None
-    books.now += HOUR
+    books.now += HOUR_WAIT
     repeated = await books.repeat(lost)
     assert repeated is not None
     assert repeated.tries == 2
@@ -289,4 +298,4 @@ async def test_late_money_is_refunded_by_itself_and_given_to_a_person_after_five
 
 async def take_late(books: RefundBooks) -> list[str]:
     async with transaction(books.engine) as session:
-        return await refund_rows.take_late_payments(session, now=books.now, lease_until=books.now + HOUR)
+        return await refund_rows.take_late_payments(session, now=books.now, lease_until=books.now + HOUR_WAIT)

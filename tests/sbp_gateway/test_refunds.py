@@ -109,21 +109,22 @@ def tried(*minutes_ago: int, unheard: bool = False) -> list[RefundTry]:
 
 
 @pytest.mark.parametrize(
-    ("tries", "minutes"),
+    ("tries", "seconds"),
     [
         pytest.param([], 0, id="never asked"),
-        pytest.param(tried(0), 60, id="just asked"),
-        pytest.param(tried(59), 1, id="almost an hour ago"),
-        pytest.param(tried(60), 0, id="an hour ago"),
+        pytest.param(tried(0), 3610, id="just asked"),
+        pytest.param(tried(59), 70, id="almost an hour ago"),
+        pytest.param(tried(60), 10, id="an hour ago by our clock, less by NSPK's"),
+        pytest.param(tried(61), 0, id="over an hour ago"),
         pytest.param(tried(0, unheard=True), 0, id="never heard does not count for the hour"),
-        pytest.param(tried(300, 240, 180, 120, 61), 24 * 60 - 300, id="five a day"),
-        pytest.param(tried(5, 4, 3, 2, 1, unheard=True), 24 * 60 - 5, id="never heard counts for the day"),
-        pytest.param(tried(24 * 60, 240, 180, 120, 61), 0, id="a day is over"),
-        pytest.param([*tried(10), *tried(5, unheard=True)], 50, id="heard before unheard"),
+        pytest.param(tried(300, 240, 180, 120, 61), (24 * 60 - 300) * 60 + 10, id="five a day"),
+        pytest.param(tried(5, 4, 3, 2, 1, unheard=True), (24 * 60 - 5) * 60 + 10, id="never heard counts for the day"),
+        pytest.param(tried(24 * 60 + 1, 240, 180, 120, 61), 0, id="a day is over"),
+        pytest.param([*tried(10), *tried(5, unheard=True)], 3010, id="heard before unheard"),
     ],
 )
-def test_nspk_is_asked_once_an_hour_and_five_times_a_day(tries: list[RefundTry], minutes: int) -> None:
-    assert next_allowed_at(tries, NOW) == NOW + timedelta(minutes=minutes)
+def test_nspk_is_asked_once_an_hour_and_five_times_a_day(tries: list[RefundTry], seconds: int) -> None:
+    assert next_allowed_at(tries, NOW) == NOW + timedelta(seconds=seconds)
 
 
 def payment(amount: int, fee: int, refunded: int = 0) -> RefundablePayment:

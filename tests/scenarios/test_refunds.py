@@ -52,7 +52,7 @@ async def test_a_part_and_then_the_rest_go_back_an_hour_apart(installation: Inst
     soon = await installation.post("/v1/refunds", {"order_id": order["id"]})
     assert soon.json()["code"] == "sbp_gateway.refund_too_soon"
     assert soon.json()["facts"]["next_allowed_at"][:26] == first["next_allowed_at"][:26]
-    await later(installation, 3600)
+    await later(installation, 3610)
     second = await ended(installation, await installation.made("/v1/refunds", {"order_id": order["id"]}))
 
     assert [each["status"] for each in (first, second)] == ["succeeded", "succeeded"]
@@ -99,7 +99,7 @@ async def test_a_refused_and_a_failed_refund_leave_the_money_where_it_was(instal
     await plan(installation, decision_code="RQ05041")
     refused = await ended(installation, await installation.made("/v1/refunds", {"order_id": order["id"]}))
     assert (refused["status"], refused["refusal_code"]) == ("refused", "RQ05041")
-    await later(installation, 3600)
+    await later(installation, 3610)
     await plan(installation, money_moves=False)
     failed = await ended(installation, await installation.made("/v1/refunds", {"order_id": order["id"]}))
 
@@ -129,7 +129,7 @@ async def test_late_money_goes_back_by_itself_and_after_a_refusal_once_more(inst
     by_hand = await installation.post("/v1/refunds", {"payment_id": refused["items"][0]["payment_id"]})
     assert by_hand.json()["code"] == "sbp_gateway.payment_late"
     await plan(installation)
-    await later(installation, 3600)
+    await later(installation, 3610)
 
     done = await installation.until(
         f"/v1/refunds?order_id={order['id']}", lambda found: found["items"][-1]["status"] == "succeeded", 30.0
