@@ -10,7 +10,7 @@ import aiohttp
 from api.routes.events import EventView
 from ledger import outbox
 from ledger.clock import Clock
-from ledger.database import Engine, transaction
+from ledger.database import Engine, is_in_transaction, transaction
 from ledger.outbox import Delivery
 
 SENT_AT_ONCE = 32
@@ -55,6 +55,7 @@ async def _send_all(client: aiohttp.ClientSession, deliveries: Sequence[Delivery
 
 async def send_event(client: aiohttp.ClientSession, delivery: Delivery) -> str | None:
     """Send one event; nothing when it was taken, else what went wrong."""
+    assert not is_in_transaction(), "an event is sent while a transaction is open"
     body = EventView.of(delivery.event).model_dump_json().encode()
     headers = {"content-type": "application/json", "webhook-id": delivery.event.id}
     try:

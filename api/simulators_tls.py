@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 
 from api.sandbox_certificates import SandboxCertificates, make_certificates
+from api.serve import LISTEN_FD
 from ledger.clock import machine_now
 
 TLS_LISTEN_FD = "KOPEYKA_TLS_LISTEN_FD"
@@ -39,7 +40,7 @@ def with_mutual_tls(config: uvicorn.Config, certificates: SandboxCertificates, *
 
 def serve(config: uvicorn.Config, *, tls_port: int | None = None, certificates: Path | None = None) -> None:
     """Serve until SIGTERM: plainly and, when a socket or port for it was given, over mutual TLS."""
-    servers = [(uvicorn.Server(config), inherited("KOPEYKA_LISTEN_FD"))]
+    servers = [(uvicorn.Server(config), inherited(LISTEN_FD))]
     tls_socket = inherited(TLS_LISTEN_FD)
     if tls_socket is not None or tls_port is not None:
         made = make_certificates(certificates or Path(os.environ[CERTIFICATES]), now=machine_now())

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from ledger.database import is_in_transaction
 from pci.secret import Secret
 from sbp_gateway.buyer_payouts import AT_ONCE, BuyerPayout
 from sbp_gateway.errors import PayoutBankUnknown
@@ -79,6 +80,7 @@ class PayoutBankHttp:
         return None if status == 404 else _answer(status, body)
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        assert not is_in_transaction(), "the payout bank is called while a transaction is open"
         sent = None if body is None else to_json(body).encode()
         try:
             async with self._connected().request(method, path, data=sent, allow_redirects=False) as response:

@@ -22,7 +22,7 @@ from sbp_gateway.errors import MoneyUnreadable
 from sbp_gateway.money_units import MoneyUnit, from_json, read
 from sbp_gateway.nspk import OperationStatus
 from sbp_gateway.simulator.faults import CutConnection, Faults
-from sbp_gateway.simulator.links import PayRefused, Remember, SimulatedLink
+from sbp_gateway.simulator.links import PayRefused, Remember
 from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
 from sbp_gateway.tkassa_token import TkassaTerminal, is_signed, token_of
 
@@ -195,9 +195,8 @@ class TkassaSimulator:
             return "AUTHORIZING"
         return "DEADLINE_EXPIRED" if self.phones.clock.now() >= link.expires_at else session.status
 
-    def _tell(self, link: SimulatedLink) -> tuple[str, dict[str, Any]]:
+    def _tell(self, session: TkassaSession) -> tuple[str, dict[str, Any]]:
         """Where and how the shop is told of a payment."""
-        session = next(found for found in self.by_id.values() if found.qrc_id == link.qrc_id)
         said = self._told(session) | {"TerminalKey": TERMINAL.key, "Success": True, "ErrorCode": "0"}
         said["PaymentId"] = int(session.id)  # a number here and text in answers, as at T-Kassa
         return session.notified_at_path, said | {"Token": token_of(said, TERMINAL.password)}
@@ -236,7 +235,7 @@ class TkassaSimulator:
         self.by_id[session.id] = session
         if session.qrc_id is None:
             return
-        self.phones.tell[session.qrc_id] = self._tell
+        self.phones.tell[session.qrc_id] = lambda _link: self._tell(session)
         link = self.phones.links.by_id[session.qrc_id]
         if session.ends_at is not None:
             link.expires_at = min(link.expires_at, datetime.fromisoformat(session.ends_at))
