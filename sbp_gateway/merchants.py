@@ -42,6 +42,8 @@ class SbpMerchant:
     """Which of its tariffs the bank goes by, when it was said."""
 
 
-def for_sandbox(merchant_id: str, number: int, bank_account: str, mode: SettlementMode) -> SbpMerchant:
+def for_sandbox(
+    merchant_id: str, number: int, bank_account: str, mode: SettlementMode = SettlementMode.COLLECTED
+) -> SbpMerchant:
     """What a bank would have registered, for a merchant that only lives in a sandbox."""
     return SbpMerchant(merchant_id, f"MA{number % 10**10:010}", SANDBOX_MEMBER_ID, bank_account, mode)

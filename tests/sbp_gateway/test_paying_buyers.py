@@ -23,7 +23,8 @@ from ledger.ids import new_id
 from ledger.outbox import list_events
 from ledger.proofs import broken_proofs
 from sbp_gateway import buyer_payout_repository as rows
-from sbp_gateway import paying_buyers, registering
+from sbp_gateway import onboarding as sbp_onboarding
+from sbp_gateway import paying_buyers
 from sbp_gateway.buyer_payouts import AT_ONCE, BuyerPayout, BuyerPayoutStatus, PayoutLimits
 from sbp_gateway.errors import (
     BuyerBankUnknown,
@@ -36,6 +37,7 @@ from sbp_gateway.errors import (
 from sbp_gateway.merchants import for_sandbox
 from sbp_gateway.paying_buyers import BuyerPayoutRequest
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
+from sbp_gateway.registrations import MerchantSource
 from sbp_gateway.simulator.faults import Faults
 from sbp_gateway.simulator.payouts import BuyerPayoutBank
 
@@ -129,7 +131,9 @@ async def desk(engine: Engine, now: datetime) -> Desk:
             session, merchant_id, name="П", legal_name="П", inn="7707083893", bank_account=ACCOUNT,
             tariff_group="everyday", now=now,
         )  # fmt: skip
-        await registering.import_merchant(session, merchant, now=now)
+        await sbp_onboarding.import_merchant(
+            session, new_id("sbr", now), merchant, bik=ACCOUNT.bik, learnt_by=MerchantSource.SANDBOX, now=now
+        )
         sale = Posting(chart.sbp_settlement(merchant.member_id), chart.merchant_payable(merchant_id), 1_000_000)
         await journal.post(session, Entry("sale:1", "sale", now, (sale,)), now=now)
     return Desk(engine, now, merchant_id, BankInProcess(BuyerPayoutBank(lambda _: None, Faults())))
