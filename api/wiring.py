@@ -122,10 +122,11 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     if tkassa is not None:
         links = Providers(nspk, tkassa, settings.tkassa_members)
         refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
+    ttl = settings.sbp_qr_ttl_minutes
     return Wiring(
         nspk,
         BankHttp(settings.bank_url),
-        SbpRail(links, settings.sbp_qr_ttl_minutes, settings.sbp_qr_ttl_minutes_min),
+        SbpRail(links, ttl, min(ttl, settings.sbp_qr_ttl_minutes_min)),
         StatusReader(engine, links, clock),
         NspkMerchantsHttp(nspk.transport),
         payout_bank_of(settings),

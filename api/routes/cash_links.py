@@ -198,19 +198,22 @@ async def list_cash_links(
 async def deactivate(cash_link_id: str, call: CanSell) -> Response:
     """Disarm a cash link; its attempt ends. Refused while a buyer pays."""
 
-    async def intent(session: Session, _claim: Claim) -> Activation:
+    async def intent(session: Session, claim: Claim) -> Activation | None:
         link = await rows.load_cash_link(session, cash_link_id, merchant_id=call.caller.merchant_id)
         live = await rows.live_activation(session, link.id)
+        if live is None and claim.attempt_no > 1:
+            return None  # its answer was lost, and the worker has disarmed it since
         if live is None:
             raise ActivationMissing(cash_link_id=link.id)
         return await activating.begin_deactivation(session, live, now=call.now)
 
-    async def act(activation: Activation) -> None:
-        await take_back(call.door.wiring.sales, activation)
+    async def act(activation: Activation | None) -> None:
+        if activation is not None:
+            await take_back(call.door.wiring.sales, activation)
 
-    async def outcome(session: Session, activation: Activation, _done: None) -> CashLinkView:
+    async def outcome(session: Session, activation: Activation | None, _done: None) -> CashLinkView:
         live = await rows.live_activation(session, cash_link_id)
-        if live is not None and live.id == activation.id:
+        if live is not None and activation is not None and live.id == activation.id:
             raise ActivationPaying(cash_link_id=cash_link_id)
         return await _view_of(session, call, cash_link_id)
 
