@@ -182,7 +182,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.control.routes(),
         *world.payouts.routes(),
         *world.tkassa.routes(),
-        *BuyerPhonePages(nspk.phones, nspk.cash_links).routes(),
+        *BuyerPhonePages(nspk.phones, nspk.cash_links, nspk.bindings).routes(),
         *BankRegisters(nspk.links, nspk.cash_links.cash_links, nspk.refunds).routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),
         Route("/sink/events/count", world.sink.count, methods=["GET"]),

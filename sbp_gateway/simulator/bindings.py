@@ -92,12 +92,16 @@ class BindingSimulator:
         return await self._decide(request, is_ended=True)
 
     async def _decide(self, request: Request, *, is_ended: bool) -> JSONResponse:
-        binding = self.by_id.get(str((await request.json()).get("qrc_id")))
-        if binding is None:
+        qrc_id = str((await request.json()).get("qrc_id"))
+        if qrc_id not in self.by_id:
             return JSONResponse({"code": "unknown_link"}, status_code=404)
-        subscription_id = "sub-" + letters(f"{self.links.seed}/{binding.qrc_id}", 16)
-        self._keep({"bound": binding.qrc_id, "subscription_id": subscription_id, "is_ended": is_ended})
-        return JSONResponse({"qrc_id": binding.qrc_id, "subscription_id": subscription_id})
+        return JSONResponse({"qrc_id": qrc_id, "subscription_id": self.decide(qrc_id, is_ended=is_ended)})
+
+    def decide(self, qrc_id: str, *, is_ended: bool) -> str:
+        """The buyer consents, or takes the consent back. Gives NSPK's id of it."""
+        subscription_id = "sub-" + letters(f"{self.links.seed}/{qrc_id}", 16)
+        self._keep({"bound": qrc_id, "subscription_id": subscription_id, "is_ended": is_ended})
+        return subscription_id
 
     def _keep(self, line: Mapping[str, Any]) -> None:
         self.recall(line)

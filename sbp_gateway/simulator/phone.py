@@ -20,6 +20,7 @@ from sbp_gateway.bank_list import bundled_banks
 from sbp_gateway.banks import Bank
 from sbp_gateway.errors import InvalidPayload
 from sbp_gateway.payload import parse_leniently
+from sbp_gateway.simulator.bindings import BindingSimulator
 from sbp_gateway.simulator.cash_link_routes import CashLinkSimulator
 from sbp_gateway.simulator.links import PayRefused
 from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
@@ -50,6 +51,7 @@ class BuyerPhonePages:
 
     phones: BuyerPhones
     cash_links: CashLinkSimulator
+    bindings: BindingSimulator
 
     def routes(self) -> list[Route]:
         """The paths of the pages."""
@@ -67,8 +69,8 @@ class BuyerPhonePages:
     def _list(self, request: Request, *, fault: str = "", status: int = 200) -> Response:
         now = self.phones.clock.now()
         waiting = islice(waiting_links(self.phones.links, now), LINKS_SHOWN_MAX)
-        kept = self.cash_links.cash_links
-        plates = [self._scan(qrc_id) for qrc_id in islice(reversed(kept.by_id), LINKS_SHOWN_MAX)]
+        kept = [*self.bindings.by_id, *self.cash_links.cash_links.by_id]
+        plates = [self._scan(qrc_id) for qrc_id in islice(reversed(kept), LINKS_SHOWN_MAX)]
         known = [plate for plate in plates if plate is not None]
         return _shown(request, list_page(waiting, known, _language(request), fault=fault), status)
 
@@ -106,6 +108,9 @@ class BuyerPhonePages:
         link, form = self._scan(request.path_params["qrc_id"]), await _form(request)
         if link is None or form.get("wish") not in set(BuyerWish):
             return self._link(request, status=422)
+        if link.kind == "binding":
+            self.bindings.decide(link.qrc_id, is_ended=form["wish"] != BuyerWish.PAY)
+            return self._seen(request, link)
         amount = link.amount if link.amount is not None else _kopecks(form.get("amount", ""))
         if amount is None:
             return self._link(request, fault="amount_missing", status=422)
@@ -113,6 +118,9 @@ class BuyerPhonePages:
             self._pay(link, BuyerWish(form["wish"]), form.get("other_bank") or form.get("bank", ""), amount)
         except PayRefused as refused:
             return self._link(request, fault=refused.reason if refused.reason in TEXTS else "not_armed", status=409)
+        return self._seen(request, link)
+
+    def _seen(self, request: Request, link: ScannedLink) -> Response:
         return RedirectResponse(f"/phone/{link.qrc_id}?lang={_language(request)}", status_code=303)
 
     def _pay(self, link: ScannedLink, wish: BuyerWish, bank_id: str, amount: int) -> None:
@@ -123,7 +131,7 @@ class BuyerPhonePages:
         self.cash_links.pay({"qrc_id": link.qrc_id, "outcome": outcome, "amount": amount})
 
     def _scan(self, qrc_id: str) -> ScannedLink | None:
-        return scan(self.phones.links, self.cash_links.cash_links, qrc_id, self.phones.clock.now())
+        return scan(self.phones.links, self.cash_links.cash_links, self.bindings, qrc_id, self.phones.clock.now())
 
 
 @cache

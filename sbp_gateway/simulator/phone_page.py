@@ -23,8 +23,13 @@ ICONS = {
     ScannedLinkState.LATE: "…",
     ScannedLinkState.EXPIRED: "⌛",
     ScannedLinkState.REJECTED: "✕",
+    ScannedLinkState.BOUND: "✓",
     ScannedLinkState.NOT_ARMED: "…",
 }
+
+
+NO_AMOUNT = {"sticker": "any_amount", "plate": "no_amount", "binding": "bind"}
+"""What stands in place of a sum."""
 
 
 def list_page(links: Iterable[ScannedLink], plates: Sequence[ScannedLink], language: str, *, fault: str = "") -> str:
@@ -77,7 +82,7 @@ def _scan_form(language: str, fault: str) -> str:
 
 def _card(link: ScannedLink, language: str) -> str:
     amount = money(link.amount) if link.amount is not None else _t(
-        "any_amount" if link.kind == "sticker" else "no_amount", language
+        NO_AMOUNT[link.kind], language
     )  # fmt: skip
     title = link.purpose or _t(link.kind, language)
     return f"""<a class="card" href="/phone/{link.qrc_id}?lang={language}"><span class="sum">{amount}</span>
@@ -115,6 +120,8 @@ def _told(state: ScannedLinkState, what: str, hint: str) -> str:
 
 def _decide(link: ScannedLink, banks: Sequence[Bank], language: str) -> str:
     is_dynamic = link.kind == "dynamic"
+    if link.kind == "binding":
+        return _decide_binding(link, language)
     if link.state is ScannedLinkState.EXPIRED:
         buttons = _button("late", "pay_late", "primary", language)
     elif link.state in PAYABLE:
@@ -131,6 +138,15 @@ def _decide(link: ScannedLink, banks: Sequence[Bank], language: str) -> str:
     )
     return f"""<form method="post" action="/phone/{link.qrc_id}?lang={language}">{asked}{_bank_choice(banks, language)}
 <div class="buttons">{buttons}</div></form>"""
+
+
+def _decide_binding(link: ScannedLink, language: str) -> str:
+    is_bound = link.state is ScannedLinkState.BOUND
+    wish, word, kind = ("rejected", "unbind", "second") if is_bound else ("accepted", "bind", "primary")
+    button = _button(wish, word, kind, language)
+    title = "" if is_bound else f'<p class="total">{_t("binding", language)}</p>'
+    return f"""{title}<form method="post" action="/phone/{link.qrc_id}?lang={language}">
+<div class="buttons">{button}</div></form>"""
 
 
 def _button(wish: str, word: str, kind: str, language: str) -> str:

@@ -54,14 +54,15 @@ border-radius:12px;color:var(--ink);font-size:15px;line-height:1.2}
 .bank input:checked+span{border-color:var(--brand);box-shadow:inset 0 0 0 1px var(--brand);font-weight:600}
 .bank input:focus-visible+span{outline:3px solid var(--brand);outline-offset:2px}
 .buttons{display:grid;grid-template-columns:2fr 1fr;gap:8px;margin-top:20px}
-.buttons .quiet,.buttons .hint,.buttons .primary:only-child{grid-column:1/-1}
+.buttons .quiet,.buttons .hint,.buttons :only-child{grid-column:1/-1}
 .hint{color:var(--soft);font-size:14px;margin:0}
 .outcome{display:flex;gap:14px;align-items:center;border-radius:16px;padding:14px 16px}
 *+.outcome{margin-top:16px}
 .outcome>span{flex:none;display:grid;place-items:center;width:40px;height:40px;border-radius:50%;font-size:20px;
 font-weight:700;color:var(--paper)}
 .outcome p{margin:2px 0 0;font-size:14px;color:var(--ink)}
-.accepted{background:var(--good-ground);color:var(--good)}.accepted>span{background:var(--good)}
+.accepted,.bound{background:var(--good-ground);color:var(--good)}
+.accepted>span,.bound>span{background:var(--good)}
 .rejected,.expired{background:var(--bad-ground);color:var(--bad)}
 .rejected>span,.expired>span{background:var(--bad)}
 .late,.not_armed{background:var(--wait-ground);color:var(--wait)}.late>span,.not_armed>span{background:var(--wait)}

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sbp_gateway.nspk import OperationStatus
+from sbp_gateway.simulator.bindings import BindingSimulator, SimulatedBinding
 from sbp_gateway.simulator.cash_links import CashLinks, SimulatedCashLink
 from sbp_gateway.simulator.links import Links, SimulatedLink
 
@@ -22,6 +23,8 @@ class ScannedLinkState(StrEnum):
     """Confirmed, and silent until its time is over."""
     ACCEPTED = "accepted"
     EXPIRED = "expired"
+    BOUND = "bound"
+    """The buyer's account is bound; the consent may be taken back."""
     NOT_ARMED = "not_armed"
     """The till has set no amount."""
 
@@ -36,7 +39,7 @@ class ScannedLink:
     qrc_id: str
     payload: str
     kind: str
-    """``dynamic``, ``plate`` or ``sticker``."""
+    """``dynamic``, ``plate``, ``sticker`` or ``binding``."""
     member_id: str
     amount: int | None
     """Nothing when the buyer writes it, or nobody has set it."""
@@ -51,8 +54,12 @@ class ScannedLink:
     """What was paid last by a sticker."""
 
 
-def scan(links: Links, cash_links: CashLinks, qrc_id: str, now: datetime) -> ScannedLink | None:
+def scan(
+    links: Links, cash_links: CashLinks, bindings: BindingSimulator, qrc_id: str, now: datetime
+) -> ScannedLink | None:
     """What a link is now; nothing if NSPK does not know it."""
+    if qrc_id in bindings.by_id:
+        return _of_binding(bindings.by_id[qrc_id])
     if qrc_id in links.by_id:
         return _of_link(links.by_id[qrc_id], now)
     return _of_cash_link(cash_links.by_id[qrc_id], now) if qrc_id in cash_links.by_id else None
@@ -81,6 +88,12 @@ def _state_of(link: SimulatedLink, now: datetime) -> ScannedLinkState:
     if now >= link.expires_at:
         return ScannedLinkState.EXPIRED
     return ScannedLinkState.REJECTED if link.status is OperationStatus.REJECTED else ScannedLinkState.WAITING
+
+
+def _of_binding(binding: SimulatedBinding) -> ScannedLink:
+    is_bound = binding.subscription_id is not None and not binding.is_ended
+    state = ScannedLinkState.BOUND if is_bound else ScannedLinkState.WAITING
+    return ScannedLink(binding.qrc_id, binding.payload, "binding", binding.member_id, None, state)
 
 
 def _of_cash_link(link: SimulatedCashLink, now: datetime) -> ScannedLink:

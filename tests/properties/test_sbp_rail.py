@@ -43,7 +43,8 @@ OF_MERCHANT = {
     "paid_late": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m AND is_late",
     "fees": "SELECT coalesce(sum(fee_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m",
     "unmatched": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_unmatched_payments WHERE merchant_id = :m",
-    "refunded_in_time": """SELECT coalesce(sum(r.amount_kopecks - r.fee_returned_kopecks), 0) FROM sbp_refunds AS r
+    "refunded_in_time": """SELECT coalesce(sum(r.amount_kopecks - r.fee_returned_kopecks - r.fee_billed_kopecks), 0)
+        FROM sbp_refunds AS r
         JOIN sbp_payments AS p ON p.id = r.payment_id WHERE r.merchant_id = :m AND r.status = 'succeeded'
         AND NOT p.is_late""",
     "refunded_late": """SELECT coalesce(sum(r.amount_kopecks), 0) FROM sbp_refunds AS r
@@ -74,13 +75,14 @@ NEVER = {
 }
 SUMS = "SELECT " + ", ".join(f"({sql}) AS {name}" for name, sql in OF_MERCHANT.items())
 FORBIDDEN = " UNION ALL ".join(f"SELECT '{what}' AS what, id FROM ({sql}) AS t (id)" for what, sql in NEVER.items())
-UNFINISHED = """SELECT (SELECT count(*) FROM qr_codes WHERE status IN ('requested', 'registered'))
-    + (SELECT count(*) FROM attempts WHERE status IN ('requested', 'waiting', 'unknown'))
-    + (SELECT count(*) FROM payouts WHERE next_try_at IS NOT NULL)
-    + (SELECT count(*) FROM buyer_payouts WHERE next_try_at IS NOT NULL)
-    + (SELECT count(*) FROM sbp_refunds WHERE next_look_at IS NOT NULL)
-    + (SELECT count(*) FROM sbp_payments AS p WHERE is_late AND NOT EXISTS (
-        SELECT FROM sbp_refunds AS r WHERE r.payment_id = p.id AND r.status = 'succeeded'))"""
+UNFINISHED = """
+    SELECT 'code ' || status || ' ' || id FROM qr_codes WHERE status IN ('requested', 'registered')
+    UNION ALL SELECT 'attempt ' || status || ' ' || id FROM attempts WHERE status IN ('requested', 'waiting', 'unknown')
+    UNION ALL SELECT 'payout ' || status || ' ' || id FROM payouts WHERE next_try_at IS NOT NULL
+    UNION ALL SELECT 'payout to a buyer ' || status || ' ' || id FROM buyer_payouts WHERE next_try_at IS NOT NULL
+    UNION ALL SELECT 'refund ' || status || ' ' || id FROM sbp_refunds WHERE next_look_at IS NOT NULL
+    UNION ALL SELECT 'late money ' || id FROM sbp_payments AS p WHERE is_late AND NOT EXISTS (
+        SELECT FROM sbp_refunds AS r WHERE r.payment_id = p.id AND r.status = 'succeeded')"""
 
 
 class RailMachine(RuleBasedStateMachine):
@@ -293,19 +295,20 @@ class RailMachine(RuleBasedStateMachine):
         """Everything comes to its end, and then both sides say the same."""
         if not hasattr(self, "balances"):
             return
+        self._pay({"qrc_id": self.plate["qrc_id"], "outcome": "rejected"}, is_told=False)  # who began must decide
         for place in range(ROUNDS_MAX):
             for name in MONEY_JOBS:
                 self.world.job(name)
-            if place > 3 and self._unfinished() == 0:
+            if place > 3 and self._unfinished() == []:
                 break
             self.world.advance(HOUR + 1)
-        assert self._unfinished() == 0
+        assert self._unfinished() == []
         self.nothing_is_lost_or_doubled()
         self._compare_with_the_world(self.world.read(self._look)[0], is_over=True)
 
-    def _unfinished(self) -> int:
-        async def work(session: Session) -> int:
-            return int(await session.scalar(text(UNFINISHED)) or 0)
+    def _unfinished(self) -> list[str]:
+        async def work(session: Session) -> list[str]:
+            return list((await session.scalars(text(UNFINISHED))).all())
 
         return self.world.read(work)
 

@@ -166,3 +166,14 @@ async def test_the_chosen_bank_is_remembered_over_a_restart(tmp_path: Path) -> N
 @pytest.mark.parametrize("word", TEXTS)
 def test_every_text_is_said_in_both_languages(word: str) -> None:
     assert all(TEXTS[word])
+
+
+async def test_an_account_is_bound_and_unbound() -> None:
+    async with simulated_world() as world:
+        qrc_id = (await world.register(qrcType="03", amount=None)).json()["data"]["qrcId"]
+        assert "Привязать счёт" in await page(world)
+        assert "Привязать счёт" in await page(world, f"/phone/{qrc_id}")
+        assert (await press(world, f"/phone/{qrc_id}", wish="accepted")).status_code == 303
+        assert "Счёт привязан" in await page(world, f"/phone/{qrc_id}")
+        assert (await press(world, f"/phone/{qrc_id}", wish="rejected")).status_code == 303
+        assert "Счёт привязан" not in await page(world, f"/phone/{qrc_id}")
