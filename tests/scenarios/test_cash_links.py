@@ -19,9 +19,7 @@ async def plate(installation: Installation, terminal: dict[str, Any], **body: An
     return made
 
 
-async def armed(
-    installation: Installation, order: dict[str, Any], link: dict[str, Any], **body: Any
-) -> dict[str, Any]:
+async def armed(installation: Installation, order: dict[str, Any], link: dict[str, Any], **body: Any) -> dict[str, Any]:
     made: dict[str, Any] = await installation.made(
         f"/v1/orders/{order['id']}/attempts", {"rail": "sbp", "cash_link_id": link["id"], **body}
     )
@@ -154,6 +152,31 @@ async def test_the_worker_disarms_the_plate_when_the_time_is_over(installation: 
     await installation.until(f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["status"] == "expired")
     assert (await installation.pays(link["qrc_id"])).json()["code"] == "not_armed"
     assert (await armed(installation, order, link))["status"] == "waiting"
+
+
+async def test_what_a_plate_was_left_armed_with_is_taken_back_and_its_money_waits_for_a_person(
+    installation: Installation,
+) -> None:
+    """Somebody armed our plate and nobody of ours knows: a sale never waits for it, and no kopeck of it is lost."""
+    terminal = await installation.terminal()
+    link = await plate(installation, terminal)
+    params = f"/payment/v1/cash-register-qrc/{link['qrc_id']}/params"
+    left = {"amount": "77700", "currency": "RUB"}
+
+    assert (await installation.world.post(params, json=left)).json()["code"] == "RQ00000"
+    order = await installation.order(terminal, "A-1", 10_000)
+    assert (await armed(installation, order, link))["status"] == "waiting"
+    assert (await installation.pays(link["qrc_id"])).status_code == 200
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
+
+    assert (await installation.world.post(params, json=left)).json()["code"] == "RQ00000"
+    await installation.pays(link["qrc_id"], outcome="begin")
+    order = await installation.order(terminal, "A-2", 10_000)
+    assert (await armed(installation, order, link))["status"] == "rejected"
+    assert (await installation.pays(link["qrc_id"])).status_code == 200
+    queue = await installation.until("/v1/sbp/unmatched-payments", lambda found: len(found["items"]) == 1)
+    assert (queue["items"][0]["reason"], queue["items"][0]["amount_kopecks"]) == ("activation_unknown", 77_700)
+    assert await balance(installation, "liability:unmatched_receipts:sbp") == 77_700
 
 
 async def test_a_plate_moves_to_another_till_and_to_another_account(installation: Installation) -> None:
