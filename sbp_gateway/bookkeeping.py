@@ -37,7 +37,7 @@ def sides_of(mode: SettlementMode, *, merchant_id: str, member_id: str, is_late:
     direct             Дт memo:sbp_direct:<merchant>     Кт memo:sbp_direct_sales:<merchant>
     direct, late       Дт memo:sbp_direct:<merchant>     Кт memo:sbp_direct_late:<merchant>
 
-    Source: DECISIONS.md, on settlement modes.
+    Source: DECISIONS.md, 21.
     """
     if mode is SettlementMode.DIRECT:
         owner = chart.sbp_direct_late(merchant_id) if is_late else chart.sbp_direct_sales(merchant_id)
