@@ -19,7 +19,8 @@ PAGE_MAX = 200
 LOOK_BATCH_MAX = 20
 """Refunds, or late payments, that a worker takes at once: each is a call of its own."""
 
-_REFUND = """r.id, r.payment_id, r.merchant_id, r.amount_kopecks, r.fee_returned_kopecks, r.reason, r.is_automatic,
+_REFUND = """r.id, r.payment_id, r.merchant_id, r.amount_kopecks, r.fee_returned_kopecks, r.fee_billed_kopecks,
+    r.reason, r.is_automatic,
     r.status, r.agent_request_id, r.opkc_request_id, r.trx_id, r.payee_mask, r.refusal_code, r.refusal_message,
     r.hold_id, r.fee_hold_id, r.entry_id, r.tries, r.looks, r.asked_at, r.created_at, r.ended_at"""
 
@@ -89,9 +90,10 @@ async def add_refund(session: Session, refund: Refund, *, next_look_at: datetime
             WITH counted AS (
                 UPDATE sbp_payments SET refund_kopecks = refund_kopecks + :amount WHERE id = :payment_id
             )
-            INSERT INTO sbp_refunds (id, payment_id, merchant_id, amount_kopecks, fee_returned_kopecks, reason,
-                                     is_automatic, agent_request_id, hold_id, fee_hold_id, next_look_at, created_at)
-            VALUES (:id, :payment_id, :merchant_id, :amount, :fee_returned, :reason, :is_automatic,
+            INSERT INTO sbp_refunds (id, payment_id, merchant_id, amount_kopecks, fee_returned_kopecks,
+                                     fee_billed_kopecks, reason, is_automatic, agent_request_id, hold_id, fee_hold_id,
+                                     next_look_at, created_at)
+            VALUES (:id, :payment_id, :merchant_id, :amount, :fee_returned, :fee_billed, :reason, :is_automatic,
                     :agent_request_id, :hold_id, :fee_hold_id, :next_look_at, :created_at)
         """),
         {
@@ -100,6 +102,7 @@ async def add_refund(session: Session, refund: Refund, *, next_look_at: datetime
             "merchant_id": refund.merchant_id,
             "amount": int(refund.amount),
             "fee_returned": int(refund.fee_returned),
+            "fee_billed": int(refund.fee_billed),
             "reason": refund.reason,
             "is_automatic": refund.is_automatic,
             "agent_request_id": refund.agent_request_id,
@@ -331,8 +334,7 @@ def _payment(row: Row[Any]) -> RefundablePayment:
 
 
 def _refund(row: Row[Any]) -> Refund:
-    found = dict(row._mapping)
-    amount, fee_returned = found.pop("amount_kopecks"), found.pop("fee_returned_kopecks")
-    return Refund(
-        **found | {"status": RefundStatus(row.status), "amount": Kopecks(amount), "fee_returned": Kopecks(fee_returned)}
-    )
+    found = dict(row._mapping) | {"status": RefundStatus(row.status)}
+    for name in ("amount", "fee_returned", "fee_billed"):
+        found[name] = Kopecks(found.pop(f"{name}_kopecks"))
+    return Refund(**found)

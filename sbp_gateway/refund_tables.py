@@ -28,6 +28,7 @@ sbp_refunds = Table(
     required("merchant_id", Code),
     required("amount_kopecks", BigInteger),
     required("fee_returned_kopecks", BigInteger, "0"),
+    required("fee_billed_kopecks", BigInteger, "0"),
     optional("reason", Text),
     required("is_automatic", Boolean),
     required("status", Code, "'requested'"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from ledger import accounts, chart, holds
+from ledger.accounts import AccountTerms
 from ledger.database import Session
 from ledger.errors import EntryRejected
 from ledger.holds import HoldRequest
@@ -13,36 +15,47 @@ from ledger.money import Kopecks
 from sbp_gateway.bookkeeping import PaymentSides, sides_of
 from sbp_gateway.errors import RefundNotCovered
 from sbp_gateway.merchants import SettlementMode
-from sbp_gateway.refunds import Refund, RefundablePayment
+from sbp_gateway.refunds import Refund, RefundablePayment, RefundCover
+
+
+async def available_for(session: Session, payment: RefundablePayment) -> int:
+    """Kopecks of the payment's owner that are not set aside for something else."""
+    account = await accounts.find_account(session, _sides(payment).owner)
+    return 0 if account is None else account.available
 
 
 async def reserve(
-    session: Session, refund_id: str, payment: RefundablePayment, amount: Kopecks, fee_returned: Kopecks, *,
-    now: datetime,
-) -> tuple[UUID | None, UUID | None]:  # fmt: skip
+    session: Session, refund_id: str, payment: RefundablePayment, cover: RefundCover, *, now: datetime
+) -> tuple[UUID | None, UUID | None]:
     """Set a refund's money aside, so that no payout or other refund can take it: the payment's sides, turned round.
 
-    collected        Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  amount less fee
+    collected        Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  the merchant's part
                      Дт income:fee:sbp                        Кт asset:sbp_settlement:<member>  our fee given back
+                     Дт asset:fee_receivable:<merchant>       Кт asset:sbp_settlement:<member>  or our fee billed
     collected, late  Дт liability:late_receipts:sbp           Кт asset:sbp_settlement:<member>  amount
     direct           Дт memo:sbp_direct_sales:<merchant>      Кт memo:sbp_direct:<merchant>     amount
                      Дт income:fee:sbp                        Кт asset:fee_receivable:<merchant> our fee given back
     direct, late     Дт memo:sbp_direct_late:<merchant>       Кт memo:sbp_direct:<merchant>     amount
 
-    Held, booked when the money has moved. Our fee is given back only where the installation says so.
+    Held, booked when the money has moved. The fee is given back or billed, never both. Source: DECISIONS.md, 30.
     Raises: RefundNotCovered. Locks: the accounts, in the order of their codes.
     """
-    sides = sides_of(
+    sides = _sides(payment)
+    hold_id = await _hold(session, f"sbp_refund:{refund_id}", payment, sides, cover.own, now)
+    fee_sides, fee = PaymentSides(money=sides.money, owner=chart.SBP_FEE_INCOME), cover.fee_returned
+    bill = chart.fee_receivable(payment.merchant_id)
+    if payment.settlement_mode is SettlementMode.DIRECT:
+        fee_sides = replace(fee_sides, money=bill)
+    elif cover.fee_billed > 0:
+        fee_sides, fee = replace(fee_sides, owner=bill), cover.fee_billed
+        await accounts.open_account(session, AccountTerms(bill), now=now)
+    return hold_id, await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee, now)
+
+
+def _sides(payment: RefundablePayment) -> PaymentSides:
+    return sides_of(
         payment.settlement_mode, merchant_id=payment.merchant_id, member_id=payment.member_id, is_late=payment.is_late
     )
-    is_direct = payment.settlement_mode is SettlementMode.DIRECT
-    needed = amount if is_direct else Kopecks(amount - fee_returned)
-    await _refuse_uncovered(session, sides.owner, needed)
-    hold_id = await _hold(session, f"sbp_refund:{refund_id}", payment, sides, needed, now)
-    fee_money = chart.fee_receivable(payment.merchant_id) if is_direct else sides.money
-    fee_sides = PaymentSides(money=fee_money, owner=chart.SBP_FEE_INCOME)
-    fee_hold_id = await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee_returned, now)
-    return hold_id, fee_hold_id
 
 
 async def book_moved(session: Session, refund: Refund, *, now: datetime) -> UUID:
@@ -73,13 +86,6 @@ def _holds_of(refund: Refund) -> list[tuple[str, UUID]]:
     return [(name, hold_id) for name, hold_id in both if hold_id is not None]
 
 
-async def _refuse_uncovered(session: Session, owner: str, needed: Kopecks) -> None:
-    account = await accounts.find_account(session, owner)
-    available = 0 if account is None else account.available
-    if needed > available:
-        raise RefundNotCovered(needed_kopecks=int(needed), available_kopecks=max(available, 0))
-
-
 async def _hold(
     session: Session, reference: str, payment: RefundablePayment, sides: PaymentSides, amount: Kopecks, now: datetime
 ) -> UUID | None:
@@ -94,4 +100,4 @@ async def _hold(
     except EntryRejected as refusal:
         if refusal.code != "ledger.overdrawn":
             raise
-        raise RefundNotCovered(needed_kopecks=int(amount)) from None
+        raise RefundNotCovered(amount_kopecks=int(amount)) from None

@@ -22,6 +22,7 @@ from sbp_gateway.errors import (
     PaymentRefunded,
     RefundAboveRest,
     RefundAmountNotPositive,
+    RefundNotCovered,
     RefundTooSoon,
 )
 from sbp_gateway.nspk_refunds import RefundRequest
@@ -32,9 +33,11 @@ from sbp_gateway.refunds import (
     Refund,
     RefundablePayment,
     RefundAnswer,
+    RefundCover,
     RefundNews,
     RefundStatus,
     advance,
+    cover_of,
     fee_to_return,
     is_old,
     next_allowed_at,
@@ -69,11 +72,11 @@ async def request_refund(
     payment = await rows.lock_payment(session, wish.payment_id, merchant_id=merchant_id)
     amount = amount_of(payment, wish)
     await _refuse_too_soon(session, payment, now)
-    fee = await _fee_to_return(session, payment, amount, wish)
-    holds = await vouchers.reserve(session, refund_id, payment, amount, fee, now=now)
+    cover = await _cover(session, payment, amount, wish)
+    hold_id, fee_hold_id = await vouchers.reserve(session, refund_id, payment, cover, now=now)
 
-    refund = _new_refund(refund_id, payment, wish, amount, fee, now)
-    refund = replace(refund, hold_id=holds[0], fee_hold_id=holds[1])
+    refund = _new_refund(refund_id, payment, wish, amount, cover, now)
+    refund = replace(refund, hold_id=hold_id, fee_hold_id=fee_hold_id)
     await rows.add_refund(session, refund, next_look_at=now + ANSWER_WAIT)
     return await _count_try(session, refund, now), request_of(refund, payment)
 
@@ -102,24 +105,33 @@ async def _refuse_too_soon(session: Session, payment: RefundablePayment, now: da
         raise RefundTooSoon(payment_id=payment.id, next_allowed_at=allowed_at)
 
 
-async def _fee_to_return(session: Session, payment: RefundablePayment, amount: Kopecks, wish: RefundWish) -> Kopecks:
-    if not wish.is_fee_returned or payment.fee == 0:
-        return Kopecks(0)
-    others = await rows.refunds_of_payment(session, payment.id)
-    unfinished = (RefundStatus.REFUSED, RefundStatus.FAILED)
-    already = sum((refund.fee_returned for refund in others if refund.status not in unfinished), Kopecks(0))
-    return fee_to_return(payment, amount, already)
+async def _cover(session: Session, payment: RefundablePayment, amount: Kopecks, wish: RefundWish) -> RefundCover:
+    """Whose money the refund is. Our fee pays its share, or is billed when the merchant cannot bear it."""
+    others = await rows.refunds_of_payment(session, payment.id) if payment.fee > 0 else []
+    live = [each for each in others if each.status not in _COME_TO_NOTHING]
+    used = sum((each.fee_returned + each.fee_billed for each in live), Kopecks(0))
+    returned, billable = Kopecks(0), Kopecks(payment.fee - used)
+    if wish.is_fee_returned:
+        returned, billable = fee_to_return(payment, amount, used), Kopecks(0)
+    available = await vouchers.available_for(session, payment)
+    cover = cover_of(payment, amount, available=available, fee_returned=returned, fee_billable=billable)
+    if cover is None:
+        raise RefundNotCovered(amount_kopecks=int(amount), available_kopecks=max(available, 0))
+    return cover
+
+
+_COME_TO_NOTHING = (RefundStatus.REFUSED, RefundStatus.FAILED)
 
 
 def _new_refund(
-    refund_id: str, payment: RefundablePayment, wish: RefundWish, amount: Kopecks, fee: Kopecks, now: datetime
+    refund_id: str, payment: RefundablePayment, wish: RefundWish, amount: Kopecks, cover: RefundCover, now: datetime
 ) -> Refund:
     return Refund(
-        id=refund_id, payment_id=payment.id, merchant_id=payment.merchant_id, amount=amount, fee_returned=fee,
-        reason=wish.reason, is_automatic=wish.is_automatic, status=RefundStatus.REQUESTED,
-        agent_request_id=new_uuid(now).hex, opkc_request_id=None, trx_id=None, payee_mask=None, refusal_code=None,
-        refusal_message=None, hold_id=None, fee_hold_id=None, entry_id=None, tries=0, looks=0, asked_at=None,
-        created_at=now, ended_at=None,
+        id=refund_id, payment_id=payment.id, merchant_id=payment.merchant_id, amount=amount,
+        fee_returned=cover.fee_returned, fee_billed=cover.fee_billed, reason=wish.reason,
+        is_automatic=wish.is_automatic, status=RefundStatus.REQUESTED, agent_request_id=new_uuid(now).hex,
+        opkc_request_id=None, trx_id=None, payee_mask=None, refusal_code=None, refusal_message=None, hold_id=None,
+        fee_hold_id=None, entry_id=None, tries=0, looks=0, asked_at=None, created_at=now, ended_at=None,
     )  # fmt: skip
 
 
@@ -227,6 +239,7 @@ def event_of(refund: Refund) -> Event:
         "merchant_id": refund.merchant_id,
         "amount_kopecks": int(refund.amount),
         "fee_returned_kopecks": int(refund.fee_returned),
+        "fee_billed_kopecks": int(refund.fee_billed),
         "status": refund.status.value,
         "trx_id": refund.trx_id,
         "refusal_code": refund.refusal_code,

@@ -100,6 +100,8 @@ class Refund:
     amount: Kopecks
     fee_returned: Kopecks
     """The part of our fee that pays for it; nothing unless the installation gives fees back."""
+    fee_billed: Kopecks
+    """The part of our fee that the merchant owes us from now on, because it had no money left to bear it."""
     reason: str | None
     is_automatic: bool
     """Of late money, begun by the worker."""
@@ -251,6 +253,34 @@ def fee_to_return(payment: RefundablePayment, amount: Kopecks, already: Kopecks)
     """The part of our fee that goes back with ``amount``: in proportion, and the rest of it with the last part."""
     in_all = int(payment.fee) * int(payment.refund_kopecks + amount) // int(payment.amount)
     return Kopecks(min(max(in_all - already, 0), amount))
+
+
+@dataclass(frozen=True, slots=True)
+class RefundCover:
+    """Whose money a refund is."""
+
+    own: Kopecks
+    """Of the payment's owner."""
+    fee_returned: Kopecks
+    """Our fee, given back."""
+    fee_billed: Kopecks
+    """Our fee, owed by the merchant from now on."""
+
+
+def cover_of(
+    payment: RefundablePayment, amount: Kopecks, *, available: int, fee_returned: Kopecks, fee_billable: Kopecks
+) -> RefundCover | None:
+    """How a refund is covered; nothing if it cannot be.
+
+    Our fee stays with us, so a merchant whose only sale goes back lacks exactly that fee: it is billed then.
+    Of a direct merchant the whole amount goes back from its own account, and the fee was never part of it.
+    """
+    is_direct = payment.settlement_mode is SettlementMode.DIRECT
+    needed = amount if is_direct else Kopecks(amount - fee_returned)
+    billed = Kopecks(max(needed - max(available, 0), 0))
+    if billed > (0 if is_direct else fee_billable):
+        return None
+    return RefundCover(Kopecks(needed - billed), fee_returned, billed)
 
 
 def wait_before_look(looks: int) -> timedelta:

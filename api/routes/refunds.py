@@ -54,6 +54,9 @@ class RefundView(View):
     merchant_id: str
     amount_kopecks: int
     fee_returned_kopecks: int
+    """What of it our fee pays."""
+    fee_billed_kopecks: int
+    """What of it the merchant owes us from now on: our fee, which it had no money left to bear."""
     currency: str
     reason: str | None
     status: RefundStatus
@@ -168,7 +171,8 @@ async def _views(call: Call, session: Session, refunds: Sequence[Refund]) -> lis
         RefundView(
             id=refund.id, payment_id=refund.payment_id, order_id=orders.get(attempts[refund.payment_id]),
             merchant_id=refund.merchant_id, amount_kopecks=int(refund.amount),
-            fee_returned_kopecks=int(refund.fee_returned), currency="RUB", reason=refund.reason,
+            fee_returned_kopecks=int(refund.fee_returned), fee_billed_kopecks=int(refund.fee_billed),
+            currency="RUB", reason=refund.reason,
             status=refund.status, is_final=refund.is_final, is_automatic=refund.is_automatic,
             agent_refund_request_id=refund.agent_request_id, opkc_refund_request_id=refund.opkc_request_id,
             trx_id=refund.trx_id, refusal_code=refund.refusal_code, refusal_message=refund.refusal_message,

@@ -34,6 +34,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("sbp_refunds_amount_positive", "sbp_refunds", {"amount_kopecks": 0}),
     ("sbp_refunds_fee_within_amount", "sbp_refunds", {"fee_returned_kopecks": 61}),
     ("sbp_refunds_fee_within_amount", "sbp_refunds", {"fee_returned_kopecks": -1}),
+    ("sbp_refunds_fee_within_amount", "sbp_refunds", {"fee_billed_kopecks": 61}),
+    ("sbp_refunds_fee_one_way", "sbp_refunds", {"fee_returned_kopecks": 1, "fee_billed_kopecks": 1}),
     ("sbp_refunds_reason_length", "sbp_refunds", {"reason": ""}),
     ("sbp_refunds_reason_length", "sbp_refunds", {"reason": "r" * 141}),
     ("sbp_refunds_status_is_known", "sbp_refunds", {"status": "lost", "next_look_at": None}),

@@ -99,7 +99,6 @@ async def test_the_same_key_is_the_same_refund(shop: Client) -> None:
         pytest.param({"order_id": ORDER, "amount_kopecks": -5}, 422, "sbp_gateway.refund_amount_not_positive", id="-5"),
         pytest.param({"order_id": ORDER, "amount_kopecks": 101}, 422, "sbp_gateway.refund_above_rest", id="above"),
         pytest.param({"order_id": ORDER, "amount_kopecks": 10**15}, 422, "sbp_gateway.refund_above_rest", id="huge"),
-        pytest.param({"order_id": ORDER}, 422, "sbp_gateway.refund_not_covered", id="the fee is not given back"),
         pytest.param({"order_id": ORDER, "currency": "USD"}, 422, "sbp_gateway.refund_not_roubles", id="dollars"),
         pytest.param({"order_id": shown("ord", 9)}, 404, "checkout.order_not_found", id="unknown order"),
         pytest.param({"payment_id": shown("pay", 9)}, 404, "sbp_gateway.payment_not_found", id="unknown payment"),
@@ -120,6 +119,22 @@ async def test_a_bad_refund_has_its_code_and_writes_nothing(
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert ("cashier_tip" in answer.json()) == (not code.startswith("api."))
+    assert written(database) == 0
+
+
+async def test_a_merchant_without_money_cannot_refund(shop: Client, database: Database) -> None:
+    payable = f"liability:merchant_payable:{MERCHANT}"
+    await shop.post("/v1/ledger/accounts", {"code": "asset:bank:elsewhere"})
+    paid_out = {
+        "reference": "out:1", "kind": "payout", "happened_at": machine_now().isoformat(),
+        "postings": [{"debit": payable, "credit": "asset:bank:elsewhere", "amount": 90}],
+    }  # fmt: skip
+    assert (await shop.post("/v1/ledger/entries", paid_out)).status_code == 201
+
+    answer = await shop.post("/v1/refunds", {"order_id": ORDER})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "sbp_gateway.refund_not_covered")
+    assert answer.json()["facts"] == {"amount_kopecks": 100, "available_kopecks": 0}
     assert written(database) == 0
 
 

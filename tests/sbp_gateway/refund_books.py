@@ -93,6 +93,19 @@ class RefundBooks:
                 found[name] = (account.balance, account.available) if account else (0, 0)
         return found
 
+    async def balance_of(self, code: str) -> int:
+        async with transaction(self.engine) as session:
+            account = await find_account(session, code)
+        return account.balance if account else 0
+
+    async def spend(self, amount: int) -> None:
+        """The merchant was paid out."""
+        code = f"liability:merchant_payable:{MERCHANT}"
+        async with transaction(self.engine) as session:
+            await open_account(session, AccountTerms("asset:bank:elsewhere"), now=self.now)
+            postings = (Posting(code, "asset:bank:elsewhere", amount),)
+            await journal.post(session, Entry("payout:1", "payout", self.now, postings), now=self.now)
+
     async def prove(self) -> None:
         """Everything that must always hold."""
         async with transaction(self.engine) as session:
@@ -144,11 +157,3 @@ async def books_of(
         await open_account(session, AccountTerms(f"liability:merchant_payable:{MERCHANT}", available_min=0), now=now)
         await journal.post(session, late_voucher(payment) if is_late else payment_voucher(payment), now=now)
     return RefundBooks(engine, payment, now + timedelta(hours=1))
-
-
-async def earn(books: RefundBooks, amount: int) -> None:
-    """Another sale of the same merchant, without a fee."""
-    sides = sides_of(books.payment.settlement_mode, merchant_id=MERCHANT, member_id=MEMBER, is_late=False)
-    async with transaction(books.engine) as session:
-        entry = Entry(f"sale:{amount}", "sale", books.now, (Posting(sides.money, sides.owner, amount),))
-        await journal.post(session, entry, now=books.now)

@@ -20,6 +20,7 @@ CREATE TABLE sbp_refunds (
     merchant_id          text COLLATE "C" NOT NULL REFERENCES sbp_merchants,
     amount_kopecks       bigint NOT NULL,
     fee_returned_kopecks bigint NOT NULL DEFAULT 0,
+    fee_billed_kopecks   bigint NOT NULL DEFAULT 0,
     reason               text,
     is_automatic         boolean NOT NULL,
     status               text COLLATE "C" NOT NULL DEFAULT 'requested',
@@ -47,7 +48,10 @@ CREATE TABLE sbp_refunds (
     CONSTRAINT sbp_refunds_entry_key UNIQUE (entry_id),
     CONSTRAINT sbp_refunds_id_is_shown CHECK (id ~ '^ref_[0-9a-z]{26}$'),
     CONSTRAINT sbp_refunds_amount_positive CHECK (amount_kopecks > 0),
-    CONSTRAINT sbp_refunds_fee_within_amount CHECK (fee_returned_kopecks BETWEEN 0 AND amount_kopecks),
+    CONSTRAINT sbp_refunds_fee_within_amount CHECK (
+        fee_returned_kopecks BETWEEN 0 AND amount_kopecks AND fee_billed_kopecks BETWEEN 0 AND amount_kopecks
+    ),
+    CONSTRAINT sbp_refunds_fee_one_way CHECK (fee_returned_kopecks = 0 OR fee_billed_kopecks = 0),
     CONSTRAINT sbp_refunds_reason_length CHECK (length(reason) BETWEEN 1 AND 140),
     CONSTRAINT sbp_refunds_status_is_known CHECK (
         status IN ('requested', 'unknown', 'asked', 'approved', 'succeeded', 'refused', 'failed')

@@ -27,6 +27,7 @@ BROKEN = {
     "an optional column in a fixed place": (GOOD.replace("Комментарий}", "Комментарий, optional: true}"), ""),
     "one label twice": (GOOD.replace("label: Комментарий", "label: Мерчант"), ""),
     "another name than its file": (GOOD.replace("name: raiffeisen_sbp", "name: sber"), "name"),
+    "a form of time without a year": (GOOD.replace("%d.%m.%Y %H:%M", "%d.%m %H:%M"), ""),
     "nothing about empty days": (GOOD.replace("empty_day: no_file", ""), "empty_day"),
 }  # fmt: skip
 
