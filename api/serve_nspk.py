@@ -15,10 +15,15 @@ from api.settings import Settings
 
 def refuse_without_certificates(settings: Settings) -> None:
     """Refuse a door that could not check who comes. Raises: StartRefused."""
-    needed = (settings.tls_certificate, settings.tls_key, settings.nspk_ca_file)
+    needed = (
+        settings.nspk_notifications_cert_file,
+        settings.nspk_notifications_key_file,
+        settings.nspk_ca_file,
+    )
     if settings.nspk_notifications_port is not None and None in needed:
         raise StartRefused(
-            "KOPEYKA_NSPK_NOTIFICATIONS_PORT needs KOPEYKA_TLS_CERTIFICATE, KOPEYKA_TLS_KEY and KOPEYKA_NSPK_CA_FILE"
+            "KOPEYKA_NSPK_NOTIFICATIONS_PORT needs KOPEYKA_NSPK_NOTIFICATIONS_CERT_FILE, "
+            "KOPEYKA_NSPK_NOTIFICATIONS_KEY_FILE and KOPEYKA_NSPK_CA_FILE"
         )
 
 
@@ -32,7 +37,7 @@ def config_of(settings: Settings) -> uvicorn.Config:
         "api.app:create_nspk_app", factory=True, loop="uvloop", http="httptools", ws="none", access_log=False,
         log_config=None, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS_MAX,
-        ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
+        ssl_certfile=settings.nspk_notifications_cert_file, ssl_keyfile=settings.nspk_notifications_key_file,
         ssl_ca_certs=str(settings.nspk_ca_file), ssl_cert_reqs=ssl.CERT_REQUIRED,
     )  # fmt: skip
 

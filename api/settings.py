@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     nspk_key_file: Path | None = None
     nspk_notifications_port: int | None = Field(default=None, ge=0, le=65_535)
     """A port of its own for NSPK's notifications, over mutual TLS; the open door then takes none."""
+    nspk_notifications_cert_file: Path | None = None
+    """What we show to NSPK on that port; the open door's TLS is another matter."""
+    nspk_notifications_key_file: Path | None = None
     sbp_qr_ttl_minutes: int = Field(default=10, ge=1, le=129_600)
     """How long a buyer may pay a dynamic QR, when the till says nothing else."""
     sbp_qr_ttl_minutes_min: int = Field(default=5, ge=1, le=129_600)

@@ -50,8 +50,8 @@ def door(database: Any, tmp_path: Path) -> Iterator[NspkDoor]:
             "KOPEYKA_DATABASE_URL": database.app_url,
             "KOPEYKA_NSPK_URL": "http://127.0.0.1:9",
             "KOPEYKA_NSPK_CA_FILE": str(made.agent.ca),
-            "KOPEYKA_TLS_CERTIFICATE": str(made.agent.certificate),
-            "KOPEYKA_TLS_KEY": str(made.agent.key),
+            "KOPEYKA_NSPK_NOTIFICATIONS_CERT_FILE": str(made.agent.certificate),
+            "KOPEYKA_NSPK_NOTIFICATIONS_KEY_FILE": str(made.agent.key),
             "KOPEYKA_NSPK_NOTIFICATIONS_PORT": "0",
             "KOPEYKA_LOG_LEVEL": "error",
         }
