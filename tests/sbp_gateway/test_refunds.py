@@ -43,7 +43,8 @@ MAY_GO = {(R, U), (R, A), (R, N), (U, R), (U, A), (U, N), (A, P), (A, N), (A, S)
 def refund(status: RefundStatus = R, **fields: object) -> Refund:
     found = Refund(
         id="ref_1", payment_id="pay_1", merchant_id="mer_1", amount=Kopecks(100), fee_returned=Kopecks(0),
-        fee_billed=Kopecks(0), reason=None, is_automatic=False, status=status, agent_request_id="0" * 32, opkc_request_id=None, trx_id=None,
+        fee_billed=Kopecks(0), reason=None, is_automatic=False, status=status,
+        agent_request_id="0" * 32, opkc_request_id=None, trx_id=None,
         payee_mask=None, refusal_code=None, refusal_message=None, hold_id=None, fee_hold_id=None, entry_id=None,
         tries=1, looks=3, asked_at=NOW, created_at=NOW, ended_at=None,
     )  # fmt: skip
