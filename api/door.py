@@ -250,7 +250,8 @@ class DoorRoute(OpenRoute):
 class DirectRoute(DoorRoute):
     """A hot route: FastAPI documents it and does nothing else.
 
-    Its endpoint takes ``call`` and ``body`` and answers a ``Response``; the body's model is compiled once.
+    Its endpoint takes ``call``, ``body`` and the parameters of its path, and answers a ``Response``; the body's
+    model is compiled once.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -259,7 +260,7 @@ class DirectRoute(DoorRoute):
         assert model is not None, "a direct route has a body"
         self.adapter: TypeAdapter[Any] = TypeAdapter(model)
 
-    async def answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive, parameters: Mapping[str, str]) -> Response:
         """The answer to a request, without the dependency machinery."""
         call = await self.open_call(scope, receive)
         try:
@@ -267,7 +268,7 @@ class DirectRoute(DoorRoute):
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
             raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
-        response: Response = await self.endpoint(call=call, body=body)
+        response: Response = await self.endpoint(**parameters, call=call, body=body)
         return response
 
 
@@ -288,7 +289,7 @@ def reads_directly(read: DirectRead) -> Callable[[Endpoint], Endpoint]:
 
 
 class HotRoutes:
-    """Answers direct routes before any pattern is tried: writes by their exact path, reads by their shape."""
+    """Answers direct routes before any other pattern is tried: writes by exact path or shape, reads by shape."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self.app = app
@@ -298,6 +299,11 @@ class HotRoutes:
             if isinstance(route, DirectRoute)
             for method in route.methods or ()
         }
+        self.shaped_writes = [
+            (method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[A-Za-z0-9_.:-]+)", path)), route)
+            for (method, path), route in self.writes.items()
+            if "{" in path
+        ]
         self.reads = [
             (re.compile("([A-Za-z0-9_.:-]+)".join(re.split(r"{\w+}", route.path))), route)
             for route in routes
@@ -306,10 +312,10 @@ class HotRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            write = self.writes.get((scope["method"], scope["path"]))
+            write, parameters = self.find_write(scope["method"], scope["path"])
             if write is not None:
                 scope["route"] = write
-                response = await write.answer(scope, receive)
+                response = await write.answer(scope, receive, parameters)
                 await response(scope, receive, send)
                 return
             if scope["method"] == "GET" and not scope["query_string"]:
@@ -321,6 +327,15 @@ class HotRoutes:
                         await response(scope, receive, send)
                         return
         await self.app(scope, receive, send)
+
+    def find_write(self, method: str, path: str) -> tuple[DirectRoute | None, Mapping[str, str]]:
+        """The direct route of a write, and the parameters in its path."""
+        route = self.writes.get((method, path))
+        if route is None:
+            for its_method, shape, shaped in self.shaped_writes:
+                if method == its_method and (match := shape.fullmatch(path)):
+                    return shaped, match.groupdict()
+        return route, {}
 
 
 def read_key(headers: Mapping[bytes, bytes], *, is_needed: bool) -> str | None:

@@ -141,7 +141,7 @@ async def create_order(call: CanWrite, body: OrderBody) -> Response:
     return await once(call, work, prefix="ord", location="/v1/orders/{id}")
 
 
-@router.post("/{order_id}/attempts", status_code=201, response_model=AttemptView)
+@hot_router.post("/{order_id}/attempts", status_code=201, response_model=AttemptView)
 async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Response:
     """Try to have an order paid: the answer holds the QR to show.
 
