@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ledger.clock import MOSCOW
 from ledger.money import roubles
 from sbp_gateway.registers.lines import LineKind, LineRail
-from sbp_gateway.registers.profile import AmountForm, Profile
+from sbp_gateway.registers.profile import TIME_PARTS, AmountForm, Profile
 
 MEMO_MAX = 100_000
 """Distinct texts remembered in a column: the minutes of two months."""
@@ -115,13 +115,24 @@ def _mask(text: str) -> str | None:
 
 
 def instants(profile: Profile) -> Callable[[Cells], list[datetime]]:
-    """A reader of Moscow times."""
+    """A reader of Moscow times. ``strptime`` would take longer than all the rest of a register."""
+    shape = re.escape(profile.time_form)
+    for part, digits in TIME_PARTS.items():
+        shape = shape.replace(part, f"(?P<{part[1:]}>{digits})")
+    pattern = re.compile(shape)
 
     def read(text: str) -> datetime:
+        found = pattern.fullmatch(text.strip())
         try:
-            return datetime.strptime(text.strip(), profile.time_form).replace(tzinfo=MOSCOW).astimezone(UTC)
+            if found is None:
+                raise ValueError
+            parts = {name: int(digits) for name, digits in found.groupdict("0").items()}
+            at = datetime(
+                parts["Y"], parts["m"], parts["d"], parts["H"], parts["M"], parts.get("S", 0), tzinfo=MOSCOW
+            )  # fmt: skip
         except ValueError:
             raise ValueError(f"a time in the form {profile.time_form}") from None
+        return at.astimezone(UTC)
 
     return Memo(read).column
 

@@ -6,6 +6,7 @@ the file and of the field.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from enum import StrEnum
 from functools import cache
@@ -19,6 +20,10 @@ from ledger.money import Rounding
 from sbp_gateway.errors import RegisterProfileInvalid, RegisterProfileUnknown
 from sbp_gateway.registers.lines import LineKind, LineRail
 
+TIME_PARTS = {
+    "%d": "[0-9]{1,2}", "%m": "[0-9]{1,2}", "%Y": "[0-9]{4}", "%H": "[0-9]{1,2}", "%M": "[0-9]{2}", "%S": "[0-9]{2}",
+}  # fmt: skip
+"""What a form of time is made of, and the digits of each part."""
 FOLDER = Path(__file__).parent / "profiles"
 Word = Annotated[str, Field(min_length=1)]
 
@@ -124,7 +129,7 @@ class Profile(_Part):
     columns: Annotated[tuple[RegisterColumn, ...], Field(min_length=3)]
     amounts: AmountForm = AmountForm()
     time_form: Word = "%d.%m.%Y %H:%M:%S"
-    """Moscow time, as ``strptime`` reads it; of day and time joined by a space when they are two columns."""
+    """Moscow time in ``TIME_PARTS``, seconds optional; of day and time joined by a space if they are two columns."""
     hour_is_padded: bool = True
     kinds: dict[Word, LineKind] = {}
     """The bank's words; the first of each kind is the one that our writer uses."""
@@ -145,6 +150,9 @@ class Profile(_Part):
         if ColumnField.AMOUNT not in has:
             raise ValueError("no column tells the amount")
         is_split = ColumnField.HAPPENED_ON in has and ColumnField.HAPPENED_TIME in has
+        parts = re.findall("%.", self.time_form)
+        if set(parts) | {"%S"} != set(TIME_PARTS) or len(set(parts)) < len(parts):
+            raise ValueError(f"time_form has {', '.join(TIME_PARTS)}, each once")
         if (ColumnField.HAPPENED_AT in has) == is_split:
             raise ValueError("happened_at, or happened_on with happened_time, and not both")
         if (ColumnField.KIND in has) == (self.kind is not None) or (ColumnField.KIND in has) != bool(self.kinds):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from sbp_gateway.errors import (
     RegisterDayWrong,
@@ -174,6 +174,8 @@ class RegisterReading:
     def _batch(self, numbers: list[int], rows: list[Row]) -> LineBatch:
         raw = self._turned(numbers, rows)
         columns: Columns = {name: raw[place] for name, place in self._places.items()}
+        if ColumnField.FEE in columns:
+            columns.pop(ColumnField.NET, None)  # says nothing that the amount and the fee do not
         if ColumnField.HAPPENED_ON in columns:
             days, times = columns.pop(ColumnField.HAPPENED_ON), columns.pop(ColumnField.HAPPENED_TIME)
             columns[ColumnField.HAPPENED_AT] = list(map(" ".join, zip(days, times, strict=True)))
@@ -222,9 +224,9 @@ class RegisterReading:
 
     def _unsigned(self, numbers: Sequence[int], kinds: Sequence[LineKind], amounts: Sequence[int]) -> Sequence[int]:
         """Amounts without the sign that the kind repeats."""
-        if min(amounts) > 0 and self.profile.amounts.refunds == "positive":
-            return amounts
         is_negative = self.profile.amounts.refunds == "negative"
+        if min(amounts) > 0 and not (is_negative and LineKind.REFUND in kinds):
+            return amounts
         for number, kind, amount in zip(numbers, kinds, amounts, strict=True):
             if amount == 0 or (amount < 0) != (is_negative and kind is LineKind.REFUND):
                 expected = "negative" if is_negative and kind is LineKind.REFUND else "above zero"
@@ -245,7 +247,7 @@ class RegisterReading:
             for number, fee in zip(numbers, fees, strict=True):
                 if fee is not None and fee < 0:
                     raise RegisterValueMalformed(line=number, column="fee", expected="a fee not below zero")
-        return list(fees)
+        return cast("Sequence[int | None]", fees)
 
 
 def _readers_of(profile: Profile) -> dict[ColumnField, Callable[[Sequence[str]], Sequence[Any]]]:
