@@ -34,7 +34,7 @@ from sbp_gateway.merchants import SbpMerchant, SettlementMode
 from sbp_gateway.nspk import PROCESSED, LinkStatus, OperationStatus
 from sbp_gateway.payload import build_dynamic
 from sbp_gateway.qr_codes import QrStatus
-from sbp_gateway.refunds import RefundablePayment
+from sbp_gateway.refunds import RefundablePayment, RefundCover
 from sbp_gateway.registrations import MerchantSource
 from tests.api.conftest import Client, client  # noqa: F401  # the fixture
 from tests.ledger.exports.test_foreign_tools import beancount_balances, hledger_balances, our_balances
@@ -257,7 +257,8 @@ async def test_a_direct_refund_is_remembered_and_our_fee_comes_off_the_bill(engi
             member_id=WITHHOLDS, qrc_id="q", trx_id=trx_id, kzo="kzo", amount=Kopecks(392_300), fee=Kopecks(1_569),
             is_late=False, settlement_mode=SettlementMode.DIRECT, refund_kopecks=Kopecks(0),
         )  # fmt: skip
-        await refund_vouchers.reserve(session, "ref_1", payment, Kopecks(392_300), Kopecks(1_569), now=NOW)
+        cover = RefundCover(own=Kopecks(392_300), fee_returned=Kopecks(1_569), fee_billed=Kopecks(0))
+        await refund_vouchers.reserve(session, "ref_1", payment, cover, now=NOW)
         sales = await find_account(session, chart.sbp_direct_sales(DIRECT))
         bill = await find_account(session, chart.fee_receivable(DIRECT))
     assert sales is not None
