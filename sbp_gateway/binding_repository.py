@@ -126,8 +126,11 @@ async def take_due_charges(session: Session, *, now: datetime, lease_until: date
         text("""UPDATE binding_charges AS c SET next_try_at = :lease_until
                   FROM qr_codes AS q, account_bindings AS b
                  WHERE q.attempt_id = c.attempt_id AND q.status = 'registered' AND b.id = c.binding_id
-                   AND c.attempt_id IN (SELECT attempt_id FROM binding_charges WHERE next_try_at <= :now
-                                         ORDER BY next_try_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+                   AND c.attempt_id IN (
+                       SELECT due.attempt_id FROM binding_charges AS due
+                         JOIN qr_codes AS known ON known.attempt_id = due.attempt_id AND known.status = 'registered'
+                        WHERE due.next_try_at <= :now
+                        ORDER BY due.next_try_at LIMIT :limit FOR UPDATE OF due SKIP LOCKED)
              RETURNING c.attempt_id, c.binding_id, q.qrc_id, b.subscription_id"""),
         {"now": now, "lease_until": lease_until, "limit": limit},
     )

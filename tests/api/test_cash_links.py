@@ -123,6 +123,26 @@ async def test_bad_input_is_refused_and_nothing_is_written(
             assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param({"binding_id": "bnd_x"}, "sbp_gateway.binding_not_found", id="no such binding"),
+        pytest.param({"binding_id": "bnd_x", "cash_link_id": "csh_x"}, "api.request_invalid", id="two ways at once"),
+    ],
+)
+async def test_an_attempt_by_no_binding_charges_nobody(
+    client: Client, engine: Engine, body: dict[str, Any], code: str
+) -> None:
+    placed = await order(client, await terminal(client), "A-1", 100)
+
+    answer = await client.post(f"/v1/orders/{placed}/attempts", {"rail": "sbp", **body})
+
+    assert answer.json()["code"] == code
+    async with transaction(engine) as session:
+        for table in ("attempts", "binding_charges", "qr_codes"):
+            assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+
+
 @pytest.mark.parametrize("body", [{"cash_link_id": "csh_x"}, {"cash_link_id": "csh_x", "ttl_minutes": 21}])
 async def test_an_attempt_by_an_unknown_plate_is_refused(client: Client, body: dict[str, Any]) -> None:
     placed = await order(client, await terminal(client), "A-1", 100)
