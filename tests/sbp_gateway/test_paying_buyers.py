@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ from sbp_gateway.errors import (
     MerchantNotRegistered,
     PayoutBankUnknown,
 )
-from sbp_gateway.merchants import for_sandbox
+from sbp_gateway.merchants import SettlementMode, for_sandbox
 from sbp_gateway.paying_buyers import BuyerPayoutRequest
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
 from sbp_gateway.registrations import MerchantSource
@@ -268,3 +268,19 @@ async def test_two_payouts_never_share_a_kopeck(desk: Desk) -> None:
         await desk.request(amount=600_000)
     await desk.work()
     assert await desk.payable() == (400_000, 400_000)
+
+
+async def test_a_merchant_whose_money_is_its_own_pays_no_buyer_through_us(engine: Engine, now: datetime) -> None:
+    merchant_id = new_id("mer", now)
+    merchant = replace(for_sandbox(merchant_id, 2, ACCOUNT.number), settlement_mode=SettlementMode.DIRECT)
+    async with transaction(engine) as session:
+        await onboarding.onboard_merchant(
+            session, merchant_id, name="П", legal_name="П", inn="7707083893", bank_account=ACCOUNT,
+            tariff_group="everyday", now=now,
+        )  # fmt: skip
+        await sbp_onboarding.import_merchant(
+            session, new_id("sbr", now), merchant, bik=ACCOUNT.bik, learnt_by=MerchantSource.SANDBOX, now=now
+        )
+    direct = Desk(engine, now, merchant_id, BankInProcess(BuyerPayoutBank(lambda _: None, Faults())))
+    with pytest.raises(BuyerPayoutNotCovered):
+        await direct.request()
