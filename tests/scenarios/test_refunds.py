@@ -40,7 +40,7 @@ async def later(installation: Installation, seconds: int) -> None:
     assert (await installation.world.post("/simulator/clock/advance", json={"seconds": seconds})).status_code == 200
 
 
-async def test_a_part_and_then_the_rest_go_back_an_hour_apart(installation: Installation) -> None:
+async def test_a_part_and_then_the_rest_go_back_an_hour_apart(installation: Installation, engine: Engine) -> None:
     terminal = await installation.terminal(tariff_group="government")
     order = await paid_order(installation, terminal, "A-1", 149_990)
 
@@ -61,10 +61,14 @@ async def test_a_part_and_then_the_rest_go_back_an_hour_apart(installation: Inst
     assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 0
     summary = (await installation.world.get("/simulator/summary")).json()
     assert (summary["refunds"], summary["refunds_kopecks"]) == (2, 149_990)
+    async with transaction(engine) as session:
+        masks = (await session.exec_driver_sql("SELECT payer_mask FROM sbp_payments")).all()
+        payees = (await session.exec_driver_sql("SELECT payee_mask FROM sbp_refunds")).all()
+    assert {row[0] for row in (*masks, *payees)} == {"0079******12"}
 
 
 async def test_a_lost_answer_is_found_by_our_own_id_and_never_asked_for_twice(installation: Installation) -> None:
-    terminal = await installation.terminal(tariff_group="government")
+    terminal = await installation.terminal(tariff_group="standard")
     order = await paid_order(installation, terminal, "A-1", 10_000)
     await installation.faults(lost_answer=1.0, lost_notification=1.0)
 
@@ -75,6 +79,9 @@ async def test_a_lost_answer_is_found_by_our_own_id_and_never_asked_for_twice(in
     found = await ended(installation, refund)
     assert (found["status"], found["agent_refund_request_id"]) == ("succeeded", refund["agent_refund_request_id"])
     assert (await installation.world.get("/simulator/summary")).json()["refunds"] == 1
+    assert (
+        found["fee_billed_kopecks"] == await balance(installation, f"asset:fee_receivable:{order['merchant_id']}") == 70
+    )
 
 
 async def test_a_request_that_nspk_never_heard_is_repeated_with_the_same_id(installation: Installation) -> None:
