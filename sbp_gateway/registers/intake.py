@@ -42,7 +42,7 @@ async def take_in(session: Session, arrival: RegisterArrival, file: BinaryIO, *,
     file.seek(0)
     number = await repository.next_number(session)
     reading = RegisterReading(arrival.profile, arrival.day_on)
-    await repository.copy_lines(session, number, reading.batches(file))
+    await repository.copy_lines(session, number, arrival.profile, reading.batches(file))
     register = _register(arrival, number, reading, is_absent=False, now=now)
     await repository.add_register(session, register, digest)
     return register

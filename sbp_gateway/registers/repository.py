@@ -15,6 +15,7 @@ from ledger.database import Session, driver_connection, text, violated_constrain
 from sbp_gateway.errors import RegisterNotFound, RegisterTaken
 from sbp_gateway.registers.cells import Memo
 from sbp_gateway.registers.lines import COLUMNS, LineBatch, LineKind, LineRail, LineTrait, RegisterLine, Totals
+from sbp_gateway.registers.profile import ColumnField, Profile
 from sbp_gateway.registers.reading import FooterVerdict
 from sbp_gateway.registers.register import (
     CheckTotal,
@@ -29,9 +30,8 @@ from sbp_gateway.registers.register import (
 Place = tuple[datetime, str]
 """Where one of our operations stands in its day: its time and its id."""
 
-_TEXT_COLUMNS = range(3, 10)
+_TEXT_COLUMNS = frozenset(COLUMNS[3:10])
 _NULL = "\\N"
-_COPY = f"COPY register_lines (register_number, {', '.join(COLUMNS)}) FROM STDIN"
 _REGISTER = """id, number, profile, day_on, member_id, merchant_id, sha256, lines, known_by, payments_kopecks,
     refunds_kopecks, payouts_kopecks, fees_kopecks, footer, footer_amount_kopecks, footer_fee_kopecks, status,
     taken_at"""
@@ -50,23 +50,32 @@ async def find_by_content(session: Session, sha256: bytes) -> str | None:
     return None if found is None else str(found)
 
 
-async def copy_lines(session: Session, number: int, batches: Iterable[LineBatch]) -> None:
+async def copy_lines(session: Session, number: int, profile: Profile, batches: Iterable[LineBatch]) -> None:
     """Write lines as they are read; PostgreSQL works on one batch while the next is read."""
     connection = await driver_connection(session)
+    names = [name for name in COLUMNS if name not in _TEXT_COLUMNS or profile.has(ColumnField(name))]
     instants: Memo[str] = Memo(str)
-    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+    sql = f"COPY register_lines (register_number, {', '.join(names)}) FROM STDIN"
+    async with connection.cursor() as cursor, cursor.copy(sql) as copy:
         for batch in batches:
-            await copy.write(_copy_text(number, batch, instants))
+            await copy.write(_copy_text(number, batch, names, instants))
 
 
-def _copy_text(number: int, batch: LineBatch, instants: Any) -> bytes:
+def _copy_text(number: int, batch: LineBatch, names: Iterable[str], instants: Memo[str]) -> bytes:
     """Lines in COPY's text form. Source: PostgreSQL, COPY, "Text Format"."""
-    numbers, kinds, rails, *_, amounts, fees, moments = batch.columns
-    columns: list[Iterable[str]] = [repeat(str(number), len(batch)), map(str, numbers), kinds, rails]
-    columns += [_texts(batch.columns[place]) for place in _TEXT_COLUMNS]
-    columns += [map(str, amounts), [_NULL if fee is None else str(fee) for fee in fees]]
-    columns.append(map(instants.__getitem__, moments))
-    return ("\n".join(map("\t".join, zip(*columns, strict=True))) + "\n").encode()
+    columns = dict(zip(COLUMNS, batch.columns, strict=True))
+    shown = [_shown(name, columns[name], instants) for name in names]
+    return ("\n".join(map("\t".join, zip(repeat(str(number), len(batch)), *shown, strict=True))) + "\n").encode()
+
+
+def _shown(name: str, column: Sequence[Any], instants: Memo[str]) -> Iterable[str]:
+    if name in ("kind", "rail"):
+        return column
+    if name == "happened_at":
+        return map(instants.__getitem__, column)
+    if name in _TEXT_COLUMNS:
+        return _texts(column)
+    return map(str, column) if None not in column else [_NULL if cell is None else str(cell) for cell in column]
 
 
 def _texts(column: Sequence[str | None]) -> Iterable[str]:
