@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.pictures import IMAGE_RESPONSES, ImageFormat, ImageSize, picture
 from api.sale_watching import register, take_back
 from api.wire import Body, Instant, View
 from checkout import repository as till_rows
@@ -25,7 +26,9 @@ from sbp_gateway.errors import (
     NspkRefused,
     NspkUnavailable,
     NspkUnknown,
+    QrCodeNotReady,
 )
+from sbp_gateway.qr_images import QrFormat, QrSize
 
 router = door_router("/v1/sbp/cash-links", "SBP cash links")
 
@@ -173,6 +176,18 @@ async def read_cash_link(cash_link_id: str, call: CanRead) -> CashLinkView:
     """One cash link and what it is armed with."""
     async with transaction(call.engine) as session:
         return await _view_of(session, call, cash_link_id)
+
+
+@router.get("/{cash_link_id}/image", response_class=Response, responses=IMAGE_RESPONSES)
+async def draw_cash_link(
+    cash_link_id: str, call: CanRead, image_format: ImageFormat = QrFormat.SVG, size: ImageSize = QrSize.STICKER
+) -> Response:
+    """The picture of a plate, to be printed. Refused while NSPK has not given its link."""
+    async with transaction(call.engine) as session:
+        view = await _view_of(session, call, cash_link_id)
+    if view.payload is None:
+        raise QrCodeNotReady(cash_link_id=cash_link_id, status=view.status.value)
+    return picture(view.payload, image_format, size)
 
 
 @router.get("")

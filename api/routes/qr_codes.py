@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.pagination import PAGE_MAX, After, Limit, page_of, read_cursor
+from api.pictures import IMAGE_RESPONSES, ImageFormat, ImageSize, picture
 from api.routes.sbp_banks import Search, page_after
 from api.wire import Instant, View
 from ledger.database import transaction
@@ -17,7 +18,7 @@ from sbp_gateway.bank_list import list_banks
 from sbp_gateway.banks import CHOSEN_BANKS_MAX, Bank, Deeplink, chosen_first, deeplink, find_banks
 from sbp_gateway.errors import QrCodeNotFound
 from sbp_gateway.qr_codes import QrCode, QrStatus, shown_payload
-from sbp_gateway.qr_images import QrFormat, QrSize, draw
+from sbp_gateway.qr_images import QrFormat, QrSize
 
 router = door_router("/v1/sbp/qr-codes", "sbp")
 
@@ -92,22 +93,14 @@ async def read_qr_code(qr_id: str, call: CanRead) -> QrCodeView:
     return QrCodeView.of(await load_qr(call, qr_id))
 
 
-@router.get("/{qr_id}/image", response_class=Response, responses={200: {"content": {"image/svg+xml": {}}}})
+@router.get("/{qr_id}/image", response_class=Response, responses=IMAGE_RESPONSES)
 async def draw_qr_code(
-    qr_id: str,
-    call: CanRead,
-    image_format: Annotated[QrFormat, Query(alias="format")] = QrFormat.SVG,
-    size: QrSize = QrSize.SCREEN,
+    qr_id: str, call: CanRead, image_format: ImageFormat = QrFormat.SVG, size: ImageSize = QrSize.SCREEN
 ) -> Response:
     """The picture of a QR code that may still be paid."""
     qr = await load_qr(call, qr_id)
-    picture = draw(shown_payload(qr, call.now), image_format, size)
-    fresh_seconds = int((qr.expires_at - call.now).total_seconds())
-    return Response(
-        picture,
-        media_type=image_format.media_type,
-        headers={"cache-control": f"private, max-age={fresh_seconds}, immutable"},
-    )
+    payload = shown_payload(qr, call.now)
+    return picture(payload, image_format, size, kept_seconds=int((qr.expires_at - call.now).total_seconds()))
 
 
 @router.get("/{qr_id}/deeplinks")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.pictures import IMAGE_RESPONSES, ImageFormat, ImageSize, picture
 from api.routes.cash_links import terminal_of
 from api.wire import Body, Instant, Text, View
 from checkout.merchants import Terminal
@@ -20,6 +21,7 @@ from sbp_gateway import unmatched_repository as rows
 from sbp_gateway.errors import NspkRefused, StickerTaken
 from sbp_gateway.nspk import RegisteredLink
 from sbp_gateway.nspk_cash_links import StickerRegistration
+from sbp_gateway.qr_images import QrFormat, QrSize
 from sbp_gateway.stickers import STICKER_KOPECKS_MAX, Sticker
 
 router = door_router("/v1/sbp/stickers", "SBP stickers")
@@ -109,6 +111,19 @@ async def read_sticker(sticker_id: str, call: Annotated[Call, needs("orders:read
     """One sticker."""
     async with transaction(call.engine) as session:
         return StickerView.of(await rows.load_sticker(session, sticker_id, merchant_id=call.caller.merchant_id))
+
+
+@router.get("/{sticker_id}/image", response_class=Response, responses=IMAGE_RESPONSES)
+async def draw_sticker(
+    sticker_id: str,
+    call: Annotated[Call, needs("orders:read")],
+    image_format: ImageFormat = QrFormat.SVG,
+    size: ImageSize = QrSize.STICKER,
+) -> Response:
+    """The picture of a sticker, to be printed."""
+    async with transaction(call.engine) as session:
+        sticker = await rows.load_sticker(session, sticker_id, merchant_id=call.caller.merchant_id)
+    return picture(sticker.payload, image_format, size)
 
 
 @router.get("")

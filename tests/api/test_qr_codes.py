@@ -13,8 +13,9 @@ import pytest_asyncio
 from api.callers import create_key
 from ledger.database import Engine, transaction
 from sbp_gateway.bank_list import bundled_banks, import_banks
-from sbp_gateway.payload import build_dynamic
-from sbp_gateway.qr_images import qr_png, qr_svg
+from sbp_gateway.payload import build_dynamic, build_static
+from sbp_gateway.qr_images import QrSize, qr_png, qr_svg
+from tests.api import test_cash_link_constraints as paper
 from tests.api.conftest import Client
 from tests.api.test_rail_constraints import MERCHANT, QR, ROWS, insert
 from tests.conftest import Database
@@ -22,6 +23,7 @@ from tests.conftest import Database
 NOW = datetime.now(UTC)
 QRC_ID = "AD10000000000000000000000000TEST"
 PAYLOAD = build_dynamic(QRC_ID, "100000000999", ROWS["qr_codes"]["amount_kopecks"])
+PLATE = build_static("AS1R000000000000000000000000TEST", "100000000999")
 SHOWN = {
     "qrc_id": QRC_ID, "payload": PAYLOAD, "status": "registered", "requested_at": NOW,
     "expires_at": NOW + timedelta(minutes=15), "next_poll_at": NOW,
@@ -52,6 +54,20 @@ async def test_a_code_is_drawn_in_both_formats(client: Client, shown: Any) -> No
     private, fresh, _ = svg.headers["cache-control"].split(", ")
     assert private == "private"
     assert 800 < int(fresh.removeprefix("max-age=")) <= 900
+
+
+async def test_a_plate_and_a_sticker_are_drawn_for_print(client: Client, shown: Any) -> None:
+    plate = paper.ROWS["cash_links"] | {"payload": PLATE}
+    insert(shown, "cash_links", plate)
+    insert(shown, "cash_links", plate | {"id": "csh_" + "9" * 26, "qrc_id": "D" * 32} | paper.REQUESTED_LINK)
+    insert(shown, "sbp_stickers", paper.ROWS["sbp_stickers"] | {"payload": PLATE})
+
+    for path in (f"cash-links/{plate['id']}", f"stickers/{paper.ROWS['sbp_stickers']['id']}"):
+        answer = await client.get(f"/v1/sbp/{path}/image")
+        assert (answer.status_code, answer.content) == (200, qr_svg(PLATE, QrSize.STICKER))
+    waiting = await client.get(f"/v1/sbp/cash-links/csh_{'9' * 26}/image")
+    assert (waiting.status_code, waiting.json()["code"]) == (409, "sbp_gateway.qr_code_not_ready")
+    assert (await client.get("/v1/sbp/stickers/stk_1/image")).status_code == 404
 
 
 async def test_a_code_is_read(client: Client, shown: Any) -> None:
