@@ -232,8 +232,9 @@ def test_the_application_changes_no_rule(as_application: psycopg.Connection[Any]
 def test_the_application_may_call_only_what_it_was_given(as_application: psycopg.Connection[Any]) -> None:
     rows = as_application.execute(
         """SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
-              AND proname IN ('refuse', 'refuse_account', 'refuse_beyond_limits', 'book_all', 'book_in_turn', 'book_chain', 'book_range',
-                              'move_held', 'open_hold', 'add_hold_event', 'account_for_hold', 'books_are_append_only')
+              AND proname IN ('refuse', 'refuse_account', 'refuse_beyond_limits', 'book_all', 'book_in_turn',
+                              'book_chain', 'book_range', 'move_held', 'open_hold', 'add_hold_event',
+                              'account_for_hold', 'books_are_append_only')
               AND has_function_privilege(oid, 'EXECUTE')"""
     )
 
