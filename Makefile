@@ -9,6 +9,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	command -v $$python >/dev/null 2>&1 && $$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
+# Each process has its own PostgreSQL; the tests of one file stay together.
+PYTEST := $(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -21,13 +23,13 @@ up: $(VENV)/installed  ## start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/kopeyka up $(ARGS)
 
 test: $(VENV)/installed-dev hledger lint  ## every check and every test, on a real PostgreSQL
-	$(BIN)/pytest -q $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-long: $(VENV)/installed-dev hledger  ## the tests that take minutes
-	$(BIN)/pytest -q -m long $(ARGS)
+	$(PYTEST) -m long $(ARGS)
 
 check: $(VENV)/installed-dev lint  ## format, lint, types, import contracts, tests: before each commit
-	$(BIN)/pytest -q $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check --quiet .

@@ -210,6 +210,10 @@ async def pay_all(installation: Installation, engine: Engine, *, payments: int, 
     await everything_is_told(engine)
 
 
+LATE_MONEY_IS_SURE = 300
+"""So many payments never pass without one that came too late; sixty may."""
+
+
 async def compare(installation: Installation, shop: Shop, ours: dict[str, int], payments: int) -> None:
     """NSPK, the bank, the rows and the books say the same to the kopeck."""
     theirs = (await installation.world.get("/simulator/summary")).json()
@@ -224,7 +228,7 @@ async def compare(installation: Installation, shop: Shop, ours: dict[str, int], 
     assert await balance(installation, "liability:unmatched_receipts:sbp") == ours["unmatched_kopecks"]
     assert await balance(installation, "income:fee:sbp") == ours["fees_kopecks"]
     assert await balance(installation, SETTLEMENT) == ours["fees_kopecks"] + ours["unmatched_kopecks"]
-    assert ours["late"] > 0
+    assert payments < LATE_MONEY_IS_SURE or ours["late"] > 0
 
 
 async def everything_is_told(engine: Engine) -> None:
