@@ -1,23 +1,29 @@
-"""The least an endpoint can do: validate an empty body and answer. What the door is compared with."""
+"""The least the door can do: read an empty body and answer. What its real work is compared with."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
+
+from api.app import create_app as create_door
+from api.door import open_router
+from api.wire import Body
 
 
-class Nothing(BaseModel):
+class Nothing(Body):
     """A body without fields."""
 
-    model_config = ConfigDict(extra="forbid")
+
+router = open_router("/hello", "bench")
+
+
+@router.post("")
+async def hello(body: Nothing) -> dict[str, bool]:
+    """Neither caller nor database; request id, log and limits as everywhere."""
+    return {"ok": body == Nothing()}
 
 
 def create_app() -> FastAPI:
-    """One route, no key, no log, no database."""
-    app = FastAPI()
-
-    @app.post("/hello")
-    async def hello(body: Nothing) -> dict[str, bool]:
-        return {"ok": body == Nothing()}
-
+    """The application with one route more."""
+    app = create_door()
+    app.router.routes.extend(router.routes)
     return app

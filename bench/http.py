@@ -134,7 +134,7 @@ async def _measure() -> list[Row]:
             api.hostname or "", api.port or 0, told["sandbox_key"], server, server.url("kopeyka_app", "kopeyka")
         )
         _prepare(server)
-        with _hello() as hello_port:
+        with _hello(target) as hello_port:
             rows = await _rows(target, hello_port)
         return rows + _memory_rows(told)
 
@@ -164,14 +164,13 @@ async def _rows(target: Target, hello_port: int) -> list[Row]:
     )
     select = "the account's row by key, by pgbench at 16 clients"
     python = "batches of 1,000 from Python on one connection"
+    hello = "an empty validated POST on the same server, 2 workers"
     return [
         faster("post_entry_2w", figures["post"], figures["sql"], 0.25, "requests/s", AGAINST_SQL),
         faster("replay_2w", figures["replay"], figures["sql"], 0.40, "requests/s", AGAINST_SQL),
         faster("post_batch", figures["batch"], figures["python"], 0.70, "entries/s", python),
         faster("get_balance_2w", figures["balance"], figures["select"], 0.10, "requests/s", select),
-        faster(
-            "hello_share", figures["post"], figures["hello"], 0.25, "requests/s", "an empty validated POST, 2 workers"
-        ),
+        faster("hello_share", figures["post"], figures["hello"], 0.25, "requests/s", hello),
     ]
 
 
@@ -214,16 +213,18 @@ async def _hello_rate(target: Target, port: int) -> float:
 
 
 @contextmanager
-def _hello() -> Iterator[int]:
-    """Two workers that answer an empty POST, served as the api is."""
+def _hello(target: Target) -> Iterator[int]:
+    """Two workers of the same server that answer an empty POST."""
     listeners = listening_sockets("127.0.0.1", 0, WORKERS)
     children = []
     for listener in listeners:
         listener.set_inheritable(True)
         children.append(
             subprocess.Popen(
-                [sys.executable, "-m", "api.serve", "bench.hello:create_app"], pass_fds=[listener.fileno()],
-                env={**os.environ, LISTEN_FD: str(listener.fileno())}, cwd=Path.cwd(),
+                [sys.executable, "-m", "api.serve", "bench.hello:create_app"],
+                pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL,  # its log
+                env={**os.environ, "KOPEYKA_DATABASE_URL": target.app_url, LISTEN_FD: str(listener.fileno())},
+                cwd=Path.cwd(),
             )
         )  # fmt: skip
     try:
