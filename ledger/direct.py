@@ -37,6 +37,8 @@ class Line:
         self._socket = self._pgconn.socket
         self._pgconn.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
+        self._is_stuck = False
+        """The socket did not take all that we have to send."""
         self.closed = False
 
     @classmethod
@@ -85,16 +87,18 @@ class Line:
         except errors.Error as error:
             self._end(error)
             return
-        if is_sent:
-            self._loop.remove_writer(self._socket)
-        else:
+        if not is_sent:
             self._loop.add_writer(self._socket, self._send)
+        elif self._is_stuck:
+            self._loop.remove_writer(self._socket)
+        self._is_stuck = not is_sent
 
     def _read(self) -> None:
         """Take what has arrived, and give each caller whose answer is whole its answer."""
         try:
             self._pgconn.consume_input()
-            self._send()
+            if self._is_stuck:
+                self._send()
             while self._waiting and not self._pgconn.is_busy():
                 result = self._pgconn.get_result()
                 if result is None:

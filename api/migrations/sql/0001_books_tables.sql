@@ -62,7 +62,7 @@ CREATE TABLE postings (
     reference      text COLLATE "C",
     kind           text COLLATE "C",
     metadata       jsonb,
-    CONSTRAINT postings_pkey PRIMARY KEY (book, entry_id, number),
+    CONSTRAINT postings_pkey PRIMARY KEY (book, entry_id, number) WITH (fillfactor = 100),
     CONSTRAINT postings_positive CHECK (least(amount, debit_version, credit_version) > 0),
     CONSTRAINT postings_two_accounts CHECK (debit <> credit),
     CONSTRAINT postings_number_in_range CHECK (number BETWEEN 1 AND 64),
@@ -74,10 +74,11 @@ CREATE TABLE postings (
 );
 CREATE UNIQUE INDEX postings_debit_version ON postings (book, debit, debit_version);
 CREATE UNIQUE INDEX postings_credit_version ON postings (book, credit, credit_version);
-CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WHERE number = 1;
+-- Rows come in the order of these keys and never change: their pages may be full.
+CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WITH (fillfactor = 100) WHERE number = 1;
 -- An entry is reversed once.
 CREATE UNIQUE INDEX postings_reverses ON postings (book, (metadata ->> 'reverses')) WHERE kind = 'reversal';
-CREATE INDEX postings_xid ON postings (book, xid) WHERE number = 1;
+CREATE INDEX postings_xid ON postings (book, xid) WITH (fillfactor = 100) WHERE number = 1;
 CREATE INDEX postings_happened_at ON postings USING brin (happened_at)
     WITH (pages_per_range = 32, autosummarize = on) WHERE number = 1;
 
