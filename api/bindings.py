@@ -99,7 +99,9 @@ class BindingCalls:
     async def _poll(self, binding: Binding) -> None:
         try:
             consent = await self.nspk.consent(binding.qrc_id)
-        except (NspkUnknown, NspkUnavailable, NspkRefused):
+        except NspkRefused:
+            consent = None  # as good as silence: its time runs on
+        except (NspkUnknown, NspkUnavailable):
             async with transaction(self.engine) as session:
                 await rows.save_next_poll(session, binding.id, self.clock.now() + SILENCE_WAIT)
             return

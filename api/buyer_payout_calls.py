@@ -8,9 +8,9 @@ from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
 from sbp_gateway import buyer_payout_repository as rows
 from sbp_gateway import paying_buyers
-from sbp_gateway.buyer_payouts import CALL_WAIT, BuyerPayout, is_forgotten
+from sbp_gateway.buyer_payouts import CALL_WAIT, BuyerPayout, is_forgotten, is_refusal_believed
 from sbp_gateway.errors import PayoutBankUnknown
-from sbp_gateway.payout_bank import PayoutAnswer, PayoutBank
+from sbp_gateway.payout_bank import PayoutAnswer, PayoutBank, PayoutWord
 
 CALLS_AT_ONCE = 4
 
@@ -45,6 +45,7 @@ async def ask_bank(engine: Engine, bank: PayoutBank, clock: Clock, payout: Buyer
 
     Only the first try asks the bank to pay. Every later one asks what became of the payout; a bank that does not
     know it is believed, and asked to pay once more under the same id, only when nothing can be on its way any more.
+    A refusal of such a repeat says nothing about the first request: from then on the bank is only asked.
     """
     try:
         if payout.tries == 1:
@@ -52,8 +53,22 @@ async def ask_bank(engine: Engine, bank: PayoutBank, clock: Clock, payout: Buyer
         found = await bank.find(payout.id)
         if found is not None or not is_forgotten(payout, clock.now()):
             return found
-        async with transaction(engine) as session:
-            is_ours = await rows.ask_again(session, payout, now=clock.now())
-        return await bank.pay(payout) if is_ours else None
+        if payout.reason is not None:
+            believed = is_refusal_believed(payout, clock.now())
+            return PayoutAnswer(PayoutWord.DECLINED, payout.reason) if believed else None
+        return await _repeat(engine, bank, clock, payout)
     except PayoutBankUnknown:
         return None
+
+
+async def _repeat(engine: Engine, bank: PayoutBank, clock: Clock, payout: BuyerPayout) -> PayoutAnswer | None:
+    """Ask the bank to pay once more; its refusal is only written down. Raises: PayoutBankUnknown."""
+    async with transaction(engine) as session:
+        if not await rows.ask_again(session, payout, now=clock.now()):
+            return None
+    answer = await bank.pay(payout)
+    if answer.word is not PayoutWord.DECLINED:
+        return answer
+    async with transaction(engine) as session:
+        await rows.keep_refusal(session, payout, answer.reason or "declined")
+    return None

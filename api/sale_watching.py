@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from api.cash_link_rail import arm, armed, record_start
-from api.sale_results import SaleReader
+from api.sale_results import SaleReader, end
 from checkout import repository as till_rows
 from checkout import till
 from checkout.attempts import LIVE, AttemptStatus
@@ -51,20 +51,40 @@ async def watch(sales: SaleReader, activation: Activation) -> None:
     """Do for one activation what its status and the time call for, and say when it is looked at again."""
     now = sales.clock.now()
     try:
-        if activation.status is ActivationStatus.REQUESTED:
-            await resume(sales, activation)
-        elif activation.status is ActivationStatus.DEACTIVATING or now >= activation.expires_at:
-            await disarm(sales, activation)
-        else:
-            await sales.read(activation)
+        await _look(sales, activation, now)
         next_at = sales.clock.now() + wait_before_poll(activation, now)
-    except (NspkUnknown, NspkUnavailable, NspkRefused):
+    except (NspkUnknown, NspkUnavailable):
         next_at = sales.clock.now() + SILENCE_WAIT
     except KopeykaError as error:  # the others go on; a person must look
         log.error("sbp_sale_not_carried_out", activation_id=activation.id, code=error.code)
         next_at = sales.clock.now() + POLL_WAIT_MAX
     async with transaction(sales.engine) as session:
         await rows.save_next_poll(session, activation.id, next_at)
+
+
+async def _look(sales: SaleReader, activation: Activation, now: datetime) -> None:
+    """Ask, or take back. A refusal says nothing of the money, so it is waited out; but never longer than silence.
+
+    Raises: NspkUnknown, NspkUnavailable, and what carrying out raises.
+    """
+    try:
+        if activation.status is ActivationStatus.REQUESTED:
+            await resume(sales, activation)
+        elif activation.status is ActivationStatus.DEACTIVATING or now >= activation.expires_at:
+            await disarm(sales, activation)
+        else:
+            await sales.read(activation)
+    except NspkRefused as refused:
+        log.warning("sbp_sale_refused", activation_id=activation.id, nspk_code=refused.facts.get("nspk_code"))
+        if now >= activation.is_over_at:
+            await _end_unanswered(sales, activation, now)
+
+
+async def _end_unanswered(sales: SaleReader, activation: Activation, now: datetime) -> None:
+    """Free the plate of a sale that NSPK will not speak about after its time and grace; its money may come late."""
+    async with transaction(sales.engine) as session:
+        locked = await activating.begin_deactivation(session, activation, now=now)
+        await end(session, locked, AttemptStatus.EXPIRED, now=now)
 
 
 async def disarm(sales: SaleReader, activation: Activation) -> None:

@@ -25,7 +25,7 @@ class AttemptStatus(StrEnum):
     REJECTED = "rejected"
     """The rail or the buyer's bank said no. Final."""
     EXPIRED = "expired"
-    """Nobody paid in time, or the till took the offer back. Final."""
+    """Nobody paid in time, or the till gave it up. Money that comes all the same is late. Final."""
 
 
 LIVE = frozenset({AttemptStatus.REQUESTED, AttemptStatus.WAITING, AttemptStatus.UNKNOWN})

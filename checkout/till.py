@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from checkout import repository
-from checkout.attempts import ALLOWED, Attempt, AttemptStatus, OfOrder
+from checkout.attempts import ALLOWED, LIVE, Attempt, AttemptStatus, OfOrder
 from checkout.attempts import advance as advance_attempt
 from checkout.errors import AttemptLive, OrderNotOpen
 from checkout.orders import Order, OrderRequest, OrderStatus, check_request
@@ -27,9 +27,8 @@ async def place_order(
 
 
 async def cancel_order(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> Order:
-    """Close an order that nobody can pay any more.
+    """Close an order that nothing is trying to have paid; ``withdraw_attempts`` ends what is.
 
-    A QR once shown cannot be taken back from NSPK, so a live attempt must end first.
     Raises: OrderNotFound, OrderNotOpen, AttemptLive. Locks: the order.
     """
     order = await repository.lock_order(session, order_id, merchant_id=merchant_id)
@@ -38,6 +37,18 @@ async def cancel_order(session: Session, order_id: str, *, merchant_id: str | No
         raise AttemptLive(order_id=order_id)
     await repository.save_orders(session, [canceled])
     return canceled
+
+
+async def withdraw_attempts(session: Session, order: Order) -> list[Attempt]:
+    """End the live attempts of a locked order: the till no longer waits for their money.
+
+    What the buyer was shown may be paid all the same; that money comes late and goes back. DECISIONS.md, 2.
+    Locks: the attempts.
+    """
+    found = await repository.attempts_of_orders(session, [order.id])
+    return await close_attempts(
+        session, [attempt.id for attempt in found if attempt.status in LIVE], AttemptStatus.EXPIRED
+    )
 
 
 async def begin_attempt(

@@ -81,6 +81,15 @@ async def ask_again(session: Session, payout: BuyerPayout, *, now: datetime) -> 
     return result.rowcount == 1
 
 
+async def keep_refusal(session: Session, payout: BuyerPayout, reason: str) -> None:
+    """Write down that a repeated request was refused, unless the payout has moved on since. Locks: the payout."""
+    await session.execute(
+        text("""UPDATE buyer_payouts SET reason = :reason
+                 WHERE id = :id AND tries = :tries AND phone IS NOT NULL"""),
+        {"id": payout.id, "tries": payout.tries, "reason": reason},
+    )
+
+
 async def lock_payout(session: Session, payout_id: str) -> BuyerPayout:
     """The payout, locked. Raises: BuyerPayoutNotFound. Locks: the payout."""
     return await _one(session, payout_id, "FOR NO KEY UPDATE")

@@ -16,6 +16,9 @@ CALL_WAIT = timedelta(seconds=15)
 """A call to the bank without an outcome for so long was lost with its process. Over the call's limit of 5 s."""
 FORGOTTEN_AFTER = timedelta(minutes=1)
 """From when on a bank that does not know a payout will not get to know it: whatever was on its way has come."""
+REFUSAL_BELIEVED_AFTER = timedelta(days=1)
+"""A repeated request may be refused while the first one is carried out: the refusal is believed only when the bank
+still knows no such payout so long after it."""
 TRY_WAIT_MAX = timedelta(minutes=10)
 PURPOSE_CHARACTERS_MAX = 140
 _PHONE = re.compile(r"(?:\+?7|8)(9[0-9]{9})")
@@ -94,7 +97,7 @@ class BuyerPayout:
     asked_at: datetime | None
     """When the bank was last asked to pay, if it was."""
     reason: str | None
-    """Why the bank refused."""
+    """Why the bank refused; of an open payout, what it said to a repeated request and nobody believes yet."""
     created_at: datetime
     finished_at: datetime | None
 
@@ -146,3 +149,8 @@ def wait_before_try(tries: int) -> timedelta:
 def is_forgotten(payout: BuyerPayout, now: datetime) -> bool:
     """Whether a bank that says it does not know the payout may be asked to pay it once more."""
     return payout.asked_at is None or now >= payout.asked_at + FORGOTTEN_AFTER
+
+
+def is_refusal_believed(payout: BuyerPayout, now: datetime) -> bool:
+    """Whether a bank that refused a repeated request, and knows no such payout, will not carry out the first one."""
+    return payout.asked_at is None or now >= payout.asked_at + REFUSAL_BELIEVED_AFTER

@@ -5,11 +5,14 @@ Source: NSPK agent API: ``POST /payment/v1/qrc-data``, ``PUT /payment/v2/qrc-sta
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from sbp_gateway import payload
-from sbp_gateway.errors import InvalidPayload, NspkRefused, NspkUnknown
+from sbp_gateway.errors import InvalidPayload, NspkRefused, NspkUnavailable, NspkUnknown
 from sbp_gateway.nspk import (
     STATUS_BATCH_MAX,
     LinkStatus,
@@ -19,7 +22,13 @@ from sbp_gateway.nspk import (
 )
 from sbp_gateway.nspk_transport import NspkTransport
 
+log = structlog.get_logger("nspk_http")
+
 TEMPLATE_VERSION = "01"
+CALLS_AT_ONCE = 8
+"""Links asked about alone, after NSPK refused them together."""
+STATUS_CHARACTERS_MAX = 8
+"""As much of a word we do not know as is written down."""
 _STATUSES: dict[str | None, OperationStatus | None] = {
     None: None,
     **{status.value: status for status in OperationStatus},
@@ -65,13 +74,41 @@ class NspkHttp:
         return _registered(data, registration, self._read_link)
 
     async def statuses(self, qrc_ids: Sequence[str]) -> list[LinkStatus]:
-        """What became of the links. Raises: NspkUnknown."""
+        """What became of the links; those of which NSPK says nothing that can be read are left out.
+
+        When NSPK refuses several at once, each is asked about alone, once: one bad id does not stop the others.
+        Raises: NspkUnknown if nothing is known of any of them; NspkUnavailable.
+        """
         assert 1 <= len(qrc_ids) <= STATUS_BATCH_MAX
         try:
-            data = await self.transport.call("PUT", "/payment/v2/qrc-status", {"qrcIds": list(qrc_ids)}, is_safe=True)
-            return [_link_status(item) for item in data]
-        except (NspkRefused, KeyError, TypeError, ValueError) as error:
-            raise NspkUnknown(reason=type(error).__name__) from None
+            found = await self._ask(qrc_ids)
+        except NspkRefused as refused:
+            if len(qrc_ids) == 1:
+                raise NspkUnknown(reason=str(refused.facts.get("nspk_code", refused))) from None
+            found = await self._ask_each(qrc_ids)
+        if not found:
+            raise NspkUnknown(reason="no status that can be read")
+        return found
+
+    async def _ask(self, qrc_ids: Sequence[str]) -> list[LinkStatus]:
+        data = await self.transport.call("PUT", "/payment/v2/qrc-status", {"qrcIds": list(qrc_ids)}, is_safe=True)
+        if not isinstance(data, list):
+            raise NspkUnknown(reason="no list of statuses")
+        return [status for item in data if (status := _link_status(item)) is not None]
+
+    async def _ask_each(self, qrc_ids: Sequence[str]) -> list[LinkStatus]:
+        places = asyncio.Semaphore(CALLS_AT_ONCE)
+
+        async def ask(qrc_id: str) -> list[LinkStatus]:
+            async with places:
+                try:
+                    return await self._ask([qrc_id])
+                except (NspkRefused, NspkUnknown, NspkUnavailable) as error:
+                    log.warning("nspk_status_not_said", qrc_id=qrc_id, code=error.code)
+                    return []
+
+        answers = await asyncio.gather(*map(ask, qrc_ids))
+        return [status for found in answers for status in found]
 
 
 def _registered(data: Any, registration: Registration, read_link: Callable[[str], payload.Link]) -> RegisteredLink:
@@ -86,7 +123,16 @@ def _registered(data: Any, registration: Registration, read_link: Callable[[str]
     return link
 
 
-def _link_status(item: dict[str, Any]) -> LinkStatus:
-    return LinkStatus(
-        str(item["qrcId"]), str(item["code"]), _STATUSES[item.get("status")], item.get("trxId"), item.get("kzo")
-    )
+def _link_status(item: Any) -> LinkStatus | None:
+    """One answer; nothing if it cannot be read. A word we do not know is not final: the money may yet move."""
+    if not isinstance(item, dict):
+        log.error("nspk_status_unreadable", qrc_id=None)
+        return None
+    qrc_id, code, word, trx_id, kzo = (item.get(name) for name in ("qrcId", "code", "status", "trxId", "kzo"))
+    is_readable = isinstance(qrc_id, str) and isinstance(code, str)
+    if not is_readable or not all(said is None or isinstance(said, str) for said in (word, trx_id, kzo)):
+        log.error("nspk_status_unreadable", qrc_id=qrc_id if isinstance(qrc_id, str) else None)
+        return None
+    if word not in _STATUSES:
+        log.warning("nspk_status_unknown", qrc_id=qrc_id, status=word[:STATUS_CHARACTERS_MAX])
+    return LinkStatus(qrc_id, code, _STATUSES.get(word, OperationStatus.RECEIVED), trx_id, kzo)

@@ -25,7 +25,6 @@ from sbp_gateway.buyer_payouts import (
     wait_before_try,
 )
 from sbp_gateway.errors import BuyerBankUnknown, BuyerPayoutNotCovered, MerchantNotRegistered
-from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
 
 NOT_COVERED = frozenset({"ledger.overdrawn", "ledger.unknown_account"})
@@ -56,19 +55,23 @@ async def request_payout(
 
     Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  held, booked when the bank has paid
 
+    The member is the bank that holds what we owe the merchant, which need not be the one it registers codes with now.
+
     Raises: InvalidBuyerPhone, BuyerPayoutOutOfRange, MerchantNotRegistered, BuyerBankUnknown, BuyerPayoutNotCovered.
     Locks: both accounts, in the order of their codes.
     """
     phone = read_phone(request.phone)
     amount = check_amount(request.amount_kopecks, limits)
-    merchant = (await sbp.merchants_by_id(session, [request.merchant_id])).get(request.merchant_id)
-    if merchant is None:
+    if not await sbp.merchants_by_id(session, [request.merchant_id]):
         raise MerchantNotRegistered(merchant_id=request.merchant_id)
     if not await rows.is_bank_listed(session, request.bank_member_id):
         raise BuyerBankUnknown(bank_member_id=request.bank_member_id)
-    hold = await _set_aside(session, payout_id, merchant, amount, now)
+    member_id = (await sbp.collecting_members(session, [request.merchant_id])).get(request.merchant_id)
+    if member_id is None:
+        raise BuyerPayoutNotCovered(merchant_id=request.merchant_id, amount_kopecks=int(amount))
+    hold = await _set_aside(session, payout_id, request.merchant_id, member_id, amount, now)
     payout = BuyerPayout(
-        id=payout_id, merchant_id=merchant.merchant_id, member_id=merchant.member_id, phone=phone,
+        id=payout_id, merchant_id=request.merchant_id, member_id=member_id, phone=phone,
         phone_mask=mask_phone(phone), bank_member_id=request.bank_member_id, amount=amount,
         purpose=request.purpose, status=BuyerPayoutStatus.REQUESTED, hold_id=hold.id, entry_id=None, tries=0,
         asked_at=None, reason=None, created_at=now, finished_at=None,
@@ -78,23 +81,23 @@ async def request_payout(
 
 
 async def _set_aside(
-    session: Session, payout_id: str, merchant: SbpMerchant, amount: Kopecks, now: datetime
-) -> Hold:  # fmt: skip
+    session: Session, payout_id: str, merchant_id: str, member_id: str, amount: Kopecks, now: datetime
+) -> Hold:
     request = HoldRequest(
         reference=f"buyer_payout:{payout_id}",
         kind="sbp.buyer_payout",
-        debit=chart.merchant_payable(merchant.merchant_id),
-        credit=chart.sbp_settlement(merchant.member_id),
+        debit=chart.merchant_payable(merchant_id),
+        credit=chart.sbp_settlement(member_id),
         amount=amount,
         happened_at=now,
-        metadata={"payout_id": payout_id, "merchant_id": merchant.merchant_id},
+        metadata={"payout_id": payout_id, "merchant_id": merchant_id},
     )
     try:
         return await holds.place(session, request, now=now)
     except EntryRejected as refusal:
         if refusal.code not in NOT_COVERED:
             raise
-        raise BuyerPayoutNotCovered(merchant_id=merchant.merchant_id, amount_kopecks=int(amount)) from None
+        raise BuyerPayoutNotCovered(merchant_id=merchant_id, amount_kopecks=int(amount)) from None
 
 
 async def record_answer(

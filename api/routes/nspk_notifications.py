@@ -24,7 +24,9 @@ from sbp_gateway.stickers import SaidOperation
 
 router = open_router("/nspk", "NSPK notifications")
 
-LinkId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Z]{32}$")]
+LinkId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-V]{32}$")]
+"""As NSPK writes its ids: asked about another, it might refuse all that are asked about with it."""
+TrxId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Z]{32}$")]
 RequestId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z-]{1,64}$")]
 
 
@@ -34,7 +36,7 @@ class NotificationBody(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     qrcId: LinkId  # noqa: N815  # NSPK's name
-    trxId: LinkId  # noqa: N815
+    trxId: TrxId  # noqa: N815
     status: Annotated[str, Field(strict=True, max_length=8)]
     amount: int
     timestamp: Instant
@@ -70,7 +72,7 @@ class RefundDecisionBody(BaseModel):
 
     code: Annotated[str, Field(strict=True, max_length=16)]
     status: Annotated[str, Field(strict=True, max_length=8)]
-    originalTrxId: LinkId  # noqa: N815
+    originalTrxId: TrxId  # noqa: N815
     agentRefundRequestId: RequestId  # noqa: N815
     opkcRefundRequestId: RequestId  # noqa: N815
 
@@ -81,7 +83,7 @@ class RefundMoneyBody(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     status: Annotated[str, Field(strict=True, max_length=8)]
-    originalTrxId: LinkId  # noqa: N815
+    originalTrxId: TrxId  # noqa: N815
     agentRefundRequestId: RequestId  # noqa: N815
     opkcRefundRequestId: RequestId  # noqa: N815
     payeeId: Annotated[str, Field(strict=True, max_length=64)] | None = None  # noqa: N815

@@ -19,7 +19,6 @@ from api.sale_watching import take_back
 from api.wire import Body, Instant, Text, View
 from checkout import repository, till
 from checkout.attempts import Attempt, AttemptStatus
-from checkout.errors import AttemptLive
 from checkout.orders import Order, OrderRequest, OrderStatus
 from checkout.rail import Offer, Rail, ShownQr, Start
 from ledger.database import Session, transaction
@@ -191,9 +190,10 @@ def _shown(offer: Offer, start: Start, attempt: Attempt) -> ShownQr | None:
 
 @router.post("/{order_id}/cancel", status_code=200, response_model=OrderView)
 async def cancel_order(order_id: str, call: CanWrite) -> Response:
-    """Cancel an order that nobody can pay any more.
+    """Cancel an order at once, whatever QR the buyer was shown: they may pay by other means.
 
-    A cash link armed with its sum is disarmed first; while a buyer pays by it, that is refused.
+    NSPK takes no QR back: what is paid by it afterwards is told as ``payment.late`` and refunded by itself.
+    A cash link armed with the sum is disarmed first; while a buyer pays by it, that is refused.
     """
 
     async def intent(session: Session, _claim: Claim) -> Activation | None:
@@ -206,12 +206,13 @@ async def cancel_order(order_id: str, call: CanWrite) -> Response:
             await take_back(call.door.wiring.sales, activation)
 
     async def outcome(session: Session, activation: Activation | None, _done: None) -> OrderView:
-        try:
-            order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
-        except AttemptLive:
-            if activation is None:
-                raise
-            raise ActivationPaying(cash_link_id=activation.cash_link_id) from None
+        locked = await repository.lock_order(session, order_id, merchant_id=call.caller.merchant_id)
+        armed = await cash_link_repository.live_of_order(session, order_id)
+        if armed is not None and activation is not None and armed.id == activation.id:
+            raise ActivationPaying(cash_link_id=armed.cash_link_id)
+        if armed is None:
+            await till.withdraw_attempts(session, locked)
+        order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
         return (await _order_views(call, session, [order]))[0]
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200)

@@ -65,6 +65,8 @@ NEVER = {
     "a code paid twice": "SELECT qr_id FROM sbp_payments WHERE qr_id IS NOT NULL GROUP BY qr_id HAVING count(*) > 1",
     "more than one live attempt": """SELECT order_id FROM attempts WHERE status IN ('requested', 'waiting', 'unknown')
         GROUP BY order_id HAVING count(*) > 1""",
+    "a canceled order that waits for money": """SELECT o.id FROM orders AS o JOIN attempts AS a ON a.order_id = o.id
+        WHERE o.status = 'canceled' AND a.status IN ('requested', 'waiting', 'unknown', 'paid')""",
     "a payment without its entry": """SELECT id FROM sbp_payments AS p
         WHERE NOT EXISTS (SELECT FROM postings AS e WHERE e.entry_id = p.entry_id)""",
     "refunds above the payment": """SELECT p.id FROM sbp_payments AS p JOIN sbp_refunds AS r ON r.payment_id = p.id

@@ -134,8 +134,43 @@ async def test_statuses_are_read() -> None:
     assert (found[0].trx_id, found[0].kzo) == ("A" * 32, "9F")
 
 
-@pytest.mark.parametrize("data", [None, [{}], [{"qrcId": QRC_ID, "code": "RQ00000", "status": "NEW?"}]])
-async def test_statuses_we_cannot_read_are_unknown(data: Any) -> None:
+@pytest.mark.parametrize("data", [None, "what", [], [{}], ["what"], [{"qrcId": QRC_ID, "code": "RQ00000", "trxId": 1}]])
+async def test_an_answer_without_any_status_we_can_read_is_unknown(data: Any) -> None:
     async with nspk(says(200, {"code": "RQ00000", "data": data})) as adapter:
         with pytest.raises(NspkUnknown):
             await adapter.statuses([QRC_ID])
+
+
+async def test_one_status_that_cannot_be_read_does_not_spoil_the_others() -> None:
+    paid = {"qrcId": QRC_ID, "code": "RQ00000", "status": "ACWP", "trxId": "A" * 32}
+    bad = [{"code": "RQ00000"}, None, {"qrcId": "B" * 32, "code": "RQ00000", "status": ["ACWP"]}, {"qrcId": 7}]
+    async with nspk(says(200, {"code": "RQ00000", "data": [*bad, paid]})) as adapter:
+        found = await adapter.statuses([QRC_ID, "B" * 32, "C" * 32])
+    assert [(status.qrc_id, status.status) for status in found] == [(QRC_ID, OperationStatus.ACCEPTED)]
+
+
+async def test_a_word_that_nspk_adds_later_is_not_final() -> None:
+    data = [{"qrcId": QRC_ID, "code": "RQ00000", "status": "NEW?"}]
+    async with nspk(says(200, {"code": "RQ00000", "data": data})) as adapter:
+        (found,) = await adapter.statuses([QRC_ID])
+    assert found.status is OperationStatus.RECEIVED
+
+
+async def test_one_id_that_nspk_refuses_does_not_stop_the_others() -> None:
+    poison, asked = "P" * 32, []
+
+    async def answer(request: web.Request) -> web.Response:
+        ids = (await request.json())["qrcIds"]
+        asked.append(ids)
+        if poison in ids:
+            return web.json_response({"code": "RQ05002", "message": "bad id"}, status=400)
+        return web.json_response(
+            {"code": "RQ00000", "data": [{"qrcId": qrc_id, "code": "RQ00000", "status": "NTST"} for qrc_id in ids]}
+        )
+
+    async with nspk(answer) as adapter:
+        found = await adapter.statuses([QRC_ID, poison, "B" * 32])
+        with pytest.raises(NspkUnknown):
+            await adapter.statuses([poison])
+    assert {status.qrc_id for status in found} == {QRC_ID, "B" * 32}
+    assert len(asked) == 1 + 3 + 1

@@ -25,6 +25,7 @@ from ledger.proofs import broken_proofs
 from sbp_gateway import buyer_payout_repository as rows
 from sbp_gateway import onboarding as sbp_onboarding
 from sbp_gateway import paying_buyers
+from sbp_gateway import repository as sbp
 from sbp_gateway.buyer_payouts import AT_ONCE, BuyerPayout, BuyerPayoutStatus, PayoutLimits
 from sbp_gateway.errors import (
     BuyerBankUnknown,
@@ -188,6 +189,57 @@ async def test_a_lost_answer_is_asked_for_and_the_buyer_paid_once(desk: Desk, lo
     assert await desk.payable() == (990_000, 990_000)
 
 
+@dataclass
+class BankThatForgets(BankInProcess):
+    """It takes the first request, loses its answer, knows nothing of it when asked, and refuses the second."""
+
+    knows_from: int = 2
+    """Finds answered with "not known" before it remembers."""
+    finds: int = 0
+
+    async def pay(self, _payout: BuyerPayout) -> PayoutAnswer:
+        self.asked += 1
+        if self.asked == 1:
+            raise PayoutBankUnknown(reason="lost")
+        return PayoutAnswer(PayoutWord.DECLINED, "ERROR.INSUFFICIENT_FUNDS")
+
+    async def find(self, _payout_id: str) -> PayoutAnswer | None:
+        self.finds += 1
+        return PayoutAnswer(PayoutWord.COMPLETED) if self.finds >= self.knows_from else None
+
+
+async def test_a_repeated_request_refused_is_not_the_end_while_the_first_may_be_carried_out(desk: Desk) -> None:
+    desk.bank = BankThatForgets(desk.bank.bank, knows_from=4)
+    payout = await desk.request()
+    await desk.work()
+    desk.clock.offset += timedelta(minutes=1)
+    await desk.work()  # not known: asked once more, and refused
+
+    waiting = await desk.load(payout)
+    assert (waiting.status, waiting.reason) == (BuyerPayoutStatus.UNKNOWN, "ERROR.INSUFFICIENT_FUNDS")
+    assert await desk.payable() == (1_000_000, 990_000)
+
+    await desk.work(3, seconds=120)
+    sent = await desk.load(payout)
+    assert (desk.bank.asked, sent.status, sent.reason) == (2, BuyerPayoutStatus.SENT, None)
+    assert await desk.payable() == (990_000, 990_000)
+
+
+async def test_a_refused_repeat_of_which_the_bank_knows_nothing_a_day_later_is_the_end(desk: Desk) -> None:
+    desk.bank = BankThatForgets(desk.bank.bank, knows_from=1_000)
+    payout = await desk.request()
+    await desk.work()
+    desk.clock.offset += timedelta(minutes=1)
+    await desk.work(3, seconds=600)
+    assert (await desk.load(payout)).status is BuyerPayoutStatus.UNKNOWN
+    desk.clock.offset += timedelta(days=1)
+    await desk.work()
+
+    ended = await desk.load(payout)
+    assert (desk.bank.asked, ended.status, ended.reason) == (2, BuyerPayoutStatus.REJECTED, "ERROR.INSUFFICIENT_FUNDS")
+    assert await desk.payable() == (1_000_000, 1_000_000)
+
+
 async def test_a_bank_that_does_not_know_is_not_asked_to_pay_again_before_a_minute(desk: Desk) -> None:
     desk.bank.losses = ["request"]
     await desk.request()
@@ -284,3 +336,27 @@ async def test_a_merchant_whose_money_is_its_own_pays_no_buyer_through_us(engine
     direct = Desk(engine, now, merchant_id, BankInProcess(BuyerPayoutBank(lambda _: None, Faults())))
     with pytest.raises(BuyerPayoutNotCovered):
         await direct.request()
+
+
+async def test_the_bank_that_collected_the_money_pays_the_buyer(desk: Desk) -> None:
+    """The merchant now takes payments through another bank, straight to its own account; its old money is with us."""
+    account = account_with_key(BankAccount("044525974", "40702810000000000009"))
+    moved = replace(
+        for_sandbox(desk.merchant_id, 2, account.number),
+        member_id="100000000998",
+        settlement_mode=SettlementMode.DIRECT,
+    )
+    async with transaction(desk.engine) as session:
+        await sbp_onboarding.import_merchant(
+            session, new_id("sbr", desk.now), moved, bik=account.bik, learnt_by=MerchantSource.ENTERED, now=desk.now
+        )
+        (before,) = (await sbp.collecting_members(session, [desk.merchant_id])).values()
+    payout = await desk.request()
+
+    assert payout.member_id == before != moved.member_id
+    await desk.work()
+    assert (await desk.load(payout)).status is BuyerPayoutStatus.SENT
+    async with transaction(desk.engine) as session:
+        ours = await find_account(session, chart.sbp_settlement(before))
+    assert ours is not None
+    assert ours.balance == 990_000

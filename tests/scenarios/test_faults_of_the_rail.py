@@ -102,6 +102,56 @@ async def test_money_for_an_expired_attempt_goes_back_to_the_buyer(installation:
     assert [attempt["status"] for attempt in found["attempts"]] == ["expired", "paid"]
 
 
+async def test_a_cashier_cancels_under_a_shown_qr_and_what_is_paid_by_it_goes_back(installation: Installation) -> None:
+    terminal = await installation.terminal()
+    order = await installation.order(terminal, "A-1", 10_000)
+    attempt = await attempt_of(installation, order["id"])
+
+    canceled = await installation.made(f"/v1/orders/{order['id']}/cancel", {})
+    again = await installation.post(f"/v1/orders/{order['id']}/attempts", {"rail": "sbp"})
+    paid = await installation.pays(attempt["qr"]["qrc_id"])
+
+    assert (canceled["status"], canceled["attempts"][0]["status"]) == ("canceled", "expired")
+    assert again.json()["code"] == "checkout.order_not_open"
+    assert paid.status_code == 200
+    late = await installation.until("/v1/events?type=payment.late", lambda found: len(found["items"]) == 1)
+    assert late["items"][0]["data"]["order_id"] == order["id"]
+    refunds = await installation.until(
+        f"/v1/refunds?order_id={order['id']}",
+        lambda found: [each["status"] for each in found["items"]] == ["succeeded"],
+    )
+    assert (refunds["items"][0]["is_automatic"], refunds["items"][0]["amount_kopecks"]) == (True, 10_000)
+    assert await balance(installation, "liability:late_receipts:sbp") == 0
+    assert await balance(installation, f"liability:merchant_payable:{terminal['merchant_id']}") == 0
+    assert (await installation.get(f"/v1/orders/{order['id']}"))["status"] == "canceled"
+    assert (await installation.get("/v1/events?type=order.paid"))["items"] == []
+
+
+async def test_an_order_whose_code_nspk_never_answered_for_can_be_canceled(
+    installation: Installation, engine: Engine
+) -> None:
+    terminal = await installation.terminal()
+    order = await installation.order(terminal, "A-1", 10_000)
+    installation.stop("worker")
+    await installation.faults(lost_answer=1.0)
+    assert (await attempt_of(installation, order["id"]))["status"] == "unknown"
+
+    canceled = await installation.made(f"/v1/orders/{order['id']}/cancel", {})
+    await installation.faults(lost_answer=0.0)
+    installation.start("worker")
+
+    assert (canceled["status"], canceled["attempts"][0]["status"]) == ("canceled", "expired")
+    for _ in range(100):
+        async with transaction(engine) as session:
+            open_codes = await session.scalar(text("SELECT count(*) FROM qr_codes WHERE status <> 'abandoned'"))
+        if open_codes == 0:
+            break
+        await asyncio.sleep(0.1)
+    assert open_codes == 0
+    found = await installation.get(f"/v1/orders/{order['id']}")
+    assert (found["attempts"][0]["status"], found["attempts"][0]["qr"]) == ("expired", None)
+
+
 async def test_a_rejected_operation_ends_the_attempt_and_another_may_follow(installation: Installation) -> None:
     terminal = await installation.terminal()
     order = await installation.order(terminal, "A-1", 10_000)
