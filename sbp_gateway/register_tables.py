@@ -101,6 +101,25 @@ register_check_totals = Table(
     ),
 )
 
+register_book_totals = Table(
+    "register_book_totals",
+    metadata,
+    required("register_number", Integer),
+    required("check_number", Integer),
+    required("kind", Code),
+    required("line_kopecks", BigInteger),
+    required("operation_kopecks", BigInteger),
+    required("book_kopecks", BigInteger),
+    required("operations", Integer),
+    required("differing", Integer),
+    PrimaryKeyConstraint("register_number", "check_number", "kind", name="register_book_totals_pkey"),
+    ForeignKeyConstraint(
+        ["register_number", "check_number"],
+        ["register_checks.register_number", "register_checks.number"],
+        name="register_book_totals_check_fkey",
+    ),
+)
+
 register_differences = Table(
     "register_differences",
     metadata,
@@ -118,6 +137,7 @@ register_differences = Table(
     optional("line_fee_kopecks", BigInteger),
     optional("operation_kopecks", BigInteger),
     optional("operation_fee_kopecks", BigInteger),
+    optional("book_kopecks", BigInteger),
     ForeignKeyConstraint(
         ["register_number", "check_number"],
         ["register_checks.register_number", "register_checks.number"],

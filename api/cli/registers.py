@@ -23,7 +23,14 @@ from ledger.money import roubles
 from sbp_gateway.registers import checking, exporting, intake, repository
 from sbp_gateway.registers.intake import RegisterArrival
 from sbp_gateway.registers.profile import load_profile, profile_names
-from sbp_gateway.registers.register import Register, RegisterCheck, RegisterDifference, RegisterScope
+from sbp_gateway.registers.register import (
+    BookTotal,
+    CheckVerdict,
+    Register,
+    RegisterCheck,
+    RegisterDifference,
+    RegisterScope,
+)
 
 app = typer.Typer(help="Registers of banks against our operations.", no_args_is_help=True)
 
@@ -104,7 +111,7 @@ Report = tuple[Register, RegisterCheck, list[RegisterDifference]]
 
 async def _check(engine: Engine, register_id: str) -> Report:
     async with transaction(engine) as session:
-        done = await checking.check_register(session, register_id, now=machine_now())
+        done = await checking.check_three_sides(session, register_id, now=machine_now())
         register = await repository.load_register(session, register_id)
         found, _ = await repository.list_differences(
             session, register, check_number=done.number, after=0, limit=SHOWN_MAX
@@ -130,6 +137,8 @@ def _show(report: Report, *, as_json: bool) -> None:
             roubles(total.operation_amount),
         )  # fmt: skip
     console.print(totals)
+    for side in done.books:
+        console.print(_three_sides(side), soft_wrap=True)
     for one in found:
         console.print(_difference(one), soft_wrap=True)
 
@@ -142,7 +151,16 @@ def _headline(register: Register) -> str:
     )
 
 
+def _three_sides(total: BookTotal) -> str:
+    sums = (
+        f"{total.kind}s: register {total.line_amount}, ours {total.operation_amount}, books {total.book_amount} kopecks"
+    )
+    return f"{sums}; register less ours {total.register_less_ours}, ours less books {total.ours_less_books}"
+
+
 def _difference(one: RegisterDifference) -> str:
     line = f"line {one.line_number}: {roubles(one.line_amount)}" if one.line_amount is not None else "no line"
     ours = f"{one.operation_id}: {roubles(one.operation_amount)}" if one.operation_amount is not None else "nothing"
+    if one.verdict is CheckVerdict.DIFFERS_FROM_BOOKS:
+        line = "no entry" if one.book_amount is None else f"the books: {roubles(one.book_amount)}"
     return f"  {one.verdict.value}: {line}; with us {ours}; {one.trx_id or one.qrc_id or ''}"

@@ -20,6 +20,7 @@ from sbp_gateway.registers.intake import RegisterArrival
 from sbp_gateway.registers.profile import load_profile
 from sbp_gateway.registers.reading import FooterVerdict
 from sbp_gateway.registers.register import (
+    BookTotal,
     CheckTotal,
     CheckVerdict,
     Register,
@@ -60,20 +61,50 @@ class CheckTotalView(View):
         )  # fmt: skip
 
 
+class BookTotalView(View):
+    """One kind of operation on all three sides."""
+
+    kind: str
+    register_kopecks: int
+    operation_kopecks: int
+    book_kopecks: int
+    """The gross amounts of the operations' entries."""
+    register_less_operations_kopecks: int
+    operations_less_books_kopecks: int
+    operations: int
+    differing: int
+    """Operations that the books do not have, or have with another gross amount."""
+
+    @classmethod
+    def of(cls, total: BookTotal) -> BookTotalView:
+        """The total as it is shown."""
+        return cls(
+            kind=total.kind, register_kopecks=total.line_amount, operation_kopecks=total.operation_amount,
+            book_kopecks=total.book_amount, register_less_operations_kopecks=total.register_less_ours,
+            operations_less_books_kopecks=total.ours_less_books, operations=total.operations,
+            differing=total.differing,
+        )  # fmt: skip
+
+
 class RegisterCheckView(View):
-    """The latest comparison of a register with our operations of its day."""
+    """The latest comparison of a register with our operations of its day, and of these with the books."""
 
     number: int
     checked_at: Instant
     is_clean: bool
     """Nothing differs."""
     totals: list[CheckTotalView]
+    books: list[BookTotalView]
+    """The third side; empty when nobody has an operation on the day."""
 
     @classmethod
     def of(cls, check: RegisterCheck) -> RegisterCheckView:
         """The comparison as it is shown."""
         totals = [CheckTotalView.of(total) for total in check.totals]
-        return cls(number=check.number, checked_at=check.checked_at, is_clean=check.is_clean, totals=totals)
+        books = [BookTotalView.of(total) for total in check.books]
+        return cls(
+            number=check.number, checked_at=check.checked_at, is_clean=check.is_clean, totals=totals, books=books
+        )  # fmt: skip
 
 
 class RegisterView(View):
@@ -127,6 +158,8 @@ class RegisterDifferenceView(View):
     line_fee_kopecks: int | None
     operation_kopecks: int | None
     operation_fee_kopecks: int | None
+    book_kopecks: int | None
+    """Of `differs_from_books`: what the books have, nothing when they have no entry."""
 
     @classmethod
     def of(cls, found: RegisterDifference) -> RegisterDifferenceView:
@@ -136,6 +169,7 @@ class RegisterDifferenceView(View):
             operation_id=found.operation_id, trx_id=found.trx_id, qrc_id=found.qrc_id,
             line_kopecks=found.line_amount, line_fee_kopecks=found.line_fee,
             operation_kopecks=found.operation_amount, operation_fee_kopecks=found.operation_fee,
+            book_kopecks=found.book_amount,
         )  # fmt: skip
 
 
@@ -160,7 +194,7 @@ async def create_register(
             await intake.record_absence(session, arrival, now=call.now)
         else:
             await intake.take_in(session, arrival, io.BytesIO(call.raw), now=call.now)
-        check = await checking.check_register(session, arrival.id, now=call.now)
+        check = await checking.check_three_sides(session, arrival.id, now=call.now)
         return RegisterView.of(await repository.load_register(session, arrival.id), check)
 
     return await once(call, work, prefix="reg", location="/v1/sbp/registers/{id}")
@@ -171,7 +205,7 @@ async def check_register(register_id: str, call: CanWrite) -> Response:
     """Compare a register again: we may have learnt more since."""
 
     async def work(session: Session, _claim: Claim) -> RegisterCheckView:
-        return RegisterCheckView.of(await checking.check_register(session, register_id, now=call.now))
+        return RegisterCheckView.of(await checking.check_three_sides(session, register_id, now=call.now))
 
     return await once(call, work, prefix="chk")
 

@@ -1,8 +1,13 @@
-"""Checking (сверка с реестром): every line and every operation of ours of the day gets one verdict."""
+"""Checking (сверка с реестром): every line and every operation of ours of the day gets one verdict.
+
+The books are the third side, asked by ``check_three_sides`` alone: an operation of ours without its entry is wrong
+whatever the register says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +31,19 @@ AROUND_DAYS = 1
 """How far a bank's day and ours may be apart for one operation: both see midnight differently by seconds."""
 
 Facts = Mapping[str, Any]
+
+
+async def check_three_sides(session: Session, register_id: str, *, now: datetime) -> RegisterCheck:
+    """Compare a register with our operations of its day, and these with their entries in the books.
+
+    Locks: the register.
+    Raises: RegisterNotFound, InvariantBroken if a kopeck is lost on the way.
+    """
+    check = await check_register(session, register_id, now=now)
+    register = await repository.load_register(session, register_id)
+    facts = _facts(register) | {"check_number": check.number}
+    await _change(session, comparing.compare_books(register.scope), facts)
+    return replace(check, books=await repository.book_totals(session, register, check.number))
 
 
 async def check_register(session: Session, register_id: str, *, now: datetime) -> RegisterCheck:

@@ -199,3 +199,31 @@ SELECT count(line_number) AS lines, coalesce(sum(line_kopecks), 0)::bigint AS li
        coalesce(sum(operation_fee_kopecks) FILTER (WHERE NOT is_other_day), 0)::bigint AS operation_fee_kopecks,
        count(*) FILTER (WHERE verdict = 'only_in_register') AS strange
   FROM register_differences WHERE register_number = :number AND check_number = :check_number"""
+
+
+def compare_books(scope: RegisterScope) -> str:
+    """Join our operations of the day with their entries: keep what differs, and what each side adds up to."""
+    return f"""
+WITH ours AS MATERIALIZED (
+    SELECT o.kind, o.id, o.trx_id, o.qrc_id, o.amount_kopecks, o.fee_kopecks, b.book_kopecks
+      FROM sbp_operations AS o
+      LEFT JOIN (SELECT kind, id, sum(book_kopecks)::bigint AS book_kopecks FROM sbp_booked_operations
+                  WHERE happened_at >= :since AND happened_at < :until GROUP BY kind, id) AS b
+        ON b.kind = o.kind AND b.id = o.id
+     WHERE {of_day(scope)}
+), differing AS (
+    INSERT INTO register_differences (register_number, check_number, verdict, kind, operation_id, trx_id, qrc_id,
+                                      operation_kopecks, operation_fee_kopecks, book_kopecks)
+    SELECT :number, :check_number, 'differs_from_books', kind, id, trx_id, qrc_id, amount_kopecks, fee_kopecks,
+           book_kopecks
+      FROM ours WHERE book_kopecks IS DISTINCT FROM amount_kopecks ORDER BY id
+)
+INSERT INTO register_book_totals
+SELECT :number, :check_number, kind, coalesce(l.kopecks, 0), coalesce(o.kopecks, 0), coalesce(o.book_kopecks, 0),
+       coalesce(o.operations, 0), coalesce(o.differing, 0)
+  FROM (SELECT l.kind, sum(l.amount_kopecks)::bigint AS kopecks FROM register_lines AS l WHERE {COMPARED}
+         GROUP BY l.kind) AS l
+  FULL JOIN (SELECT kind, count(*) AS operations, sum(amount_kopecks)::bigint AS kopecks,
+                    sum(book_kopecks)::bigint AS book_kopecks,
+                    count(*) FILTER (WHERE book_kopecks IS DISTINCT FROM amount_kopecks) AS differing
+               FROM ours GROUP BY kind) AS o USING (kind)"""

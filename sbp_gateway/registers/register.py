@@ -72,6 +72,8 @@ class CheckVerdict(StrEnum):
     """A second line of one operation."""
     NOT_COMPARED = "not_compared"
     """Lines of other rails, and payouts."""
+    DIFFERS_FROM_BOOKS = "differs_from_books"
+    """Ours of this day, whose entry the books do not have or have with another gross amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +90,44 @@ class CheckTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class BookTotal:
+    """One kind of operation on all three sides: the register, ours of its day, and the books. Kopecks."""
+
+    kind: str
+    line_amount: int
+    operation_amount: int
+    book_amount: int
+    operations: int
+    differing: int
+    """Operations that the books do not have, or have with another gross amount."""
+
+    @property
+    def register_less_ours(self) -> int:
+        """How much more the register has than we do."""
+        return self.line_amount - self.operation_amount
+
+    @property
+    def ours_less_books(self) -> int:
+        """How much more we have than the books do."""
+        return self.operation_amount - self.book_amount
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterCheck:
-    """One comparison of a register with our operations of its day."""
+    """One comparison of a register with our operations of its day, and of these with the books."""
 
     number: int
     checked_at: datetime
     totals: tuple[CheckTotal, ...]
+    books: tuple[BookTotal, ...] = ()
+    """Nothing when the books were not asked, or nobody has an operation on this day."""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing differs."""
         fine = {CheckVerdict.MATCHED, CheckVerdict.NOT_COMPARED, CheckVerdict.MATCHED_OTHER_DAY}
-        return all(total.verdict in fine or total.lines + total.operations == 0 for total in self.totals)
+        is_booked = all(total.differing == 0 for total in self.books)
+        return is_booked and all(total.verdict in fine or total.lines + total.operations == 0 for total in self.totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +147,8 @@ class RegisterDifference:
     line_fee: int | None
     operation_amount: int | None
     operation_fee: int | None
+    book_amount: int | None
+    """What the books have, when it differs from ours; nothing when they have no entry."""
 
 
 def prove_matched(rest: CheckTotal) -> CheckTotal:

@@ -18,6 +18,7 @@ from sbp_gateway.registers.lines import COLUMNS, LineBatch, LineKind, LineRail, 
 from sbp_gateway.registers.profile import ColumnField, Profile
 from sbp_gateway.registers.reading import FooterVerdict
 from sbp_gateway.registers.register import (
+    BookTotal,
     CheckTotal,
     CheckVerdict,
     Register,
@@ -164,7 +165,19 @@ async def last_check(session: Session, register: Register) -> RegisterCheck | No
         for row in rows
         if row.verdict is not None
     )  # fmt: skip
-    return RegisterCheck(rows[0].number, rows[0].checked_at, totals)
+    books = await book_totals(session, register, rows[0].number)
+    return RegisterCheck(rows[0].number, rows[0].checked_at, totals, books)
+
+
+async def book_totals(session: Session, register: Register, check_number: int) -> tuple[BookTotal, ...]:
+    """What one comparison has found on all three sides."""
+    rows = await session.execute(
+        text("""SELECT kind, line_kopecks, operation_kopecks, book_kopecks, operations, differing
+                  FROM register_book_totals WHERE register_number = :number AND check_number = :check_number
+                 ORDER BY kind"""),
+        {"number": register.number, "check_number": check_number},
+    )
+    return tuple(BookTotal(*row) for row in rows)
 
 
 async def list_differences(
@@ -173,7 +186,7 @@ async def list_differences(
     """What one comparison found, in the order it was found."""
     rows = await session.execute(
         text("""SELECT place, verdict, is_other_day, kind, line_number, operation_id, trx_id, qrc_id, line_kopecks,
-                       line_fee_kopecks, operation_kopecks, operation_fee_kopecks
+                       line_fee_kopecks, operation_kopecks, operation_fee_kopecks, book_kopecks
                   FROM register_differences
                  WHERE register_number = :number AND check_number = :check_number AND place > :after
                  ORDER BY place LIMIT :limit"""),

@@ -28,6 +28,10 @@ ROWS: dict[str, dict[str, Any]] = {
         "register_number": 1, "check_number": 1, "verdict": "matched", "lines": 1, "line_kopecks": 100,
         "line_fee_kopecks": 1, "operations": 1, "operation_kopecks": 100, "operation_fee_kopecks": 1,
     },
+    "register_book_totals": {
+        "register_number": 1, "check_number": 1, "kind": "payment", "line_kopecks": 100, "operation_kopecks": 100,
+        "book_kopecks": 100, "operations": 1, "differing": 0,
+    },
     "register_differences": {
         "register_number": 1, "check_number": 1, "verdict": "amount_differs", "kind": "payment", "line_number": 1,
         "operation_id": "pay_1", "line_kopecks": 100, "operation_kopecks": 200,
@@ -39,6 +43,7 @@ REGISTER_2 = {"id": f"reg_{2:026}", "number": 2, "sha256": b"2" * 32}
 PRINTED = {"footer": "agrees", "footer_amount_kopecks": 100}
 LINE_2 = {"number": 2}
 ONLY_OURS = {"verdict": "only_with_us", "line_number": None, "line_kopecks": None}
+NOT_BOOKED = ONLY_OURS | {"verdict": "differs_from_books"}
 
 VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("registers_pkey", "registers", REGISTER_2 | {"id": REGISTER}),
@@ -70,6 +75,12 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("register_check_totals_not_negative", "register_check_totals", {"verdict": "duplicate", "lines": -1}),
     ("register_check_totals_pairs_match", "register_check_totals", {"check_number": 2, "lines": 2}),
     ("register_check_totals_pairs_match", "register_check_totals", {"check_number": 2, "line_kopecks": 99}),
+    ("register_book_totals_pkey", "register_book_totals", {}),
+    ("register_book_totals_check_fkey", "register_book_totals", {"check_number": 9}),
+    ("register_book_totals_kind_is_known", "register_book_totals", {"kind": "payout"}),
+    ("register_book_totals_not_negative", "register_book_totals", {"kind": "refund", "line_kopecks": -1}),
+    ("register_book_totals_not_negative", "register_book_totals", {"kind": "refund", "differing": 2}),
+    ("register_book_totals_agree", "register_book_totals", {"kind": "refund", "book_kopecks": 99}),
     ("register_differences_pkey", "register_differences", {"place": 1}),
     ("register_differences_check_fkey", "register_differences", {"check_number": 9}),
     ("register_differences_verdict_is_known", "register_differences", {"verdict": "matched"}),
@@ -78,6 +89,9 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("register_differences_sides", "register_differences", {"operation_id": None, "operation_kopecks": None}),
     ("register_differences_other_day_of_pairs", "register_differences", {"verdict": "matched_other_day"}),
     ("register_differences_other_day_of_pairs", "register_differences", ONLY_OURS | {"is_other_day": True}),
+    ("register_differences_books_of_verdict", "register_differences", {"book_kopecks": 1}),
+    ("register_differences_books_of_verdict", "register_differences", NOT_BOOKED | {"book_kopecks": 200}),
+    ("register_differences_sides", "register_differences", {"verdict": "differs_from_books"}),
     ("register_differences_amounts_of_sides", "register_differences", {"line_kopecks": None}),
 ]  # fmt: skip
 

@@ -117,6 +117,27 @@ async def test_a_register_is_checked_again(client: Client, database: Any) -> Non
     assert again.json()["number"] == 2
 
 
+async def test_operations_without_entries_are_told_beside_the_three_sums(client: Client, database: Any) -> None:
+    (payment,) = paid(1)
+    lay(database.superuser_url, [payment], is_booked=False)
+
+    taken = await client.post(PATH, content=file_of([payment]), headers=FILE)
+    found = await client.get(f"/v1/sbp/registers/{taken.json()['id']}/differences")
+
+    check = taken.json()["check"]
+    assert (check["is_clean"], check["totals"][0]["verdict"]) == (False, "matched")
+    assert check["books"] == [
+        {
+            "kind": "payment", "register_kopecks": 149_990, "operation_kopecks": 149_990, "book_kopecks": 0,
+            "register_less_operations_kopecks": 0, "operations_less_books_kopecks": 149_990, "operations": 1,
+            "differing": 1,
+        }
+    ]  # fmt: skip
+    assert [(one["verdict"], one["operation_id"], one["book_kopecks"]) for one in found.json()["items"]] == [
+        ("differs_from_books", payment.payment_id, None)
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "code"),
     [

@@ -101,6 +101,25 @@ CREATE TABLE register_check_totals (
     )
 );
 
+-- The third side: what the register, our operations of its day and the books add up to, for each kind of operation.
+CREATE TABLE register_book_totals (
+    register_number   integer NOT NULL,
+    check_number      integer NOT NULL,
+    kind              text COLLATE "C" NOT NULL,
+    line_kopecks      bigint NOT NULL,
+    operation_kopecks bigint NOT NULL,
+    book_kopecks      bigint NOT NULL,
+    operations        integer NOT NULL,
+    differing         integer NOT NULL,
+    CONSTRAINT register_book_totals_pkey PRIMARY KEY (register_number, check_number, kind),
+    CONSTRAINT register_book_totals_check_fkey FOREIGN KEY (register_number, check_number) REFERENCES register_checks,
+    CONSTRAINT register_book_totals_kind_is_known CHECK (kind IN ('payment', 'refund')),
+    CONSTRAINT register_book_totals_not_negative CHECK (
+        least(line_kopecks, operation_kopecks, book_kopecks, differing) >= 0 AND differing <= operations
+    ),
+    CONSTRAINT register_book_totals_agree CHECK (differing > 0 OR operation_kopecks = book_kopecks)
+);
+
 CREATE TABLE register_differences (
     place             bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     register_number   integer NOT NULL,
@@ -116,14 +135,16 @@ CREATE TABLE register_differences (
     line_fee_kopecks  bigint,
     operation_kopecks bigint,
     operation_fee_kopecks bigint,
+    book_kopecks      bigint,
     CONSTRAINT register_differences_pkey PRIMARY KEY (place),
     CONSTRAINT register_differences_check_fkey FOREIGN KEY (register_number, check_number) REFERENCES register_checks,
     CONSTRAINT register_differences_verdict_is_known CHECK (
         verdict IN ('matched_other_day', 'amount_differs', 'fee_differs', 'only_in_register', 'only_with_us',
-                    'in_other_register', 'duplicate')
+                    'in_other_register', 'duplicate', 'differs_from_books')
     ),
     CONSTRAINT register_differences_sides CHECK (
-        CASE WHEN verdict IN ('only_with_us', 'in_other_register') THEN line_number IS NULL AND operation_id IS NOT NULL
+        CASE WHEN verdict IN ('only_with_us', 'in_other_register', 'differs_from_books')
+             THEN line_number IS NULL AND operation_id IS NOT NULL
              WHEN verdict IN ('only_in_register', 'duplicate') THEN line_number IS NOT NULL AND operation_id IS NULL
              ELSE line_number IS NOT NULL AND operation_id IS NOT NULL END
     ),
@@ -133,6 +154,10 @@ CREATE TABLE register_differences (
     ),
     CONSTRAINT register_differences_amounts_of_sides CHECK (
         (line_number IS NULL) = (line_kopecks IS NULL) AND (operation_id IS NULL) = (operation_kopecks IS NULL)
+    ),
+    CONSTRAINT register_differences_books_of_verdict CHECK (
+        CASE verdict WHEN 'differs_from_books' THEN book_kopecks IS DISTINCT FROM operation_kopecks
+                     ELSE book_kopecks IS NULL END
     )
 );
 CREATE INDEX register_differences_of_check ON register_differences (register_number, check_number, place);
@@ -172,10 +197,35 @@ SELECT 'refund', r.id, r.merchant_id, coalesce(p.member_id, m.member_id), r.trx_
   LEFT JOIN cash_links AS l ON l.id = a.cash_link_id
  WHERE r.status = 'succeeded';
 
+-- What the books have booked for each of them: the gross amount of its entry, which must carry its reference and not
+-- be reversed. A refund may be booked by two entries; the fee that a direct merchant gets back is none of its money.
+CREATE VIEW sbp_booked_operations AS
+WITH entries AS NOT MATERIALIZED (
+    SELECT e.entry_id, e.reference, e.amount FROM books AS b JOIN postings AS e ON e.book = b.number AND e.number = 1
+     WHERE b.name = 'main'
+       AND NOT EXISTS (SELECT FROM postings AS r WHERE r.book = e.book AND r.kind = 'reversal'
+                          AND r.metadata ->> 'reverses' = e.entry_id::text)
+)
+SELECT 'payment' AS kind, p.id, e.amount AS book_kopecks, p.paid_at AS happened_at
+  FROM sbp_payments AS p
+  JOIN entries AS e ON e.entry_id = p.entry_id
+   AND e.reference = CASE WHEN p.unmatched_payment_id IS NULL THEN 'sbp_payment:' ELSE 'sbp_match:' END || p.trx_id
+UNION ALL
+SELECT 'payment', u.id, e.amount, u.paid_at
+  FROM sbp_unmatched_payments AS u
+  JOIN entries AS e ON e.entry_id = u.entry_id AND e.reference = 'sbp_payment:' || u.trx_id
+UNION ALL
+SELECT 'refund', r.id, e.amount, r.ended_at
+  FROM sbp_refunds AS r
+  JOIN sbp_payments AS p ON p.id = r.payment_id
+ CROSS JOIN (VALUES ('sbp_refund_moved:', true), ('sbp_refund_fee_moved:', false)) AS w (word, is_money)
+  JOIN entries AS e ON e.reference = w.word || r.id
+ WHERE w.is_money OR p.settlement_mode = 'collected';
+
 -- Operations of one day are read together; rows come in the order of time, so a small index is enough.
 CREATE INDEX sbp_payments_paid_at ON sbp_payments USING brin (paid_at);
 
-GRANT SELECT ON sbp_operations TO kopeyka_app;
-GRANT SELECT, INSERT ON register_lines, register_checks, register_check_totals TO kopeyka_app;
+GRANT SELECT ON sbp_operations, sbp_booked_operations TO kopeyka_app;
+GRANT SELECT, INSERT ON register_lines, register_checks, register_check_totals, register_book_totals TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON registers, register_differences TO kopeyka_app;
 GRANT USAGE ON SEQUENCE registers_number_seq TO kopeyka_app;

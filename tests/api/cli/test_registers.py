@@ -33,6 +33,16 @@ def test_a_check_is_repeated_and_shown(kopeyka: Kopeyka, database: Database, tmp
 
     assert "only_with_us: no line; with us pay_00000000000000000000000007: 1499.90" in shown.out
     assert "matched" in shown.out
+    assert "payments: register 299981, ours 449971, books 449971 kopecks" in shown.out
+    assert "register less ours -149990, ours less books 0" in shown.out
+
+
+def test_an_operation_without_an_entry_is_shown(kopeyka: Kopeyka, database: Database) -> None:
+    lay(database.superuser_url, paid(1), is_booked=False)
+
+    told = kopeyka("sbp", "registers", "import", "--absent", *OF_THE_DAY)
+
+    assert "differs_from_books: no entry; with us pay_00000000000000000000000001: 1499.90" in told.out
 
 
 def test_a_day_without_a_file_is_told(kopeyka: Kopeyka, database: Database) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -65,8 +66,8 @@ def later(payment: Paid, **by: float) -> Paid:
     return replace(payment, paid_at=payment.paid_at + timedelta(**by))
 
 
-def lay(superuser_url: str, payments: Sequence[Paid]) -> None:
-    """Write payments with their codes; what they hang on is left out."""
+def lay(superuser_url: str, payments: Sequence[Paid], *, is_booked: bool = True) -> None:
+    """Write payments with their codes and the first postings of their entries; what they hang on is left out."""
     with psycopg.connect(superuser_url) as connection, connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute(
@@ -97,8 +98,33 @@ def lay(superuser_url: str, payments: Sequence[Paid]) -> None:
             """INSERT INTO sbp_payments (id, qr_id, attempt_id, merchant_id, trx_id, amount_kopecks, fee_kopecks,
                                          is_late, entry_id, paid_at, recorded_at)
                VALUES (%(id)s, %(qr)s, %(attempt)s, %(merchant)s, %(trx)s, %(amount)s, %(fee)s, %(late)s,
-                       gen_random_uuid(), %(at)s, %(at)s)""",
+                       %(entry)s, %(at)s, %(at)s)""",
             [_facts(payment) for payment in payments],
+        )
+    if is_booked:
+        book(superuser_url, payments)
+
+
+def book(
+    superuser_url: str,
+    payments: Sequence[Paid],
+    *,
+    more: int = 0,
+    word: str = "sbp_payment:",
+    number: int | None = None,
+) -> None:
+    """Write the first posting of each payment's entry: as it should be, or with something wrong."""
+    with psycopg.connect(superuser_url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.executemany(
+            """INSERT INTO postings (entry_id, amount, debit_version, debit_balance, credit_version, credit_balance,
+                                     happened_at, recorded_at, xid, debit, credit, book, number, commodity, body_hash,
+                                     reference, kind)
+               SELECT %(entry)s, %(amount)s + %(more)s, %(version)s, 0, %(version)s, 0, %(at)s, %(at)s,
+                      pg_current_xact_id(), 1, 2, coalesce(%(book)s, number), 1, 'RUB', %(entry)s,
+                      %(word)s || %(trx)s, 'sbp.payment'
+                 FROM books WHERE name = 'main'""",
+            [{**_facts(payment), "more": more, "word": word, "book": number} for payment in payments],
         )
 
 
@@ -107,5 +133,5 @@ def _facts(payment: Paid) -> dict[str, Any]:
         "id": payment.payment_id, "order": f"ord_{payment.number:026}", "attempt": f"att_{payment.number:026}",
         "qr": f"qr_{payment.number:026}", "merchant": MERCHANT, "number": f"A-{payment.number}",
         "amount": payment.amount, "fee": payment.fee, "late": payment.is_late, "at": payment.paid_at,
-        "trx": payment.trx_id, "qrc": payment.qrc_id,
+        "trx": payment.trx_id, "qrc": payment.qrc_id, "entry": UUID(int=payment.number), "version": payment.number,
     }  # fmt: skip
