@@ -70,6 +70,7 @@ async def request_refund(
     RefundTooSoon, RefundNotCovered. Locks: the payment, then the accounts of the voucher.
     """
     payment = await rows.lock_payment(session, wish.payment_id, merchant_id=merchant_id)
+    await _refuse_late(session, payment, wish)
     amount = amount_of(payment, wish)
     await _refuse_too_soon(session, payment, now)
     cover = await _cover(session, payment, amount, wish)
@@ -84,10 +85,8 @@ async def request_refund(
 def amount_of(payment: RefundablePayment, wish: RefundWish) -> Kopecks:
     """How much of a payment is given back.
 
-    Raises: PaymentLate if a person asks for late money; RefundAmountNotPositive, PaymentRefunded, RefundAboveRest.
+    Raises: RefundAmountNotPositive, PaymentRefunded, RefundAboveRest.
     """
-    if payment.is_late and not wish.is_automatic:
-        raise PaymentLate(payment_id=payment.id)
     if wish.amount_kopecks is not None and wish.amount_kopecks < 1:
         raise RefundAmountNotPositive(amount_kopecks=wish.amount_kopecks)
     if payment.rest == 0:
@@ -97,6 +96,15 @@ def amount_of(payment: RefundablePayment, wish: RefundWish) -> Kopecks:
             amount_kopecks=wish.amount_kopecks, rest_kopecks=int(payment.rest), paid_kopecks=int(payment.amount)
         )
     return payment.rest if wish.amount_kopecks is None else Kopecks(wish.amount_kopecks)
+
+
+async def _refuse_late(session: Session, payment: RefundablePayment, wish: RefundWish) -> None:
+    """A person gives late money back only when the worker has given up and nothing of its is under way."""
+    if not payment.is_late or wish.is_automatic:
+        return
+    refunds = await rows.refunds_of_payment(session, payment.id)
+    if payment.is_refund_planned or any(each.is_automatic and not each.is_final for each in refunds):
+        raise PaymentLate(payment_id=payment.id)
 
 
 async def _refuse_too_soon(session: Session, payment: RefundablePayment, now: datetime) -> None:

@@ -69,7 +69,7 @@ class RefundablePayment:
     """A payment as refunds look at it, locked."""
 
     id: str
-    attempt_id: str
+    attempt_id: str | None
     merchant_id: str
     nspk_merchant_id: str
     member_id: str
@@ -83,6 +83,8 @@ class RefundablePayment:
     settlement_mode: SettlementMode
     refund_kopecks: Kopecks
     """Refunded already, or set aside for refunds under way."""
+    is_refund_planned: bool = False
+    """Late money that the worker will refund by itself when its time comes."""
 
     @property
     def rest(self) -> Kopecks:

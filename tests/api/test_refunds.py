@@ -150,7 +150,7 @@ async def test_an_unpaid_order_has_nothing_to_refund(shop: Client, database: Dat
 
 async def test_late_money_is_not_refunded_by_hand(shop: Client, database: Database) -> None:
     with psycopg.connect(database.superuser_url) as connection:
-        connection.execute("UPDATE sbp_payments SET is_late = true, fee_kopecks = 0")
+        connection.execute("UPDATE sbp_payments SET is_late = true, fee_kopecks = 0, next_refund_at = paid_at")
 
     answer = await shop.post("/v1/refunds", ASK)
 

@@ -11,6 +11,7 @@ import pytest
 
 from ledger.database import Engine, in_transaction, transaction
 from ledger.errors import KopeykaError
+from ledger.ids import new_id
 from sbp_gateway import refund_rows, refunding
 from sbp_gateway.errors import (
     PaymentLate,
@@ -293,11 +294,9 @@ async def test_late_money_is_refunded_by_itself_and_given_to_a_person_after_five
 ) -> None:
     books = await books_of(database, engine, now, is_late=True)
     async with transaction(engine) as session:
-        with pytest.raises(PaymentLate):
-            await refunding.request_refund(
-                session, "ref_1", RefundWish(books.payment.id), merchant_id=None, now=books.now
-            )
         await refund_rows.plan_late_refund(session, books.payment.id, books.now)
+    with pytest.raises(PaymentLate):
+        await ask_by_hand(books)
 
     for _ in range(LATE_REFUNDS_MAX):
         taken = await take_late(books)
@@ -307,6 +306,8 @@ async def test_late_money_is_refunded_by_itself_and_given_to_a_person_after_five
                 session, f"ref_{len(await books.refunds()):026}", taken[0], now=books.now
             )
         assert await take_late(books) == []
+        with pytest.raises(PaymentLate):
+            await ask_by_hand(books)
         await books.hear((await books.refunds())[-1], N.REFUSED)
         books.now += timedelta(days=30)
 
@@ -314,6 +315,23 @@ async def test_late_money_is_refunded_by_itself_and_given_to_a_person_after_five
     assert await books.events() == ["refund.refused"] * LATE_REFUNDS_MAX + ["payment.refund_parked"]
     assert (await books.balances())["owner"] == (100, 100)
     await books.prove()
+
+    for amount, rest in ((60, 40), (None, 0)):
+        await books.hear(await ask_by_hand(books, amount), N.TAKEN, N.MOVED)
+        books.now += HOUR_WAIT
+        assert ((await books.balances())["owner"], await books.rest()) == ((rest, rest), rest)
+    with pytest.raises(PaymentRefunded):
+        await ask_by_hand(books)
+    await books.prove()
+
+
+async def ask_by_hand(books: RefundBooks, amount: int | None = None) -> Refund:
+    wish = RefundWish(books.payment.id, amount)
+    async with transaction(books.engine) as session:
+        refund, _ = await refunding.request_refund(
+            session, new_id("ref", books.now), wish, merchant_id=None, now=books.now
+        )
+    return refund
 
 
 async def take_late(books: RefundBooks) -> list[str]:
