@@ -18,6 +18,9 @@ BODY_BYTES_MAX = 256 * 1024
 ENTRY_BATCH_BYTES_MAX = 4 * 1024 * 1024
 """A batch of 1,000 entries of a few postings with metadata."""
 FINGERPRINT_VERSION = 1
+UNMARKED_FIELDS = frozenset({"phone", "contact_phone", "contact_email", "contact_name", "customer", "receipt"})
+"""Top-level fields about people: their values stand in the digest of the whole body only, never in a mark of their
+own, which a guess at one short value would find."""
 API_VERSION = "2026-11-22"
 """The dated version of the wire format."""
 
@@ -104,7 +107,7 @@ class Fingerprint:
     digest: bytes
     """SHA-256 over all of it."""
     fields: bytes
-    """Eight bytes for each top-level field: checksums of its name and of its value."""
+    """Eight bytes for each top-level field: checksums of its name and of its value; none for ``UNMARKED_FIELDS``."""
 
 
 def fingerprint(method: str, route: str, path: str, query: bytes, body: Any) -> Fingerprint:
@@ -119,7 +122,8 @@ def fingerprint(method: str, route: str, path: str, query: bytes, body: Any) -> 
     for name in sorted(fields):
         value = _canonical(fields[name]).encode()
         digest.update(b"\n" + name.encode() + b"\0" + value)
-        marks += _mark(name, value)
+        if name not in UNMARKED_FIELDS:
+            marks += _mark(name, value)
     return Fingerprint(digest.digest(), bytes(marks))
 
 
@@ -130,8 +134,9 @@ def _mark(name: str, value: bytes) -> bytes:
 def differing_fields(body: Any, first: bytes) -> list[str]:
     """Names of the top-level fields that are new or other than in the first request.
 
-    A field that only the first request had is not known by name and is left out.
+    A field that only the first request had is not known by name and is left out; so are ``UNMARKED_FIELDS``.
     """
     fields = body if isinstance(body, dict) else {"": body}
+    fields = {name: value for name, value in fields.items() if name not in UNMARKED_FIELDS}
     known = {first[place : place + 8] for place in range(0, len(first), 8)}
     return [name for name, value in fields.items() if _mark(name, _canonical(value).encode()) not in known]

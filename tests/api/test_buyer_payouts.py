@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from api.bodies import fingerprint
 from api.callers import create_key
 from checkout.bank_details import BankAccount, account_with_key
 from ledger import chart, journal
@@ -19,6 +21,7 @@ from tests.api.conftest import Client
 
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 PHONE = "79123456789"
+WRITTEN = (PHONE, f"+{PHONE}", "+7 (912) 345-67-89")
 numbers = itertools.count(1)
 
 
@@ -138,3 +141,30 @@ async def test_the_phone_is_nowhere_but_in_its_column(client: Client, merchant_i
         ]
 
     assert found == ["buyer_payouts"]
+
+
+async def test_nothing_that_is_kept_can_be_made_from_the_phone_alone(
+    client: Client, merchant_id: str, database: Any
+) -> None:
+    """A phone number is quickly guessed, so no checksum of that field by itself may lie beside the request."""
+    key = "the-only-key-0001"
+    await client.post("/v1/sbp/payouts", body_of(merchant_id), key=key)
+    with psycopg.connect(database.superuser_url) as connection:
+        kept = connection.execute("SELECT field_digests FROM idempotency_keys WHERE key = %s", (key,)).fetchone()
+    assert kept is not None
+    marks = {kept[0][place : place + 8] for place in range(0, len(kept[0]), 8)}
+    alone = [fingerprint("", "", "", b"", {name: value}).fields for name, value in body_of(merchant_id).items()]
+
+    assert marks == set(alone) - {b""}
+    assert len(marks) == len(body_of(merchant_id)) - 1
+    assert not any(zlib.crc32(f'"{phone}"'.encode()).to_bytes(4, "big") in kept[0] for phone in WRITTEN)
+
+
+async def test_a_repeat_with_another_phone_is_still_another_request(client: Client, merchant_id: str) -> None:
+    key = "the-only-key-0002"
+    await client.post("/v1/sbp/payouts", body_of(merchant_id), key=key)
+
+    answer = await client.post("/v1/sbp/payouts", body_of(merchant_id, phone="+7 912 345-67-80"), key=key)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency.key_reused")
+    assert answer.json()["facts"]["differing_fields"] == []
