@@ -33,25 +33,31 @@ async def pay(session: Session, accepted: Sequence[AcceptedOperation], *, now: d
     """
     if not accepted:
         return
-    found = await till_rows.lock_with_orders(session, [operation.attempt_id for operation in accepted])
+    found = await till_rows.lock_with_orders(session, [_attempt_of(operation) for operation in accepted])
     tariffs = await finance.load_tariffs(session, RAIL)
     members = await sbp.merchants_of_operations(session, accepted)
     bank_tariffs = await finance.load_bank_tariffs(session, RAIL, {member.member_id for member in members})
-    payments = []
+    payments: list[tuple[Payment, OfOrder]] = []
     for operation, member in zip(accepted, members, strict=True):
         paid_at = paid_at_of(operation, now)
         if not await is_open(session, paid_at, now):
             paid_at = now  # its day is closed: the books take it on the day we learnt
-        of_order = found[operation.attempt_id]
+        of_order = found[_attempt_of(operation)]
         fee = fee_of(of_order, tariffs, paid_at)
-        charged = bank_tariff_of(member, bank_tariffs, of_order, paid_at)
-        payments.append(_payment(operation, of_order, member, fee, charged, paid_at, now))
+        charged = bank_tariff_of(member, bank_tariffs, of_order.tariff_group, paid_at)
+        is_late = not of_order.is_payable
+        payments.append((payment_of(operation, member, fee, charged, paid_at, is_late=is_late, now=now), of_order))
 
-    await sbp.add_payments(session, payments)
-    in_time = [(found[payment.attempt_id], payment.id) for payment in payments if not payment.is_late]
+    await sbp.add_payments(session, [payment for payment, _ in payments])
+    in_time = [(of_order, payment.id) for payment, of_order in payments if not payment.is_late]
     await till.pay_orders(session, in_time, now=now)
-    await outbox.publish_all(session, [event_of(payment, found[payment.attempt_id]) for payment in payments], now=now)
-    await bookkeeping.book_payments(session, payments, now=now)
+    await outbox.publish_all(session, [event_of(payment, of_order) for payment, of_order in payments], now=now)
+    await bookkeeping.book_payments(session, [payment for payment, _ in payments], now=now)
+
+
+def _attempt_of(operation: AcceptedOperation) -> str:
+    assert operation.attempt_id is not None, "money that belongs to no order pays none"
+    return operation.attempt_id
 
 
 async def is_open(session: Session, at: datetime, now: datetime) -> bool:
@@ -71,19 +77,20 @@ def fee_of(of_order: OfOrder, tariffs: Sequence[Tariff], paid_at: datetime) -> K
 
 
 def bank_tariff_of(
-    member: SbpMerchant, tariffs: Sequence[BankTariff], of_order: OfOrder, paid_at: datetime
+    member: SbpMerchant, tariffs: Sequence[BankTariff], tariff_group: str, paid_at: datetime
 ) -> BankTariff | None:
     """What the bank charges us for a payment, late or not; nothing when the money is the merchant's own."""
     if member.settlement_mode is SettlementMode.DIRECT:
         return None
-    group = member.tariff_group or of_order.tariff_group
+    group = member.tariff_group or tariff_group
     return bank_tariff_on(tariffs, member_id=member.member_id, tariff_group=group, on=moscow_day(paid_at))
 
 
-def _payment(
-    operation: AcceptedOperation, of_order: OfOrder, member: SbpMerchant, fee: Kopecks, charged: BankTariff | None,
-    paid_at: datetime, now: datetime,
+def payment_of(
+    operation: AcceptedOperation, member: SbpMerchant, fee: Kopecks, charged: BankTariff | None, paid_at: datetime, *,
+    is_late: bool, now: datetime,
 ) -> Payment:  # fmt: skip
+    """The payment that an operation is, with our fee and the bank's."""
     return Payment(
         id=new_id("pay", now),
         qr_id=operation.qr_id,
@@ -97,7 +104,7 @@ def _payment(
         registration_id=member.registration_id,
         bank_fee=NO_FEE if charged is None else fee_for(charged, operation.amount),
         is_bank_fee_withheld=charged is None or charged.is_withheld,
-        is_late=not of_order.is_payable,
+        is_late=is_late,
         entry_id=new_uuid(now),
         paid_at=paid_at,
         recorded_at=now,

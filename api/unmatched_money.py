@@ -1,11 +1,11 @@
-"""Money that no order knows: kept with its entry and event, and given to an order when a person says so."""
+"""Money that no order knows: kept with its entry and event, and given to an order or back when a person says so."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
-from api.paying import RAIL, is_open, pay
+from api.paying import RAIL, bank_tariff_of, is_open, pay, payment_of
 from checkout import repository as till_rows
 from checkout.attempts import Attempt, AttemptStatus
 from checkout.errors import AttemptLive, OrderNotOpen
@@ -15,13 +15,14 @@ from ledger.database import Session
 from ledger.ids import new_id, new_uuid
 from ledger.money import Kopecks
 from ledger.outbox import Event
+from reconciliation import repository as finance
 from sbp_gateway import bookkeeping
 from sbp_gateway import repository as sbp
 from sbp_gateway import unmatched_repository as rows
 from sbp_gateway.cash_links import SaleState
-from sbp_gateway.payments import AcceptedOperation
+from sbp_gateway.payments import NO_FEE, AcceptedOperation, Payment
 from sbp_gateway.stickers import Sticker
-from sbp_gateway.unmatched_payments import UnmatchedPayment, UnmatchedReason, UnmatchedStatus, check_match
+from sbp_gateway.unmatched_payments import UnmatchedPayment, UnmatchedReason, UnmatchedStatus, check_match, check_open
 
 
 async def keep_sale(
@@ -108,8 +109,8 @@ async def match(
 ) -> UnmatchedPayment:
     """Give unmatched money to the order that a person names; the order is paid by it, once.
 
-    Raises: UnmatchedPaymentNotFound, UnmatchedPaymentMatched, OrderNotFound, UnmatchedAmountDiffers, OrderNotOpen,
-        AttemptLive if the buyer may still pay the order otherwise.
+    Raises: UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedPaymentReturned, OrderNotFound,
+        UnmatchedAmountDiffers, OrderNotOpen, AttemptLive if the buyer may still pay the order otherwise.
     Locks: the payment, the order, the accounts.
     """
     payment = await rows.lock_unmatched(session, unmatched_id, merchant_id=merchant_id)
@@ -122,10 +123,53 @@ async def match(
         raise AttemptLive(order_id=order.id)
 
     matched = replace(payment, status=UnmatchedStatus.MATCHED, order_id=order.id, matched_at=now)
-    await rows.match(session, matched)
-    operation = AcceptedOperation(
-        attempt.id, payment.merchant_id, payment.amount, payment.trx_id, payment.kzo, payment.paid_at,
+    await rows.end(session, matched)
+    await pay(session, [_operation(payment, attempt.id)], now=now)
+    return await rows.load_unmatched(session, matched.id, merchant_id=None)
+
+
+def _operation(payment: UnmatchedPayment, attempt_id: str | None) -> AcceptedOperation:
+    return AcceptedOperation(
+        attempt_id, payment.merchant_id, payment.amount, payment.trx_id, payment.kzo, payment.paid_at,
         payment.paid_at, unmatched_payment_id=payment.id,
     )  # fmt: skip
-    await pay(session, [operation], now=now)
-    return matched
+
+
+async def give_back(session: Session, unmatched_id: str, *, merchant_id: str | None, now: datetime) -> UnmatchedPayment:
+    """Turn unmatched money into late money of no order, which the worker refunds by the rules of all late money.
+
+    Raises: UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedPaymentReturned.
+    Locks: the payment, the accounts.
+    """
+    payment = await rows.lock_unmatched(session, unmatched_id, merchant_id=merchant_id)
+    check_open(payment)
+    late = await _late_payment(session, payment, now)
+
+    await rows.end(session, replace(payment, status=UnmatchedStatus.RETURNED, returned_at=now))
+    await sbp.add_payments(session, [late])
+    await outbox.publish_all(session, [returned_event_of(late)], now=now)
+    await bookkeeping.book_payments(session, [late], now=now)
+    return await rows.load_unmatched(session, payment.id, merchant_id=None)
+
+
+async def _late_payment(session: Session, payment: UnmatchedPayment, now: datetime) -> Payment:
+    """The late payment that unmatched money becomes: no fee of ours; the bank took its own when the buyer paid."""
+    operation = _operation(payment, None)
+    (member,) = await sbp.merchants_of_operations(session, [operation])
+    tariffs = await finance.load_bank_tariffs(session, RAIL, {member.member_id})
+    merchant = await till_rows.load_merchant(session, payment.merchant_id)
+    paid_at = payment.paid_at if await is_open(session, payment.paid_at, now) else now
+    charged = bank_tariff_of(member, tariffs, merchant.tariff_group, paid_at)
+    return payment_of(operation, member, NO_FEE, charged, paid_at, is_late=True, now=now)
+
+
+def returned_event_of(payment: Payment) -> Event:
+    """What the world is told: the money goes back, and a refund of this payment will say how it ended."""
+    data = {
+        "unmatched_payment_id": payment.unmatched_payment_id,
+        "payment_id": payment.id,
+        "merchant_id": payment.merchant_id,
+        "trx_id": payment.trx_id,
+        "amount_kopecks": int(payment.amount),
+    }
+    return Event("payment.returned", payment.id, payment.merchant_id, data)

@@ -119,7 +119,7 @@ def payment_voucher(payment: Payment) -> Entry:
 
 
 def late_voucher(payment: Payment) -> Entry:
-    """A buyer paid an attempt that was already over: the money is the buyer's, no fee of ours is taken.
+    """A buyer paid an attempt that was already over, or nobody's order: it is the buyer's, no fee of ours is taken.
 
     Collected: we keep it and owe it.
     Дт asset:sbp_settlement:<member>         Кт liability:late_receipts:sbp            gross
@@ -127,6 +127,10 @@ def late_voucher(payment: Payment) -> Entry:
 
     Direct: the merchant has it and owes it; no liability of ours.
     Дт memo:sbp_direct:<merchant>            Кт memo:sbp_direct_late:<merchant>        gross
+
+    Money that waited for its order, and a person says that it goes back:
+    Дт liability:unmatched_receipts:sbp      Кт liability:late_receipts:sbp            gross, collected
+    Дт memo:sbp_direct_unmatched:<merchant>  Кт memo:sbp_direct_late:<merchant>        gross, direct
     """
     return _voucher(payment, "sbp.late_payment", (_gross(payment), *_bank_fee(payment)))
 

@@ -119,6 +119,7 @@ sbp_unmatched_payments = Table(
     required("status", Code, "'open'"),
     optional("order_id", Code),
     optional("matched_at", Instant),
+    optional("returned_at", Instant),
     _refers("sbp_unmatched_payments", "merchant_id", "sbp_merchants.merchant_id"),
     _refers("sbp_unmatched_payments", "sticker_id", "sbp_stickers.id"),
     _refers("sbp_unmatched_payments", "cash_link_id", "cash_links.id"),

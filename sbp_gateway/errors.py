@@ -40,7 +40,7 @@ Rejected
     ├── ActivationLive, ActivationPaying, ActivationMissing
     ├── StickerNotFound, StickerTaken
     ├── BindingNotFound, BindingNotBound
-    ├── UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedAmountDiffers
+    ├── UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedPaymentReturned, UnmatchedAmountDiffers
     ├── RegisterRejected          a bank's register cannot be taken in
     │   ├── RegisterProfileUnknown    no profile of this name
     │   ├── RegisterProfileInvalid    a profile's file is broken
@@ -200,7 +200,7 @@ class PaymentRefunded(SbpRejected):
 
 
 class PaymentLate(SbpRejected):
-    """The payment came too late; it is refunded by itself."""
+    """The payment came too late; it is refunded by itself, and by hand only once that has been given up."""
 
     code = "sbp_gateway.payment_late"
 
@@ -317,6 +317,12 @@ class UnmatchedPaymentMatched(SbpRejected):
     """The payment was matched to an order before."""
 
     code = "sbp_gateway.unmatched_payment_matched"
+
+
+class UnmatchedPaymentReturned(SbpRejected):
+    """The payment goes back to its payer."""
+
+    code = "sbp_gateway.unmatched_payment_returned"
 
 
 class UnmatchedAmountDiffers(SbpRejected):

@@ -19,7 +19,8 @@ _TRX_ID = re.compile(r"[0-9A-Z]{32}")
 class AcceptedOperation:
     """Money that NSPK says has moved for an attempt of ours: under a dynamic code or an activated cash link."""
 
-    attempt_id: str
+    attempt_id: str | None
+    """Nothing for money that belongs to no order and goes back."""
     merchant_id: str
     amount: Kopecks
     trx_id: str
@@ -42,7 +43,8 @@ class Payment:
     id: str
     qr_id: str | None
     """The dynamic code that was paid; empty where one of the last two fields says what was."""
-    attempt_id: str
+    attempt_id: str | None
+    """Nothing for money that belongs to no order and goes back."""
     merchant_id: str
     member_id: str
     """The bank that holds the money."""
@@ -54,7 +56,7 @@ class Payment:
     """From the code we registered: the status call says no amount, and a dynamic code has one."""
     fee: Kopecks
     is_late: bool
-    """Came for an attempt already over; owed back to the buyer."""
+    """Came for an attempt already over, or for no order at all; owed back to the buyer."""
     entry_id: UUID
     paid_at: datetime
     recorded_at: datetime
@@ -63,7 +65,7 @@ class Payment:
     activation_id: str | None = None
     """The activation of a cash link that was paid."""
     unmatched_payment_id: str | None = None
-    """The money that waited for a person to say whose order it pays."""
+    """The money that waited for a person to say whose order it pays, or that it goes back."""
     registration_id: str | None = None
     """The registration by whose numbers a refund must be asked for."""
     bank_fee: Kopecks = NO_FEE

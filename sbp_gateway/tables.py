@@ -77,7 +77,7 @@ sbp_payments = Table(
     optional("qr_id", Code),
     optional("activation_id", Code),
     optional("unmatched_payment_id", Code),
-    required("attempt_id", Code),
+    optional("attempt_id", Code),
     required("merchant_id", Code),
     required("trx_id", Code),
     optional("kzo", Code),

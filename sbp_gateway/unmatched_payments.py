@@ -1,4 +1,4 @@
-"""Unmatched payments (платежи без заказа): money under our links that a person must give to an order.
+"""Unmatched payments (платежи без заказа): money under our links that a person must give to an order or back.
 
 They come by stickers, which know no order, and by cash links when the activation's name came to nobody.
 """
@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from ledger.money import Kopecks
-from sbp_gateway.errors import UnmatchedAmountDiffers, UnmatchedPaymentMatched
+from sbp_gateway.errors import UnmatchedAmountDiffers, UnmatchedPaymentMatched, UnmatchedPaymentReturned
 from sbp_gateway.merchants import SettlementMode
 
 
@@ -33,11 +33,14 @@ class UnmatchedStatus(StrEnum):
     """Waits for a person."""
     MATCHED = "matched"
     """It paid an order. Final."""
+    RETURNED = "returned"
+    """It is late money now and goes back to its payer. Final."""
 
 
 ALLOWED: dict[UnmatchedStatus, frozenset[UnmatchedStatus]] = {
-    UnmatchedStatus.OPEN: frozenset({UnmatchedStatus.MATCHED}),
+    UnmatchedStatus.OPEN: frozenset({UnmatchedStatus.MATCHED, UnmatchedStatus.RETURNED}),
     UnmatchedStatus.MATCHED: frozenset(),
+    UnmatchedStatus.RETURNED: frozenset(),
 }
 
 
@@ -62,14 +65,27 @@ class UnmatchedPayment:
     order_id: str | None = None
     """Whose it turned out to be."""
     matched_at: datetime | None = None
+    returned_at: datetime | None = None
+    payment_id: str | None = None
+    """What it became: the payment of the order, or the late one that is refunded."""
 
 
 def check_match(payment: UnmatchedPayment, amount: Kopecks) -> None:
     """Refuse to give money to an order of another amount, or twice.
 
-    Raises: UnmatchedPaymentMatched, UnmatchedAmountDiffers.
+    Raises: UnmatchedPaymentMatched, UnmatchedPaymentReturned, UnmatchedAmountDiffers.
     """
-    if UnmatchedStatus.MATCHED not in ALLOWED[payment.status]:
-        raise UnmatchedPaymentMatched(unmatched_payment_id=payment.id, order_id=payment.order_id)
+    check_open(payment)
     if payment.amount != amount:
         raise UnmatchedAmountDiffers(amount_kopecks=int(payment.amount), order_amount_kopecks=int(amount))
+
+
+def check_open(payment: UnmatchedPayment) -> None:
+    """Refuse money that has an order, or goes back, already.
+
+    Raises: UnmatchedPaymentMatched, UnmatchedPaymentReturned.
+    """
+    if payment.status is UnmatchedStatus.MATCHED:
+        raise UnmatchedPaymentMatched(unmatched_payment_id=payment.id, order_id=payment.order_id)
+    if payment.status is UnmatchedStatus.RETURNED:
+        raise UnmatchedPaymentReturned(unmatched_payment_id=payment.id, payment_id=payment.payment_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Row
@@ -18,7 +18,8 @@ PAGE_MAX = 200
 
 _STICKER = "id, merchant_id, store_id, terminal_id, amount_kopecks, purpose, qrc_id, payload, created_at"
 _UNMATCHED = """id, merchant_id, sticker_id, cash_link_id, reason, trx_id, kzo, amount_kopecks, settlement_mode,
-    entry_id, paid_at, recorded_at, status, order_id, matched_at"""
+    entry_id, paid_at, recorded_at, status, order_id, matched_at, returned_at,
+    (SELECT p.id FROM sbp_payments AS p WHERE p.unmatched_payment_id = sbp_unmatched_payments.id) AS payment_id"""
 _WHOSE = "(CAST(:merchant_id AS text) IS NULL OR merchant_id = :merchant_id)"
 
 
@@ -102,6 +103,17 @@ async def is_kept(session: Session, trx_id: str) -> bool:
     return bool(await _unmatched(session, "trx_id = :trx_id", {"trx_id": trx_id}))
 
 
+async def kept_operations(session: Session, trx_ids: Collection[str]) -> set[str]:
+    """Which operations' money is kept already."""
+    if not trx_ids:
+        return set()
+    rows = await session.scalars(
+        text("SELECT trx_id FROM sbp_unmatched_payments WHERE trx_id = ANY(CAST(:ids AS text[]))"),
+        {"ids": list(trx_ids)},
+    )
+    return set(rows)
+
+
 async def load_unmatched(session: Session, unmatched_id: str, *, merchant_id: str | None) -> UnmatchedPayment:
     """The money. Raises: UnmatchedPaymentNotFound."""
     return await _load(session, unmatched_id, merchant_id)
@@ -125,16 +137,18 @@ async def list_unmatched(
     return found[:limit], len(found) > limit
 
 
-async def match(session: Session, payment: UnmatchedPayment) -> None:
-    """Keep whose order locked money paid."""
+async def end(session: Session, payment: UnmatchedPayment) -> None:
+    """Keep whose order locked money paid, or that it goes back."""
     result = await session.execute(
-        text("""UPDATE sbp_unmatched_payments SET status = :status, order_id = :order_id, matched_at = :matched_at
+        text("""UPDATE sbp_unmatched_payments SET status = :status, order_id = :order_id, matched_at = :matched_at,
+                       returned_at = :returned_at
                  WHERE id = :id AND status = 'open'"""),
         {
             "id": payment.id,
             "status": payment.status.value,
             "order_id": payment.order_id,
             "matched_at": payment.matched_at,
+            "returned_at": payment.returned_at,
         },
     )
     assert result.rowcount == 1

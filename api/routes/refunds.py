@@ -169,7 +169,7 @@ async def _views(call: Call, session: Session, refunds: Sequence[Refund]) -> lis
     allowed = {payment: next_allowed_at(tries.get(payment, []), call.now) for payment in payments}
     return [
         RefundView(
-            id=refund.id, payment_id=refund.payment_id, order_id=orders.get(attempts[refund.payment_id]),
+            id=refund.id, payment_id=refund.payment_id, order_id=orders.get(attempts.get(refund.payment_id, "")),
             merchant_id=refund.merchant_id, amount_kopecks=int(refund.amount),
             fee_returned_kopecks=int(refund.fee_returned), fee_billed_kopecks=int(refund.fee_billed),
             currency="RUB", reason=refund.reason,

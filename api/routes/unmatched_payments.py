@@ -1,4 +1,4 @@
-"""Unmatched payments (платежи без заказа): money that a person gives to an order."""
+"""Unmatched payments (платежи без заказа): money that a person gives to an order or back."""
 
 from __future__ import annotations
 
@@ -37,9 +37,12 @@ class UnmatchedPaymentView(View):
     amount_kopecks: int
     status: UnmatchedStatus
     order_id: str | None
+    payment_id: str | None
+    """What it became: the payment of the order, or the late one whose refunds `GET /v1/refunds` lists."""
     paid_at: Instant
     recorded_at: Instant
     matched_at: Instant | None
+    returned_at: Instant | None
 
     @classmethod
     def of(cls, payment: UnmatchedPayment) -> UnmatchedPaymentView:
@@ -48,6 +51,7 @@ class UnmatchedPaymentView(View):
             id=payment.id, merchant_id=payment.merchant_id, sticker_id=payment.sticker_id,
             cash_link_id=payment.cash_link_id, reason=payment.reason, trx_id=payment.trx_id,
             amount_kopecks=int(payment.amount), status=payment.status, order_id=payment.order_id,
+            payment_id=payment.payment_id, returned_at=payment.returned_at,
             paid_at=payment.paid_at, recorded_at=payment.recorded_at, matched_at=payment.matched_at,
         )  # fmt: skip
 
@@ -90,5 +94,22 @@ async def match(
             session, unmatched_payment_id, body.order_id, merchant_id=call.caller.merchant_id, now=call.now
         )
         return UnmatchedPaymentView.of(matched)
+
+    return await once(call, work, status=200)
+
+
+@router.post("/{unmatched_payment_id}/refund", status_code=200, response_model=UnmatchedPaymentView)
+async def give_back(unmatched_payment_id: str, call: Annotated[Call, needs("refunds:write")]) -> Response:
+    """Give all of the money back to its payer: it is no order's. It can be matched no more.
+
+    The worker asks NSPK, within its limits, as for all late money; `GET /v1/refunds?payment_id=` and the events
+    of refunds say how it ended.
+    """
+
+    async def work(session: Session, _claim: Claim) -> UnmatchedPaymentView:
+        returned = await unmatched_money.give_back(
+            session, unmatched_payment_id, merchant_id=call.caller.merchant_id, now=call.now
+        )
+        return UnmatchedPaymentView.of(returned)
 
     return await once(call, work, status=200)

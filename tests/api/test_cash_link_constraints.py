@@ -67,6 +67,7 @@ STICKER_2 = {"id": shown("stk", 2), "qrc_id": "T" * 32, "terminal_id": shown("te
 UNMATCHED_2 = {"id": shown("ump", 2), "trx_id": "V" * 32, "entry_id": TWO}
 BINDING_2 = {"id": shown("bnd", 2), "qrc_id": "F" * 32}
 WAITING = {"status": "waiting", "subscription_id": None, "payer_member_id": None, "next_poll_at": NOW}
+RETURNED = {"status": "returned", "returned_at": NOW}
 MATCHED = {"status": "matched", "order_id": ORDER, "matched_at": NOW}
 
 VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
@@ -148,6 +149,13 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("sbp_unmatched_payments_status_is_known", "sbp_unmatched_payments", UNMATCHED_2 | {"status": "lost"}),
     ("sbp_unmatched_payments_order_when_matched", "sbp_unmatched_payments", UNMATCHED_2 | {"status": "matched"}),
     ("sbp_unmatched_payments_order_when_matched", "sbp_unmatched_payments", UNMATCHED_2 | {"matched_at": NOW}),
+    (
+        "sbp_unmatched_payments_order_when_matched",
+        "sbp_unmatched_payments",
+        UNMATCHED_2 | RETURNED | {"order_id": ORDER},
+    ),
+    ("sbp_unmatched_payments_dated_when_returned", "sbp_unmatched_payments", UNMATCHED_2 | {"status": "returned"}),
+    ("sbp_unmatched_payments_dated_when_returned", "sbp_unmatched_payments", UNMATCHED_2 | {"returned_at": NOW}),
     ("account_bindings_pkey", "account_bindings", BINDING_2 | {"id": BINDING}),
     ("account_bindings_merchant_id_fkey", "account_bindings", BINDING_2 | {"merchant_id": "m"}),
     ("account_bindings_qrc_id_key", "account_bindings", BINDING_2 | {"qrc_id": "E" * 32}),
@@ -237,6 +245,16 @@ def test_what_was_paid_once_is_not_paid_again(
     insert(filled, "sbp_payments", payment)
     another = {"id": shown("pay", 3), "trx_id": "C" * 32, "entry_id": TWO.replace("2", "3")}
     assert refused_by(filled, "sbp_payments", payment | another) == name
+
+
+def test_only_money_that_goes_back_has_no_attempt(filled: psycopg.Connection[Any]) -> None:
+    payment = RAIL_ROWS["sbp_payments"] | PAYMENT_2 | {"attempt_id": None, "fee_kopecks": 0}
+    returned = payment | {"qr_id": None, "unmatched_payment_id": UNMATCHED}
+    taken = payment | {"qr_id": None, "activation_id": ACTIVATION, "is_late": True}
+
+    for row in (returned | {"is_late": False}, taken):
+        assert refused_by(filled, "sbp_payments", row) == "sbp_payments_of_an_attempt"
+    insert(filled, "sbp_payments", returned | {"is_late": True})
 
 
 def test_no_constraint_goes_untested(filled: psycopg.Connection[Any]) -> None:

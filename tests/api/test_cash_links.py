@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,13 +15,15 @@ from sqlalchemy import text
 from api import unmatched_money
 from api.callers import create_key
 from checkout.bank_details import BankAccount, account_with_key
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, in_transaction, transaction
 from ledger.money import Kopecks
 from ledger.proofs import broken_proofs
-from sbp_gateway import unmatched_repository
+from sbp_gateway import refund_rows, refunding, unmatched_repository
+from sbp_gateway.errors import UnmatchedPaymentMatched, UnmatchedPaymentReturned
 from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.stickers import Sticker
+from sbp_gateway.unmatched_payments import ALLOWED, UnmatchedPayment, UnmatchedStatus
 from tests.api.conftest import Client
 
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
@@ -209,6 +212,73 @@ async def test_a_direct_merchants_unmatched_money_stays_off_the_balance_sheet(
     assert await balance(client, f"asset:fee_receivable:{merchant_id}") == 200
 
 
+@pytest.mark.parametrize(
+    ("mode", "waits_on", "late_on"),
+    [
+        ("collected", "liability:unmatched_receipts:sbp", "liability:late_receipts:sbp"),
+        ("direct", "memo:sbp_direct_unmatched:MER", "memo:sbp_direct_late:MER"),
+    ],
+)
+async def test_money_of_nobodys_order_becomes_late_money_that_the_worker_refunds(
+    client: Client, engine: Engine, now: datetime, mode: str, waits_on: str, late_on: str
+) -> None:
+    till = await terminal(client, settlement_mode=mode)
+    waits_on, late_on = (code.replace("MER", till["merchant_id"]) for code in (waits_on, late_on))
+    unmatched = await waiting(client, engine, till, now)
+    path = f"/v1/sbp/unmatched-payments/{unmatched}"
+
+    returned = await made(client, f"{path}/refund", {})
+    again = await client.post(f"{path}/refund", {})
+    matched = await client.post(f"{path}/match", {"order_id": await order(client, till, "A-1", 50_000)})
+
+    assert returned["status"] == "returned"
+    assert returned == (await client.get(path)).json()
+    assert [answer.json()["code"] for answer in (again, matched)] == ["sbp_gateway.unmatched_payment_returned"] * 2
+    assert (await balance(client, waits_on), await balance(client, late_on)) == (0, 50_000)
+    async with transaction(engine) as session:
+        due = await refund_rows.take_late_payments(session, now=datetime.now(UTC), lease_until=now)
+        assert due == [returned["payment_id"]]
+        request = await refunding.refund_late_payment(session, "ref_" + "0" * 26, due[0], now=now)
+        assert await broken_proofs(session) == []
+    assert (request.trx_id, request.qrc_id, request.amount) == ("T" * 32, "S" * 32, 50_000)
+
+
+@pytest.mark.parametrize("is_match_first", [True, False])
+async def test_money_is_matched_or_given_back_and_never_both(
+    client: Client, engine: Engine, now: datetime, is_match_first: bool
+) -> None:
+    till = await terminal(client)
+    unmatched = await waiting(client, engine, till, now)
+    placed = await order(client, till, "A-1", 50_000)
+
+    async def match(session: Session) -> UnmatchedPayment:
+        return await unmatched_money.match(session, unmatched, placed, merchant_id=None, now=now)
+
+    async def give_back(session: Session) -> UnmatchedPayment:
+        return await unmatched_money.give_back(session, unmatched, merchant_id=None, now=now)
+
+    first, second = (match, give_back) if is_match_first else (give_back, match)
+    async with transaction(engine) as session:
+        await first(session)
+        waits = asyncio.create_task(in_transaction(engine, second))
+        await asyncio.sleep(0.2)
+        assert not waits.done()
+
+    with pytest.raises(UnmatchedPaymentMatched if is_match_first else UnmatchedPaymentReturned):
+        await waits
+    assert await balance(client, "liability:unmatched_receipts:sbp") == 0
+    assert await balance(client, "asset:sbp_settlement:100000000999") == 50_000
+    async with transaction(engine) as session:
+        assert await session.scalar(text("SELECT count(*) FROM sbp_payments")) == 1
+        assert await broken_proofs(session) == []
+
+
+@pytest.mark.parametrize("come_from", UnmatchedStatus)
+@pytest.mark.parametrize("to", UnmatchedStatus)
+def test_the_square_of_unmatched_money(come_from: UnmatchedStatus, to: UnmatchedStatus) -> None:
+    assert (to in ALLOWED[come_from]) == ((come_from, to) in {("open", "matched"), ("open", "returned")})
+
+
 async def test_a_merchant_sees_no_plate_sticker_or_money_of_another(
     out_of_reach: Client, engine: Engine, now: datetime
 ) -> None:
@@ -219,7 +289,7 @@ async def test_a_merchant_sees_no_plate_sticker_or_money_of_another(
     stranger = (await terminal(client))["merchant_id"]
     async with transaction(engine) as session:
         _, secret = await create_key(
-            session, name="shop", scopes=["orders:read", "orders:write"], mode="test", now=now,
+            session, name="shop", scopes=["orders:read", "orders:write", "refunds:write"], mode="test", now=now,
             merchant_id=stranger,
         )  # fmt: skip
     shop = replace(client, api_key=secret.expose())
@@ -233,3 +303,4 @@ async def test_a_merchant_sees_no_plate_sticker_or_money_of_another(
     assert refused.json()["code"] == "sbp_gateway.cash_link_not_found"
     refused = await shop.post(f"/v1/sbp/unmatched-payments/{unmatched}/match", {"order_id": "ord_x"})
     assert refused.json()["code"] == "sbp_gateway.unmatched_payment_not_found"
+    assert (await shop.post(f"/v1/sbp/unmatched-payments/{unmatched}/refund", {})).status_code == 404

@@ -216,7 +216,9 @@ NEEDS_A_SECOND_ROW = {"sbp_merchants_registration_fkey", "sbp_payments_registrat
                       "attempts_one_paid", "payouts_entry_key", "sbp_payments_attempt_id_fkey",
                       "sbp_payments_merchant_id_fkey"}  # fmt: skip
 """Violated in tests of their own below."""
-OF_CASH_LINKS = {"sbp_payments_activation_key", "sbp_payments_unmatched_payment_key"}
+OF_CASH_LINKS = {
+    "sbp_payments_activation_key", "sbp_payments_unmatched_payment_key", "sbp_payments_of_an_attempt",
+}  # fmt: skip
 """Violated in ``test_cash_link_constraints``."""
 OF_REFUNDS = {"sbp_payments_member_is_digits", "sbp_payments_payer_is_masked", "sbp_payments_refunds_within_amount",
               "sbp_payments_late_is_refunded", "sbp_payments_refunds_agree"}  # fmt: skip

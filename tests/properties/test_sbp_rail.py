@@ -42,7 +42,8 @@ OF_MERCHANT = {
     "paid_in_time": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m AND NOT is_late",
     "paid_late": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m AND is_late",
     "fees": "SELECT coalesce(sum(fee_kopecks), 0) FROM sbp_payments WHERE merchant_id = :m",
-    "unmatched": "SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_unmatched_payments WHERE merchant_id = :m",
+    "unmatched": """SELECT coalesce(sum(amount_kopecks), 0) FROM sbp_unmatched_payments WHERE merchant_id = :m
+        AND status = 'open'""",
     "refunded_in_time": """SELECT coalesce(sum(r.amount_kopecks - r.fee_returned_kopecks - r.fee_billed_kopecks), 0)
         FROM sbp_refunds AS r
         JOIN sbp_payments AS p ON p.id = r.payment_id WHERE r.merchant_id = :m AND r.status = 'succeeded'
@@ -233,6 +234,12 @@ class RailMachine(RuleBasedStateMachine):
             answer = self.world.post("/v1/refunds", body)
         self.world.order("PUT", "/simulator/refunds/plan", {})
         assert answer.status_code in (201, 409, 422, 429), answer.text
+
+    @rule()
+    def unmatched_money_is_given_back(self) -> None:
+        """What no order knows, or what the worker has learnt of it."""
+        for found in self.world.get(f"/v1/sbp/unmatched-payments?status=open&merchant_id={self.merchant_id}")["items"]:
+            self.world.made(f"/v1/sbp/unmatched-payments/{found['id']}/refund", {})
 
     @rule(amount=st.none() | amounts, last=st.sampled_from(["89", "89", "97", "98", "99"]))
     def money_is_paid_out(self, amount: int | None, last: str) -> None:

@@ -231,6 +231,30 @@ async def test_a_stickers_payment_waits_until_a_person_gives_it_to_an_order(
         assert await broken_proofs(session) == []
 
 
+async def test_a_stickers_payment_that_is_no_orders_goes_back_to_its_payer(
+    installation: Installation, engine: Engine
+) -> None:
+    terminal = await installation.terminal()
+    sticker = await installation.made("/v1/sbp/stickers", {"terminal_id": terminal["id"]})
+    assert (await installation.pays(sticker["qrc_id"], amount=10_000)).status_code == 200
+    queue = await installation.until("/v1/sbp/unmatched-payments", lambda found: len(found["items"]) == 1)
+
+    returned = await installation.made(f"/v1/sbp/unmatched-payments/{queue['items'][0]['id']}/refund", {})
+
+    refunds = await installation.until(
+        f"/v1/refunds?payment_id={returned['payment_id']}",
+        lambda found: [each["status"] for each in found["items"]] == ["succeeded"],
+    )
+    assert (refunds["items"][0]["amount_kopecks"], refunds["items"][0]["order_id"]) == (10_000, None)
+    told = await installation.get("/v1/events?type=payment.returned")
+    assert [each["data"]["payment_id"] for each in told["items"]] == [returned["payment_id"]]
+    assert (await installation.world.get("/simulator/summary")).json()["refunds_kopecks"] == 10_000
+    assert await balance(installation, "liability:unmatched_receipts:sbp") == 0
+    assert await balance(installation, "liability:late_receipts:sbp") == 0
+    async with transaction(engine) as session:
+        assert await broken_proofs(session) == []
+
+
 async def test_a_till_says_how_long_its_code_may_be_paid(installation: Installation, engine: Engine) -> None:
     terminal = await installation.terminal()
     order = await installation.order(terminal, "A-1", 10_000)

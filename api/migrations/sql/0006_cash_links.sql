@@ -103,7 +103,7 @@ CREATE INDEX sbp_stickers_of_merchant ON sbp_stickers (merchant_id, id);
 
 -- Unmatched payments ----------------------------------------------------------------------------
 
--- Money that came under a link of ours and belongs to no order yet: a person says to which.
+-- Money that came under a link of ours and belongs to no order yet: a person says to which, or that it goes back.
 CREATE TABLE sbp_unmatched_payments (
     id             text COLLATE "C" NOT NULL,
     merchant_id    text COLLATE "C" NOT NULL REFERENCES sbp_merchants,
@@ -120,6 +120,7 @@ CREATE TABLE sbp_unmatched_payments (
     status         text COLLATE "C" NOT NULL DEFAULT 'open',
     order_id       text COLLATE "C" REFERENCES orders,
     matched_at     timestamptz,
+    returned_at    timestamptz,
     CONSTRAINT sbp_unmatched_payments_pkey PRIMARY KEY (id),
     CONSTRAINT sbp_unmatched_payments_trx_id_key UNIQUE (trx_id),
     CONSTRAINT sbp_unmatched_payments_entry_key UNIQUE (entry_id),
@@ -131,10 +132,11 @@ CREATE TABLE sbp_unmatched_payments (
     CONSTRAINT sbp_unmatched_payments_trx_id_form CHECK (trx_id ~ '^[0-9A-Z]{32}$'),
     CONSTRAINT sbp_unmatched_payments_amount_positive CHECK (amount_kopecks > 0),
     CONSTRAINT sbp_unmatched_payments_settlement_mode_is_known CHECK (settlement_mode IN ('collected', 'direct')),
-    CONSTRAINT sbp_unmatched_payments_status_is_known CHECK (status IN ('open', 'matched')),
+    CONSTRAINT sbp_unmatched_payments_status_is_known CHECK (status IN ('open', 'matched', 'returned')),
     CONSTRAINT sbp_unmatched_payments_order_when_matched CHECK (
         (status = 'matched') = (order_id IS NOT NULL) AND (status = 'matched') = (matched_at IS NOT NULL)
-    )
+    ),
+    CONSTRAINT sbp_unmatched_payments_dated_when_returned CHECK ((status = 'returned') = (returned_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX sbp_unmatched_payments_one_of_order ON sbp_unmatched_payments (order_id);
 CREATE INDEX sbp_unmatched_payments_of_merchant ON sbp_unmatched_payments (merchant_id, id);
@@ -188,13 +190,18 @@ CREATE INDEX binding_charges_next_try ON binding_charges (next_try_at) WHERE nex
 
 ALTER TABLE sbp_payments
     ALTER COLUMN qr_id DROP NOT NULL,
+    ALTER COLUMN attempt_id DROP NOT NULL,
     ADD COLUMN activation_id text COLLATE "C"
         CONSTRAINT sbp_payments_activation_id_fkey REFERENCES cash_link_activations,
     ADD COLUMN unmatched_payment_id text COLLATE "C"
         CONSTRAINT sbp_payments_unmatched_payment_id_fkey REFERENCES sbp_unmatched_payments,
     ADD CONSTRAINT sbp_payments_activation_key UNIQUE (activation_id),
     ADD CONSTRAINT sbp_payments_unmatched_payment_key UNIQUE (unmatched_payment_id),
-    ADD CONSTRAINT sbp_payments_of_one_offer CHECK (num_nonnulls(qr_id, activation_id, unmatched_payment_id) = 1);
+    ADD CONSTRAINT sbp_payments_of_one_offer CHECK (num_nonnulls(qr_id, activation_id, unmatched_payment_id) = 1),
+    -- Only money that belongs to no order and goes back has no attempt.
+    ADD CONSTRAINT sbp_payments_of_an_attempt CHECK (
+        attempt_id IS NOT NULL OR (unmatched_payment_id IS NOT NULL AND is_late)
+    );
 
 -- Who may do what -------------------------------------------------------------------------------
 
