@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from api.paying import close_silent, pay, reject
 from api.unmatched_money import keep_by_sticker
 from ledger.clock import Clock
-from ledger.database import Engine, Session, in_transaction
+from ledger.database import Engine, Session, in_transaction, transaction, violated_constraint
 from ledger.errors import KopeykaError
 from sbp_gateway import repository as sbp
 from sbp_gateway import unmatched_repository as stickers
@@ -62,12 +63,19 @@ class StatusReader:
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((hint, answered))
         if len(self._running) < QUESTIONS_AT_ONCE:
-            task = asyncio.create_task(self._run())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.add(asyncio.create_task(self._run()))
         return await answered
 
     async def _run(self) -> None:
+        """Ask until nobody waits; in the very step that sees so, the next hint may start another."""
+        try:
+            await self._ask_waiting()
+        finally:
+            this = asyncio.current_task()
+            assert this is not None
+            self._running.discard(this)
+
+    async def _ask_waiting(self) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting[:STATUS_BATCH_MAX], self._waiting[STATUS_BATCH_MAX:]
             try:
@@ -78,16 +86,23 @@ class StatusReader:
                 _answer_all(taken, known)
 
     async def read(self, hints: Sequence[Hint]) -> set[str]:
-        """Ask about up to 100 links, carry out what NSPK says, and give the links that are ours or not over.
+        """Ask about up to 100 links, carry out what NSPK says, and give the codes that are ours.
 
-        Of stickers it gives the operations.
-
+        They are asked about until they are over, so nothing of theirs is lost. Stickers are not: of them it gives
+        the operations that are kept. NSPK may speak of another operation by then than the one that was told of.
         Raises: NspkUnknown, and what the database raises.
         """
         answers = await self.nspk.statuses(list({hint.qrc_id for hint in hints}))
         by_link = {hint.qrc_id: hint for hint in hints if hint.happened_at is not None}
         by_operation = {hint.said.trx_id: hint for hint in hints if hint.said is not None}
-        return await self._carry_out(answers, by_link | by_operation)
+        known = await self._carry_out(answers, by_link | by_operation)
+        others = {hint.qrc_id for hint in hints} - known
+        if not others:
+            return known
+        told = [trx_id for trx_id, hint in by_operation.items() if hint.qrc_id in others and trx_id not in known]
+        async with transaction(self.engine) as session:
+            known |= await sbp.known_qrc_ids(session, list(others))
+            return known | await stickers.kept_operations(session, told)
 
     async def read_open(self, qrc_ids: Sequence[str], over: Container[str]) -> None:
         """Ask about up to 100 open codes and carry out what NSPK says.
@@ -108,7 +123,7 @@ class StatusReader:
         now = self.clock.now()
         try:
             return await in_transaction(self.engine, lambda session: carry_out(session, answers, hints, now=now))
-        except KopeykaError:
+        except (KopeykaError, IntegrityError):
             if len(answers) == 1:
                 raise
             return await self._carry_out_one_by_one(answers, hints)
@@ -118,9 +133,9 @@ class StatusReader:
         for answer in answers:
             try:
                 known |= await self._carry_out([answer], hints)
-            except KopeykaError as error:
-                known.add(answer.qrc_id)
-                log.error("sbp_result_not_carried_out", qrc_id=answer.qrc_id, code=error.code)
+            except (KopeykaError, IntegrityError) as error:
+                code = error.code if isinstance(error, KopeykaError) else violated_constraint(error)
+                log.error("sbp_result_not_carried_out", qrc_id=answer.qrc_id, code=code)
         return known
 
 
@@ -139,12 +154,12 @@ def _fail_all(taken: Sequence[tuple[Hint, asyncio.Future[bool]]], error: Excepti
 async def carry_out(
     session: Session, answers: Sequence[LinkStatus], hints: Mapping[str, Hint], *, now: datetime
 ) -> set[str]:
-    """Do what NSPK's answers mean: pay orders, end attempts, or nothing yet. Gives the links that are ours.
+    """Do what NSPK's answers mean: pay orders, end attempts, or nothing yet.
 
+    Gives those of our codes whose answers are final, and of stickers the operations that are kept.
     Locks: the codes, then orders, attempts and accounts, each in the order of their ids.
     """
     by_id = {answer.qrc_id: answer for answer in answers if is_final(answer)}
-    in_processing = {answer.qrc_id for answer in answers} - set(by_id)
     codes = await sbp.lock_by_qrc_id(session, list(by_id)) if by_id else []
     paid = [
         accepted_operation(qr, by_id[qr.qrc_id or ""], hints.get(qr.qrc_id or ""))
@@ -155,7 +170,7 @@ async def carry_out(
     await reject(session, [qr for qr, answer in others if answer.status is OperationStatus.REJECTED])
     await close_silent(session, [qr for qr, _ in others], now=now)
     await pay(session, paid, now=now)
-    known = in_processing | {qr.qrc_id for qr in codes if qr.qrc_id is not None}
+    known = {qr.qrc_id for qr in codes if qr.qrc_id is not None}
     strange = [answer for qrc_id, answer in by_id.items() if qrc_id not in known and is_paid(answer)]
     return known | await keep_by_stickers(session, strange, hints, now=now)
 

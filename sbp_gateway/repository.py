@@ -191,6 +191,14 @@ async def lock_by_qrc_id(session: Session, qrc_ids: Sequence[str]) -> list[QrCod
     return [_qr(row) for row in rows]
 
 
+async def known_qrc_ids(session: Session, qrc_ids: Sequence[str]) -> set[str]:
+    """Which of NSPK's ids are of codes of ours."""
+    rows = await session.scalars(
+        text("SELECT qrc_id FROM qr_codes WHERE qrc_id = ANY(CAST(:ids AS text[]))"), {"ids": list(qrc_ids)}
+    )
+    return set(rows)
+
+
 async def find_qr(session: Session, qr_id: str) -> QrCode | None:
     """One code, whoever's it is."""
     rows = await session.execute(
