@@ -95,7 +95,7 @@ async def _set_up(session: Session, call: Call, gateway_id: str, qrc_id: str | N
         terminal = await till_rows.load_terminal(session, terminal_id)
         link = await activating.request_cash_link(
             session, new_id, merchant_id=merchant_id, store_id=terminal.store_id, terminal_id=terminal.id,
-            qrc_id=qrc_id, now=call.now,
+            qrc_id=qrc_id, elsewhere=call.door.settings.tkassa_members, now=call.now,
         )  # fmt: skip
     await pos_links.add_pos_link(session, link.id, merchant_id=merchant_id, gateway_id=gateway_id, now=call.now)
     return link
