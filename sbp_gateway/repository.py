@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -294,17 +293,6 @@ async def add_payments(session: Session, payments: Sequence[Payment]) -> None:
         },
     )
     assert result.rowcount == sum(payment.qr_id is not None for payment in payments)
-
-
-async def park_notification(
-    session: Session, qrc_id: str, trx_id: str, body: Mapping[str, Any], *, now: datetime
-) -> None:
-    """Keep a notification about a link that is not ours, once."""
-    await session.execute(
-        text("""INSERT INTO sbp_parked_notifications (qrc_id, trx_id, body, received_at)
-                VALUES (:qrc_id, :trx_id, CAST(:body AS jsonb), :now) ON CONFLICT DO NOTHING"""),
-        {"qrc_id": qrc_id, "trx_id": trx_id, "body": json.dumps(body, ensure_ascii=False), "now": now},
-    )
 
 
 def _merchant(row: Row[Any]) -> SbpMerchant:

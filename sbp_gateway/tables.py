@@ -118,4 +118,5 @@ sbp_parked_notifications = Table(
     Column("trx_id", Code, primary_key=True),
     required("body", JSONB),
     required("received_at", Instant),
+    Index("sbp_parked_notifications_in_order", "received_at", "qrc_id", "trx_id"),
 )

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.door import Door, open_router
+from api.errors import RateLimited
 from api.payment_results import Hint
 from api.wire import Instant
 from ledger.database import transaction
 from ledger.money import Kopecks
-from sbp_gateway import repository
+from sbp_gateway import parked_notifications
 from sbp_gateway.nspk import PROCESSED
+from sbp_gateway.parked_notifications import REFUND_DECISION, REFUND_MONEY
 from sbp_gateway.phones import masked
 from sbp_gateway.stickers import SaidOperation
 
@@ -30,10 +32,22 @@ TrxId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Z]{32}$")]
 RequestId = Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z-]{1,64}$")]
 
 
-class NotificationBody(BaseModel):
-    """What NSPK says; fields we do not know are let through, for the interface is not ours."""
+async def has_allowance(request: Request) -> None:
+    """Nobody signs a notification, so each sender may send as many as one API key may. Raises: RateLimited."""
+    door: Door = request.app.state.door
+    sender = request.client.host if request.client is not None else ""
+    allowance = door.buckets.take(f"nspk {sender}", "writes")
+    if not allowance.is_granted:
+        raise RateLimited(retry_after_seconds=allowance.reset_seconds)
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+
+LIMITED = [Depends(has_allowance)]
+
+
+class NotificationBody(BaseModel):
+    """What NSPK says; fields we do not know are let through and forgotten, for the interface is not ours."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     qrcId: LinkId  # noqa: N815  # NSPK's name
     trxId: TrxId  # noqa: N815
@@ -46,14 +60,14 @@ class NotificationBody(BaseModel):
     kzo: Annotated[str, Field(strict=True, max_length=64)] | None = None
 
 
-@router.post("/payment/v2/qrc/notification")
+@router.post("/payment/v2/qrc/notification", dependencies=LIMITED)
 async def take_notification(body: NotificationBody, request: Request) -> dict[str, str]:
     """Look at the link and answer when what NSPK says about it is done."""
     door: Door = request.app.state.door
     if not await _look_at_link(door, body):
         said: dict[str, Any] = body.model_dump(mode="json") | {"payerId": masked(body.payerId)}
         async with transaction(door.engine) as session:
-            await repository.park_notification(session, body.qrcId, body.trxId, said, now=door.clock.now())
+            await parked_notifications.park(session, body.qrcId, body.trxId, said, now=door.clock.now())
     return {"code": PROCESSED, "message": ""}
 
 
@@ -68,7 +82,7 @@ async def _look_at_link(door: Door, body: NotificationBody) -> bool:
 class RefundDecisionBody(BaseModel):
     """What NSPK says of a bank's decision; the refund's own status call has the last word."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     code: Annotated[str, Field(strict=True, max_length=16)]
     status: Annotated[str, Field(strict=True, max_length=8)]
@@ -80,7 +94,7 @@ class RefundDecisionBody(BaseModel):
 class RefundMoneyBody(BaseModel):
     """What NSPK says of the money of a refund."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     status: Annotated[str, Field(strict=True, max_length=8)]
     originalTrxId: TrxId  # noqa: N815
@@ -89,19 +103,19 @@ class RefundMoneyBody(BaseModel):
     payeeId: Annotated[str, Field(strict=True, max_length=64)] | None = None  # noqa: N815
 
 
-@router.post("/payment/v1/refund/notification")
+@router.post("/payment/v1/refund/notification", dependencies=LIMITED)
 async def take_refund_decision(body: RefundDecisionBody, request: Request) -> dict[str, str]:
     """Look at the refund that a bank is said to have decided."""
-    return await _look_at_refund(request, body, "decision")
+    return await _look_at_refund(request, body, REFUND_DECISION)
 
 
-@router.post("/payment/v1/b2c-refund/notification")
+@router.post("/payment/v1/b2c-refund/notification", dependencies=LIMITED)
 async def take_refund_money(body: RefundMoneyBody, request: Request) -> dict[str, str]:
     """Look at the refund whose money is said to have moved."""
-    return await _look_at_refund(request, body, "money")
+    return await _look_at_refund(request, body, REFUND_MONEY)
 
 
-async def _look_at_refund(request: Request, body: RefundDecisionBody | RefundMoneyBody, what: str) -> dict[str, str]:
+async def _look_at_refund(request: Request, body: RefundDecisionBody | RefundMoneyBody, about: str) -> dict[str, str]:
     """A refund of ours is asked about; of a strange one each (NSPK's request, kind of event) is kept once."""
     door: Door = request.app.state.door
     if not await door.wiring.refunds.take_hint(body.agentRefundRequestId.lower()):
@@ -109,7 +123,5 @@ async def _look_at_refund(request: Request, body: RefundDecisionBody | RefundMon
         if "payeeId" in said:
             said["payeeId"] = masked(said["payeeId"])
         async with transaction(door.engine) as session:
-            await repository.park_notification(
-                session, f"refund:{what}", body.opkcRefundRequestId, said, now=door.clock.now()
-            )
+            await parked_notifications.park(session, about, body.opkcRefundRequestId, said, now=door.clock.now())
     return {"code": PROCESSED, "message": ""}

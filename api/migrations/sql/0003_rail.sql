@@ -254,6 +254,7 @@ CREATE TABLE sbp_parked_notifications (
     received_at timestamptz NOT NULL,
     CONSTRAINT sbp_parked_notifications_pkey PRIMARY KEY (qrc_id, trx_id)
 );
+CREATE INDEX sbp_parked_notifications_in_order ON sbp_parked_notifications (received_at, qrc_id, trx_id);
 
 -- Tariffs and payouts ---------------------------------------------------------------------------
 
