@@ -38,10 +38,10 @@ async def reserve(
     direct, late     Дт memo:sbp_direct_late:<merchant>       Кт memo:sbp_direct:<merchant>     amount
 
     Held, booked when the money has moved. The fee is given back or billed, never both. Source: DECISIONS.md, 30.
-    Raises: RefundNotCovered. Locks: the accounts, in the order of their codes.
+    Raises: RefundNotCovered. Locks: the accounts of both holds, in the order of their codes: those of our fee
+    (``asset``, ``income``) come before what only the own part has (``liability``, ``memo``).
     """
     sides = _sides(payment)
-    hold_id = await _hold(session, f"sbp_refund:{refund_id}", payment, sides, cover.own, now)
     fee_sides, fee = PaymentSides(money=sides.money, owner=chart.SBP_FEE_INCOME), cover.fee_returned
     bill = chart.fee_receivable(payment.merchant_id)
     if payment.settlement_mode is SettlementMode.DIRECT:
@@ -49,7 +49,8 @@ async def reserve(
     elif cover.fee_billed > 0:
         fee_sides, fee = replace(fee_sides, owner=bill), cover.fee_billed
         await accounts.open_account(session, AccountTerms(bill), now=now)
-    return hold_id, await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee, now)
+    fee_hold_id = await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee, now)
+    return await _hold(session, f"sbp_refund:{refund_id}", payment, sides, cover.own, now), fee_hold_id
 
 
 def _sides(payment: RefundablePayment) -> PaymentSides:
@@ -59,11 +60,11 @@ def _sides(payment: RefundablePayment) -> PaymentSides:
 
 
 async def book_moved(session: Session, refund: Refund, *, now: datetime) -> UUID:
-    """Book what ``reserve`` set aside: the buyer has the money. Gives the first entry's id.
+    """Book what ``reserve`` set aside: the buyer has the money. Gives the own part's entry, if it has one.
 
     Дт and Кт as ``reserve`` lists them for the payment's settlement mode.
 
-    Raises: EntryRejected if the holds are not open. Locks: the holds and their accounts.
+    Raises: EntryRejected if the holds are not open. Locks: the holds, and their accounts as ``reserve`` does.
     """
     entries = [
         await holds.post_part(
@@ -72,17 +73,18 @@ async def book_moved(session: Session, refund: Refund, *, now: datetime) -> UUID
         )
         for name, hold_id in _holds_of(refund)
     ]  # fmt: skip
-    return entries[0]
+    return entries[-1]
 
 
 async def release(session: Session, refund: Refund, *, now: datetime) -> None:
-    """Give back what was set aside: nothing moved, nothing is booked. Locks: the holds and their accounts."""
+    """Give back what was set aside: nothing moved, nothing is booked. Locks: as ``book_moved``."""
     for name, hold_id in _holds_of(refund):
         await holds.release(session, hold_id, reference=f"{name}_released:{refund.id}", happened_at=now)
 
 
 def _holds_of(refund: Refund) -> list[tuple[str, UUID]]:
-    both = (("sbp_refund", refund.hold_id), ("sbp_refund_fee", refund.fee_hold_id))
+    """The fee's first: see the order of locks in ``reserve``."""
+    both = (("sbp_refund_fee", refund.fee_hold_id), ("sbp_refund", refund.hold_id))
     return [(name, hold_id) for name, hold_id in both if hold_id is not None]
 
 

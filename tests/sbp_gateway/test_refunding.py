@@ -337,3 +337,35 @@ async def ask_by_hand(books: RefundBooks, amount: int | None = None) -> Refund:
 async def take_late(books: RefundBooks) -> list[str]:
     async with transaction(books.engine) as session:
         return await refund_rows.take_late_payments(session, now=books.now, lease_until=books.now + HOUR_WAIT)
+
+
+@pytest.mark.parametrize("news", [N.MOVED, N.DECLINED], ids=["booked", "released"])
+@pytest.mark.parametrize(
+    ("mode", "spent"),
+    [
+        pytest.param(SettlementMode.COLLECTED, 0, id="collected, fee returned"),
+        pytest.param(SettlementMode.COLLECTED, 80, id="collected, fee billed"),
+        pytest.param(SettlementMode.DIRECT, 0, id="direct, fee returned"),
+    ],
+)
+async def test_both_holds_of_a_refund_lock_their_accounts_in_the_order_of_codes(
+    database: Any, engine: Engine, now: Any, mode: SettlementMode, spent: int, news: RefundNews
+) -> None:
+    books = await books_of(database, engine, now, mode=mode)
+    if spent:
+        await books.spend(spent)
+    await books.hear(await books.ask(20, is_fee_returned=not spent), N.TAKEN, news)
+
+    async with transaction(engine) as session:
+        rows = await session.exec_driver_sql(
+            """SELECT e.what, array_agg(a.code ORDER BY a.code) AS codes
+                 FROM hold_events AS e JOIN holds AS h ON h.book = e.book AND h.id = e.hold_id
+                 JOIN accounts AS a ON a.book = h.book AND a.number IN (h.debit, h.credit)
+                GROUP BY e.what, e.recorded_at, e.hold_id ORDER BY e.recorded_at"""
+        )
+        steps = rows.all()
+    for what in {step.what for step in steps}:
+        codes = [step.codes for step in steps if step.what == what]
+        assert len(codes) == 2
+        locked = list(dict.fromkeys(code for both in codes for code in both))
+        assert locked == sorted(locked), what
