@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     sbp_refund_returns_fee: bool = False
     """Our fee pays for its share of a refund. By default it does not: the merchant bears it."""
     bank_url: str = ""
-    """Base URL of the bank that carries out payouts, or of its simulator."""
+    """Base URL of the bank that carries out payouts, or of its simulator. Over TLS, unless it is near."""
     payout_bank_url: str = ""
     """Base URL of the bank that pays buyers through SBP; ``bank_url`` when empty."""
     payout_bank_key: SecretStr = SecretStr("")

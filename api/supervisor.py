@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from api import data_dir, installation, migrate, roles
+from api.bank_address import bank_address, payout_bank_address
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
 from api.nspk_address import nspk_tls, refuse_half_a_tkassa
@@ -73,6 +74,8 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         nspk_tls(settings)
         refuse_without_certificates(settings)
         refuse_half_a_tkassa(settings)
+        payout_bank_address(settings)
+        bank_address(settings)
 
 
 @contextmanager

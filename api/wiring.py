@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from api.bank_address import bank_address, payout_bank_address
 from api.bindings import BindingCalls
 from api.cash_link_rail import shown_plates
 from api.nspk_address import tkassa_of, transport_of
@@ -113,7 +114,10 @@ class Wiring:
 
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
-    """Connect one process with NSPK and the bank. Nothing is called yet. Raises: NspkAddressRefused."""
+    """Connect one process with NSPK and the bank. Nothing is called yet.
+
+    Raises: NspkAddressRefused, StartRefused if a way there is not safe.
+    """
     read_link = payload.parse if settings.mode is Mode.PRODUCTION else payload.parse_leniently
     nspk = NspkHttp(transport_of(settings), settings.nspk_agent_id, read_link)
     tkassa = tkassa_of(settings, read_link)
@@ -125,7 +129,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     ttl = settings.sbp_qr_ttl_minutes
     return Wiring(
         nspk,
-        BankHttp(settings.bank_url),
+        BankHttp(bank_address(settings)),
         SbpRail(links, ttl, min(ttl, settings.sbp_qr_ttl_minutes_min)),
         StatusReader(engine, links, clock),
         NspkMerchantsHttp(nspk.transport),
@@ -138,6 +142,6 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
 
 
 def payout_bank_of(settings: Settings) -> PayoutBankHttp:
-    """The bank that pays buyers."""
+    """The bank that pays buyers. Raises: StartRefused."""
     key = settings.payout_bank_key.get_secret_value()
-    return PayoutBankHttp(settings.payout_bank_url or settings.bank_url, Secret(key) if key else None)
+    return PayoutBankHttp(payout_bank_address(settings), Secret(key) if key else None)

@@ -84,6 +84,19 @@ def test_production_does_not_start_without_mutual_tls(
     assert told.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["KOPEYKA_BANK_URL", "KOPEYKA_PAYOUT_BANK_URL"])
+def test_a_bank_far_away_is_not_asked_for_payouts_in_the_open(
+    kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://bank.test")
+
+    told = kopeyka("up", "--role", "worker")
+
+    assert told.code == 1
+    assert f"{name} must be https://" in told.err
+    assert told.err.count("\n") == 1
+
+
 def test_the_description_of_the_api_is_printed(kopeyka: Kopeyka) -> None:
     told = kopeyka("openapi")
 
