@@ -209,7 +209,7 @@ def _nspk(journal: Journal, faults: Faults, agent_url: str) -> NspkSimulator:
     scripts, clock = Scripts(journal.remember), SimulatorClock(journal.remember)
     phones = BuyerPhones(links, scripts, faults, notifier, clock)
     cash_links = CashLinkSimulator(CashLinks(links), notifier, scripts, clock)
-    refunds = Refunds(links, cash_links.cash_links, notifier, clock, journal.remember)
+    refunds = Refunds(links, cash_links.cash_links, notifier, clock, journal.remember, faults)
     bindings = BindingSimulator(links, phones)
     return NspkSimulator(links, faults, notifier, scripts, clock, phones, cash_links, refunds, bindings)
 

@@ -110,11 +110,6 @@ def read_phone(written: str) -> str:
     return f"7{found[1]}"
 
 
-def mask_phone(phone: str) -> str:
-    """The number as NSPK shows it: the operator's first digit, six stars, the last two digits."""
-    return f"00{phone[:2]}{'*' * 6}{phone[-2:]}"
-
-
 def check_amount(amount: int, limits: PayoutLimits) -> Kopecks:
     """The amount, if one payout may be of it. Raises: BuyerPayoutOutOfRange."""
     if not limits.amount_min <= amount <= limits.amount_max:

@@ -20,12 +20,12 @@ from sbp_gateway.buyer_payouts import (
     PayoutLimits,
     advance,
     check_amount,
-    mask_phone,
     read_phone,
     wait_before_try,
 )
 from sbp_gateway.errors import BuyerBankUnknown, BuyerPayoutNotCovered, MerchantNotRegistered
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
+from sbp_gateway.phones import mask_phone
 
 NOT_COVERED = frozenset({"ledger.overdrawn", "ledger.unknown_account"})
 """Refusals of the books that mean: the merchant is not owed so much. Without an account it is owed nothing."""

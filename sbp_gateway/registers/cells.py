@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ledger.clock import MOSCOW
 from ledger.money import roubles
+from sbp_gateway.phones import masked_as_printed
 from sbp_gateway.registers.lines import LineKind, LineRail
 from sbp_gateway.registers.profile import TIME_PARTS, AmountForm, Profile
 
@@ -109,9 +110,7 @@ def masks() -> Callable[[Cells], list[str | None]]:
 
 def _mask(text: str) -> str | None:
     (shown,) = texts((text,))
-    if shown is None or "*" in shown or not re.search("[0-9]{7}", shown):
-        return shown
-    return f"{shown[:4]}{'*' * (len(shown) - 6)}{shown[-2:]}"
+    return masked_as_printed(shown)
 
 
 def instants(profile: Profile) -> Callable[[Cells], list[datetime]]:

@@ -7,14 +7,12 @@ Source: NSPK agent API: ``POST /payment/v1/qrc-data``, ``GET /payment/v1/qrc-dat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from sbp_gateway.nspk import PROCESSED, STATUS_BATCH_MAX
 from sbp_gateway.simulator.answers import envelope
@@ -32,7 +30,6 @@ MALFORMED = "RQ05001"
 """A business refusal of a request we cannot read; the real list of codes is not public."""
 UNKNOWN_LINK = "RQ05000"
 REFUSED_BY_SCRIPT = "RQ05002"
-DELAYED_SECONDS = 1.0
 TTL_MINUTES_MAX = 129_600
 TTL_MINUTES_DEFAULT = 4_320
 HTTP_OF_REFUSAL = {
@@ -58,27 +55,14 @@ class NspkSimulator:
     def routes(self) -> list[Route]:
         """NSPK's paths, and those by which a test plays the payer."""
         return [
-            Route("/payment/v1/qrc-data", self._faulty(self.register), methods=["POST"]),
-            Route("/payment/v1/qrc-data/{qrc_id}/payload", self._faulty(self.read_payload), methods=["GET"]),
-            Route("/payment/v2/qrc-status", self._faulty(self.statuses), methods=["PUT"]),
+            Route("/payment/v1/qrc-data", self.faults.around(self.register), methods=["POST"]),
+            Route("/payment/v1/qrc-data/{qrc_id}/payload", self.faults.around(self.read_payload), methods=["GET"]),
+            Route("/payment/v2/qrc-status", self.faults.around(self.statuses), methods=["PUT"]),
             Route("/simulator/payers/pay", self.pay, methods=["POST"]),
-            *self.cash_links.routes(self._faulty),
-            *self.refunds.routes(self._faulty),
-            *self.bindings.routes(self._faulty),
+            *self.cash_links.routes(self.faults.around),
+            *self.refunds.routes(self.faults.around),
+            *self.bindings.routes(self.faults.around),
         ]
-
-    def _faulty(
-        self, work: Callable[[Request], Awaitable[JSONResponse | CutConnection]]
-    ) -> Callable[[Request], Awaitable[JSONResponse | ASGIApp]]:
-        async def endpoint(request: Request) -> Any:
-            if self.faults.happens("lost_request"):
-                return CutConnection()
-            answer = await work(request)
-            if self.faults.happens("delayed_answer"):
-                await asyncio.sleep(DELAYED_SECONDS)
-            return CutConnection() if self.faults.happens("lost_answer") else answer
-
-        return endpoint
 
     async def register(self, request: Request) -> JSONResponse | CutConnection:
         """Register a dynamic link, a static one, or one to bind an account by."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+DELAYED_SECONDS = 1.0
+"""How much longer a delayed answer takes."""
+
+Work = Callable[[Request], Awaitable[ASGIApp]]
+"""What an endpoint does, and its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,10 @@ class FaultRates:
     """The buyer's bank says no; the buyer may try again."""
     late_success: float = 0.0
     """The money moves only when the link's time and everybody's patience are over."""
+    refund_refused: float = 0.0
+    """The bank decides against a refund that NSPK took."""
+    refund_pending: float = 0.0
+    """The bank takes an hour to decide on a refund."""
     seed: int = 0
 
 
@@ -64,6 +76,19 @@ class Faults:
             return False
         self.counts[name] = self.counts.get(name, 0) + 1
         return True
+
+    def around(self, work: Work) -> Work:
+        """An endpoint whose requests and answers are lost and delayed as ordered."""
+
+        async def endpoint(request: Request) -> ASGIApp:
+            if self.happens("lost_request"):
+                return CutConnection()
+            answer = await work(request)
+            if self.happens("delayed_answer"):
+                await asyncio.sleep(DELAYED_SECONDS)
+            return CutConnection() if self.happens("lost_answer") else answer
+
+        return endpoint
 
 
 class CutConnection:

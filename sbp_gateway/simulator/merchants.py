@@ -5,7 +5,7 @@ Source: NSPK agent API: ``GET /merchant/v1/merchant/search?ogrn=&bic=``, ``GET /
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +17,13 @@ from starlette.routing import Route
 from ledger.clock import machine_now
 from sbp_gateway.merchants import SANDBOX_MEMBER_ID
 from sbp_gateway.nspk import PROCESSED
-from sbp_gateway.simulator.faults import CutConnection, Faults
+from sbp_gateway.simulator.faults import Faults
 
 UNKNOWN_MERCHANT = "RQ05000"
 """A business refusal; the real list of codes is not public."""
 MALFORMED = "RQ05001"
 FIELDS = ("ogrn", "bic", "brand_name", "mcc")
 Remember = Callable[[Mapping[str, Any]], None]
-Work = Callable[[Request], Awaitable[JSONResponse]]
 
 
 @dataclass(slots=True)
@@ -64,19 +63,10 @@ class SimulatedMerchants:
     def routes(self) -> list[Route]:
         """NSPK's paths, and the one by which a test plays the bank."""
         return [
-            Route("/merchant/v1/merchant/search", self._faulty(self.search), methods=["GET"]),
-            Route("/merchant/v1/merchant/info/{merchant_id}", self._faulty(self.info), methods=["GET"]),
+            Route("/merchant/v1/merchant/search", self.faults.around(self.search), methods=["GET"]),
+            Route("/merchant/v1/merchant/info/{merchant_id}", self.faults.around(self.info), methods=["GET"]),
             Route("/simulator/merchants", self.register, methods=["POST"]),
         ]
-
-    def _faulty(self, work: Work) -> Callable[[Request], Awaitable[Any]]:
-        async def endpoint(request: Request) -> Any:
-            if self.faults.happens("lost_request"):
-                return CutConnection()
-            answer = await work(request)
-            return CutConnection() if self.faults.happens("lost_answer") else answer
-
-        return endpoint
 
     async def search(self, request: Request) -> JSONResponse:
         """The merchants of a legal entity in one bank, by member of SBP."""

@@ -5,9 +5,8 @@ Source: Raiffeisenbank, payout API (ecom-API, ``payout.yaml``).
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +17,9 @@ from starlette.routing import Route
 from ledger.money import Kopecks
 from sbp_gateway.errors import MoneyUnreadable
 from sbp_gateway.money_units import MoneyUnit, from_json, read, to_json, write
-from sbp_gateway.simulator.faults import CutConnection, Faults
+from sbp_gateway.simulator.faults import Faults
 
 PATH = "/payout/v1/payouts"
-DELAYED_SECONDS = 1.0
 AMOUNT_KOPECKS_MIN, AMOUNT_KOPECKS_MAX = 100, 50_000_000
 DECLINED_PHONES = ("99",)
 """Last digits of phones whose bank refuses at once."""
@@ -31,8 +29,6 @@ SLOWLY_DECLINED_PHONES = ("97",)
 QUESTIONS_OF_SLOW = 2
 _PHONE = re.compile(r"79[0-9]{9}")
 _MEMBER = re.compile(r"[0-9]{12}")
-
-Work = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(slots=True)
@@ -47,25 +43,14 @@ class BuyerPayoutBank:
     def routes(self) -> list[Route]:
         """The bank's paths."""
         return [
-            Route(PATH, self._faulty(self.pay), methods=["POST"]),
-            Route(PATH + "/{payout_id}", self._faulty(self.find), methods=["GET"]),
+            Route(PATH, self.faults.around(self.pay), methods=["POST"]),
+            Route(PATH + "/{payout_id}", self.faults.around(self.find), methods=["GET"]),
         ]
 
     def summary(self) -> dict[str, int]:
         """What was paid in all."""
         paid = [payout["amount_kopecks"] for payout in self.payouts.values() if payout["word"] == "COMPLETED"]
         return {"buyer_payouts": len(paid), "buyer_payouts_kopecks": sum(paid)}
-
-    def _faulty(self, work: Work) -> Callable[[Request], Awaitable[Any]]:
-        async def endpoint(request: Request) -> Any:
-            if self.faults.happens("lost_request"):
-                return CutConnection()
-            answer = await work(request)
-            if self.faults.happens("delayed_answer"):
-                await asyncio.sleep(DELAYED_SECONDS)
-            return CutConnection() if self.faults.happens("lost_answer") else answer
-
-        return endpoint
 
     async def pay(self, request: Request) -> Response:
         """Take a payout; an id that is known is refused, whatever else is asked."""

@@ -6,8 +6,8 @@ Source: NSPK agent API: ``POST`` and ``GET /payment/v1/agent/refund/{trxId}``,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from sbp_gateway.nspk import PROCESSED
 from sbp_gateway.simulator.answers import envelope
 from sbp_gateway.simulator.cash_links import CashLinks
 from sbp_gateway.simulator.clock import SimulatorClock
+from sbp_gateway.simulator.faults import Faults, Work
 from sbp_gateway.simulator.links import Links, letters
 from sbp_gateway.simulator.notifications import Notifier
 
@@ -32,14 +33,17 @@ MALFORMED = "RQ05001"
 REQUEST_UNKNOWN = "RQ05013"
 TOO_SOON = "RQ05014"
 KZO_WRONG = "RQ05015"
-"""The last four are ours: the full list of NSPK's codes is not public."""
+DECLINED = "RQ05041"
+"""The last five are ours: the full list of NSPK's codes is not public."""
 TRIES_A_DAY_MAX = 5
 DELAY_SECONDS_MAX = 86_400.0
+PENDING_SECONDS = 3_600.0
+"""How long a bank thinks about a refund that a fault holds up."""
 DECISION_PATH = "/nspk/payment/v1/refund/notification"
 MONEY_PATH = "/nspk/payment/v1/b2c-refund/notification"
 PAYEE_ID = "0079******12"
 
-Faulty = Callable[[Callable[[Request], Awaitable[JSONResponse]]], Callable[[Request], Awaitable[Any]]]
+Faulty = Callable[[Work], Work]
 """Wraps an endpoint so that requests and answers are lost as ordered."""
 
 
@@ -120,6 +124,7 @@ class Refunds:
     notifier: Notifier
     clock: SimulatorClock
     remember: Callable[[Mapping[str, Any]], None]
+    faults: Faults
     by_agent_id: dict[str, SimulatedRefund] = field(default_factory=dict)
     by_opkc_id: dict[str, SimulatedRefund] = field(default_factory=dict)
     tries: dict[str, list[datetime]] = field(default_factory=dict)
@@ -161,7 +166,14 @@ class Refunds:
                 self._count_try(trx_id)
             return envelope(*refusal, status=400)
         assert paid is not None
-        return envelope(PROCESSED, "", {"opkcRefundRequestId": self._take(paid, agent_id, amount, plan).opkc_id})
+        taken = self._take(paid, agent_id, amount, self._drawn(plan) if trx_id not in self.plans else plan)
+        return envelope(PROCESSED, "", {"opkcRefundRequestId": taken.opkc_id})
+
+    def _drawn(self, plan: RefundPlan) -> RefundPlan:
+        """The plan with what goes wrong by chance. What somebody ordered for one operation goes as ordered."""
+        if self.faults.happens("refund_refused"):
+            plan = replace(plan, decision_code=DECLINED)
+        return replace(plan, decision_seconds=PENDING_SECONDS) if self.faults.happens("refund_pending") else plan
 
     def _paid(self, trx_id: str) -> PaidOperation | None:
         link = self.links.by_trx_id.get(trx_id)

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ledger.errors import InvariantBroken
 from ledger.money import Kopecks
@@ -22,7 +20,6 @@ from sbp_gateway.buyer_payouts import (
     advance,
     check_amount,
     is_forgotten,
-    mask_phone,
     read_phone,
     wait_before_try,
 )
@@ -64,13 +61,6 @@ def test_anything_else_is_refused_without_repeating_it(written: str) -> None:
         read_phone(written)
 
     assert refusal.value.facts == {}
-
-
-@given(st.integers(0, 10**9 - 1))
-def test_a_mask_hides_all_but_the_last_two_digits(number: int) -> None:
-    phone = f"79{number:09}"
-
-    assert mask_phone(phone) == f"0079******{phone[-2:]}"
 
 
 @pytest.mark.parametrize("amount", [100, 50_000_000])

@@ -16,10 +16,11 @@ from aiohttp.test_utils import TestServer
 
 from ledger.money import Kopecks
 from pci.secret import Secret
-from sbp_gateway.buyer_payouts import BuyerPayout, BuyerPayoutStatus, mask_phone
+from sbp_gateway.buyer_payouts import BuyerPayout, BuyerPayoutStatus
 from sbp_gateway.errors import PayoutBankUnknown
 from sbp_gateway.payout_bank import PayoutAnswer, PayoutWord
 from sbp_gateway.payout_bank_http import PayoutBankHttp
+from sbp_gateway.phones import mask_phone
 from sbp_gateway.simulator.payouts import PATH
 from tests.sbp_gateway.simulator_world import simulated_world
 

@@ -141,6 +141,41 @@ async def test_refunds_go_as_planned_for_all_or_for_one_operation() -> None:
     assert (failure.status_code, failure.json()["code"], missing.json()["code"]) == (500, "RQ07999", "RQ05013")
 
 
+async def test_a_bank_decides_against_a_refund_by_chance() -> None:
+    async with simulated_world() as world:
+        operation = await paid(world)
+        await world.http.put("/simulator/faults", json={"refund_refused": 1})
+        taken = (await ask(world, operation)).json()
+        state = await read(world, operation, taken["data"]["opkcRefundRequestId"])
+        summary = (await world.http.get("/simulator/summary")).json()
+
+    assert (taken["code"], state["refundStatusCode"], state.get("trxStatus")) == ("RQ00000", "RQ05041", None)
+    assert summary["refunds"] == 0
+
+
+async def test_a_bank_takes_an_hour_to_decide_by_chance() -> None:
+    async with simulated_world() as world:
+        operation = await paid(world)
+        await world.http.put("/simulator/faults", json={"refund_pending": 1})
+        opkc_id = (await ask(world, operation)).json()["data"]["opkcRefundRequestId"]
+        early = await read(world, operation, opkc_id)
+        await advance(world, 3600)
+        late = await read(world, operation, opkc_id)
+
+    assert (early["refundStatusCode"], late["refundStatusCode"], late["trxStatus"]) == ("RQ00031", "RQ00030", "ACWP")
+
+
+async def test_a_refund_ordered_for_one_operation_is_left_to_no_chance() -> None:
+    async with simulated_world() as world:
+        operation = await paid(world)
+        await world.http.put("/simulator/faults", json={"refund_refused": 1, "refund_pending": 1})
+        await plan(world, trx_id=operation["trxId"])
+        opkc_id = (await ask(world, operation)).json()["data"]["opkcRefundRequestId"]
+        state = await read(world, operation, opkc_id)
+
+    assert (state["refundStatusCode"], state["trxStatus"]) == ("RQ00030", "ACWP")
+
+
 @pytest.mark.parametrize("how", [{"speed": 1}, {"money_moves": 1}, {"decision_seconds": -1}, {"ask_code": None}])
 async def test_a_plan_that_nobody_can_follow_is_refused(how: dict[str, Any]) -> None:
     async with simulated_world() as world:
