@@ -160,8 +160,9 @@ async def rotate_key(
     row = (
         await session.execute(
             text(f"""UPDATE api_keys SET expires_at = least(expires_at, :until)
-                      WHERE id = :id AND revoked_at IS NULL RETURNING {_COLUMNS}"""),  # noqa: S608
-            {"id": key_id, "until": now + overlap},
+                      WHERE id = :id AND revoked_at IS NULL AND coalesce(expires_at > :now, true)
+                  RETURNING {_COLUMNS}"""),  # noqa: S608
+            {"id": key_id, "now": now, "until": now + overlap},
         )
     ).first()
     if row is None:

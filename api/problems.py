@@ -118,7 +118,6 @@ STATUS: dict[str, int] = {
     "checkout.store_not_found": 404,
     "checkout.terminal_not_found": 404,
     "checkout.order_not_found": 404,
-    "checkout.attempt_not_found": 404,
     "checkout.order_number_taken": 409,
     "checkout.order_not_open": 409,
     "checkout.order_not_paid": 409,
@@ -203,7 +202,6 @@ STATUS: dict[str, int] = {
     "reconciliation.no_tariff": 422,
     "reconciliation.bank_tariff_taken": 409,
     "reconciliation.payout_not_found": 404,
-    "reconciliation.payout_refused": 422,
     "reconciliation.bank_unknown": 503,
 }
 """Every code that we may answer with, and its HTTP status. A test proves that none is missing."""

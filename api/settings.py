@@ -60,7 +60,10 @@ class Settings(BaseSettings):
     sbp_qr_ttl_minutes_min: int = Field(default=5, ge=1, le=129_600)
     """The shortest time a till may ask for. NSPK takes 1 minute and advises 5."""
     sbp_activation_minutes: int = Field(default=5, ge=1, le=20)
-    """How long a buyer may pay what a till armed its cash link with, when the till says nothing else."""
+    """How long a buyer may pay what a till armed its cash link with, when the till says nothing else.
+
+    Source: PayKeeper's default; YooKassa's is 20.
+    """
     tkassa_members: frozenset[str] = frozenset()
     """Banks (NSPK's member ids, as a JSON list) whose merchants' links T-Kassa registers; all others go to NSPK."""
     tkassa_url: str = ""

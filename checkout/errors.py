@@ -2,7 +2,7 @@
 
 Rejected
 └── CheckoutRejected
-    ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound, AttemptNotFound
+    ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNumberTaken
     └── OrderNotOpen, OrderNotPaid, AttemptLive
@@ -41,12 +41,6 @@ class OrderNotFound(CheckoutRejected):
     """There is no such order."""
 
     code = "checkout.order_not_found"
-
-
-class AttemptNotFound(CheckoutRejected):
-    """There is no such attempt."""
-
-    code = "checkout.attempt_not_found"
 
 
 class InvalidInn(CheckoutRejected):

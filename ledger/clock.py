@@ -43,10 +43,6 @@ class Clock:
         """The business time, UTC."""
         return machine_now() + self.offset
 
-    def today(self) -> date:
-        """The Moscow calendar day of the business time."""
-        return moscow_day(self.now())
-
 
 async def read_offset(session: Session) -> timedelta:
     """How far the sandbox clock is ahead of the machine's."""

@@ -4,8 +4,7 @@ Rejected
 └── ReconciliationRejected
     ├── NoTariff                  no tariff is in force for a group, rail and day
     ├── BankTariffTaken           the bank has a rule for that group, rail and day
-    ├── PayoutNotFound
-    └── PayoutRefused             the bank said no; asking again gets the same answer
+    └── PayoutNotFound
 Unavailable
 └── BankUnknown                   the answer was lost: the bank may or may not have paid
 """
@@ -37,12 +36,6 @@ class PayoutNotFound(ReconciliationRejected):
     """There is no such payout."""
 
     code = "reconciliation.payout_not_found"
-
-
-class PayoutRefused(ReconciliationRejected):
-    """The bank refused the payout."""
-
-    code = "reconciliation.payout_refused"
 
 
 class BankUnknown(Unavailable):

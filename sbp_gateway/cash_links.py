@@ -15,8 +15,6 @@ from ledger.money import Kopecks
 from sbp_gateway.nspk import OperationStatus
 from sbp_gateway.qr_codes import FIRST_POLL_WAIT, GRACE, POLL_WAIT_MAX, WATCH_WAIT_MAX
 
-ACTIVATION_MINUTES = 5
-"""How long a buyer may pay what the till armed. Source: PayKeeper's default; YooKassa's is 20."""
 ACTIVATION_MINUTES_MAX = 20
 """Source: YooKassa and PayKeeper allow 1 to 20 minutes."""
 RESERVATION_QUANTITY_MAX = 1_000

@@ -1,15 +1,14 @@
 """NSPK's directory of merchants: the port, and its form over HTTP. It only answers, it registers nobody.
 
-Source: NSPK agent API: ``GET /merchant/v1/merchant/search?ogrn=&bic=``, ``GET /merchant/v1/merchant/info/{id}``.
+Source: NSPK agent API: ``GET /merchant/v1/merchant/search?ogrn=&bic=``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
 
-from sbp_gateway.errors import NspkRefused, NspkUnknown
+from sbp_gateway.errors import NspkUnknown
 from sbp_gateway.nspk_transport import NspkTransport
 
 FOUND_MAX = 100
@@ -33,9 +32,6 @@ class NspkMerchants(Protocol):
     async def search(self, *, ogrn: str, bik: str) -> list[FoundMerchant]:
         """The merchants that a bank registered for a legal entity. Raises: NspkRefused; NspkUnknown."""
 
-    async def info(self, nspk_merchant_id: str) -> FoundMerchant | None:
-        """One merchant, without its bank; nothing if there is none. Raises: NspkUnknown."""
-
 
 class NspkMerchantsHttp:
     """The directory over HTTP."""
@@ -54,18 +50,6 @@ class NspkMerchantsHttp:
                 for member in data["members"]
                 for merchant in member["merchants"]
             ][:FOUND_MAX]
-        except (KeyError, TypeError) as error:
-            raise NspkUnknown(reason=type(error).__name__) from None
-
-    async def info(self, nspk_merchant_id: str) -> FoundMerchant | None:
-        """One merchant, without its bank; nothing if there is none. Raises: NspkUnknown."""
-        try:
-            data = await self._transport.call(
-                "GET", f"/merchant/v1/merchant/info/{quote(nspk_merchant_id, safe='')}", is_safe=True
-            )
-            return _found(data, "")
-        except NspkRefused:
-            return None
         except (KeyError, TypeError) as error:
             raise NspkUnknown(reason=type(error).__name__) from None
 

@@ -27,7 +27,6 @@ from sbp_gateway.payload_flaws import (
     parameters_of,
 )
 
-QRC_ID_CHARACTERS = 32
 _CRC_TAIL = -len("&crc=0C8A")
 
 _LINK = re.compile(
@@ -86,13 +85,6 @@ def build_dynamic(qrc_id: str, member_id: str, amount: Kopecks) -> str:
 def build_binding(qrc_id: str, member_id: str) -> str:
     """The payload of a link by which a buyer consents to later charges. Raises: InvalidPayload."""
     return _checked(f"https://sub.nspk.ru/{qrc_id}?type=03&bank={member_id}")
-
-
-def build_short(qrc_id: str, kind: LinkKind) -> str:
-    """The short form some banks hand out: the address alone. Raises: InvalidPayload."""
-    payload = f"https://{'sub' if kind is LinkKind.BINDING else 'qr'}.nspk.ru/{qrc_id}"
-    parse(payload)
-    return payload
 
 
 def with_check_sum(head: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -16,6 +17,9 @@ from api.settings import Mode, Settings
 from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from pci.secret import Secret
+
+OVERLAP_HOURS_MAX = 30 * 24
+"""Long enough for every till to be changed, short enough for a leaked key to end."""
 
 app = typer.Typer(help="API keys: who may call, and what for.", no_args_is_help=True)
 
@@ -37,7 +41,30 @@ def create(
                 session, name=name, scopes=scope, mode=mode, now=machine_now(), merchant_id=merchant
             )
 
-    key, secret = with_engine(data_dir, work)
+    show_once(*with_engine(data_dir, work), as_json=as_json)
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="The key's id (key_…).")],
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=OVERLAP_HOURS_MAX, help="How long the old key works on.")
+    ] = 24,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key with the same rights and let the old one end. The new one is shown once."""
+
+    async def work(engine: Engine) -> tuple[ApiKey, Secret]:
+        async with transaction(engine) as session:
+            overlap = timedelta(hours=overlap_hours)
+            return await callers.rotate_key(session, key_id, now=machine_now(), overlap=overlap)
+
+    show_once(*with_engine(data_dir, work), as_json=as_json)
+
+
+def show_once(key: ApiKey, secret: Secret, *, as_json: bool) -> None:
+    """Show a new key to whoever made it."""
     if as_json:
         typer.echo(json.dumps({"id": key.id, "key": secret.expose(), "scopes": key.scopes}))
     else:

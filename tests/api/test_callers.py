@@ -66,6 +66,9 @@ async def test_an_old_key_works_beside_its_successor_until_the_overlap_ends(clie
     client.app.state.door.clock.offset = timedelta(hours=2)
     answer = await client.get("/v1/clock")
     assert (answer.status_code, answer.json()["code"]) == (401, "api.key_expired")
+    async with transaction(engine) as session:
+        with pytest.raises(ResourceUnknown):
+            await rotate_key(session, key_id, now=datetime.now(UTC) + timedelta(hours=2))
 
 
 async def test_a_live_key_does_not_open_a_sandbox(client: Client, engine: Engine) -> None:

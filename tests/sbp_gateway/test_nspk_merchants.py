@@ -83,17 +83,6 @@ async def test_what_is_no_answer_is_an_error(body: Any, error: type[Exception]) 
             await merchants.search(ogrn="1", bik="2")
 
 
-async def test_one_merchant_is_read_or_is_not_there() -> None:
-    shown = {"merchantId": "MA0000000552", "brandName": "b", "mcc": "5411", "address": "a"}
-    async with directory(says({"code": "RQ00000", "data": shown})) as merchants:
-        assert await merchants.info("MA0000000552") == FoundMerchant("MA0000000552", "", "b", "5411")
-    async with directory(says({"code": "RQ05000", "message": ""}, 400)) as merchants:
-        assert await merchants.info("MA0000000552") is None
-    async with directory(says({"code": "RQ00000", "data": 1})) as merchants:
-        with pytest.raises(NspkUnknown):
-            await merchants.info("MA0000000552")
-
-
 async def test_the_simulated_bank_registers_a_merchant_and_remembers_it(tmp_path: Path) -> None:
     search = f"/merchant/v1/merchant/search?ogrn={SHOP['ogrn']}&bic={SHOP['bic']}"
     async with simulator(tmp_path / "state") as http:

@@ -18,6 +18,19 @@ def test_a_key_is_made_listed_and_revoked(kopeyka: Kopeyka) -> None:
     assert after[0]["status"] == "revoked"
 
 
+def test_a_key_is_rotated_and_the_old_one_ends_in_its_time(kopeyka: Kopeyka) -> None:
+    made = json.loads(kopeyka("keys", "create", "till", "--scope", "orders:write", "--json").out)
+
+    later = json.loads(kopeyka("keys", "rotate", made["id"], "--json").out)
+    at_once = json.loads(kopeyka("keys", "rotate", later["id"], "--overlap-hours", "0", "--json").out)
+
+    assert len({made["key"], later["key"], at_once["key"]}) == 3
+    assert at_once["scopes"] == ["orders:write"]
+    standing = {key["id"]: key["status"] for key in json.loads(kopeyka("keys", "list", "--json").out)}
+    assert standing == {made["id"]: "works", later["id"]: "expired", at_once["id"]: "works"}
+    assert kopeyka("keys", "rotate", later["id"]).code == 1
+
+
 def test_the_list_never_shows_a_key(kopeyka: Kopeyka) -> None:
     made = json.loads(kopeyka("keys", "create", "till", "--scope", "orders:write", "--json").out)
 
