@@ -201,12 +201,14 @@ def entries_together(
     at once would wait for each other's accounts, and the next one is there when PostgreSQL has done the last.
     """
     shared: Line | None = None
+    one_at_a_time = asyncio.Lock()
 
     async def connect(url: str) -> Line:
         nonlocal shared
-        if shared is None or shared.closed:
-            shared = await Line.open(url)
-        return shared
+        async with one_at_a_time:
+            if shared is None or shared.closed:
+                shared = await Line.open(url)
+            return shared
 
     async def commit_batch(line: Line, jobs: Sequence[Sequence[Entry]]) -> list[list[Verdict] | KopeykaError]:
         flat = [entry for job in jobs for entry in job]

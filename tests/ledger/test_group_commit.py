@@ -35,6 +35,18 @@ async def test_callers_share_transactions_and_get_their_own_answers(
         assert await broken_proofs(session) == []
 
 
+async def test_both_writers_share_one_line(books: Engine, database: Database, now: datetime) -> None:
+    async with entries_together(database.app_url, now=lambda: now) as queue:
+        await asyncio.gather(*(submit_entries(queue, [entry(f"e{n}", CASH, FEES, 1, now)]) for n in range(300)))
+        with psycopg.connect(database.superuser_url) as superuser:
+            lines = superuser.execute(
+                """SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND query LIKE '%book_entr%' AND pid <> pg_backend_pid()"""
+            ).fetchone()
+
+    assert lines == (1,)
+
+
 async def test_a_refused_or_malformed_entry_hurts_only_its_caller(
     books: Engine, database: Database, now: datetime
 ) -> None:
