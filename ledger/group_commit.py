@@ -81,6 +81,8 @@ class GroupCommit(Generic[Job, Answer]):
     _queue: deque[_Waiting[Job, Answer]] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _opened: set[Connection] = field(default_factory=set)
+    """Closed when all writers have ended: they may share one."""
     _idle: int = 0
     _is_closing: bool = False
 
@@ -98,6 +100,8 @@ class GroupCommit(Generic[Job, Answer]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in self._opened:
+            await _close(connection)
 
     async def submit(self, job: Job) -> Answer:
         """Wait until the job is committed and give its answer.
@@ -114,23 +118,20 @@ class GroupCommit(Generic[Job, Answer]):
 
     async def _write(self) -> None:
         connection: Connection | None = None
-        try:
-            while batch := await self._take():
-                try:
-                    if connection is None or connection.closed:
-                        connection = await self.connect(self.url)
-                    answers = await self._carry_out(connection, [waiting.job for waiting in batch])
-                except (psycopg.Error, KopeykaError, OSError) as error:
-                    self._fail(batch, error)
-                    await self._drop(connection)
-                    connection = None
-                except BaseException:
-                    self._fail(batch, LedgerBusy("the writer was stopped"))
-                    raise
-                else:
-                    self._answer(batch, answers)
-        finally:
-            await self._drop(connection)
+        while batch := await self._take():
+            try:
+                if connection is None or connection.closed:
+                    connection = await self.connect(self.url)
+                    self._opened.add(connection)
+                answers = await self._carry_out(connection, [waiting.job for waiting in batch])
+            except (psycopg.Error, KopeykaError, OSError) as error:
+                self._fail(batch, error)
+                connection = await self._kept(connection)
+            except BaseException:
+                self._fail(batch, LedgerBusy("the writer was stopped"))
+                raise
+            else:
+                self._answer(batch, answers)
 
     async def _take(self) -> list[_Waiting[Job, Answer]]:
         """The next batch; an empty one when we are closing and nothing waits."""
@@ -158,10 +159,13 @@ class GroupCommit(Generic[Job, Answer]):
         self.meter.waited_seconds += sum(now - waiting.since for waiting in batch)
         return batch
 
-    async def _drop(self, connection: Connection | None) -> None:
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await connection.close()
+    async def _kept(self, connection: Connection | None) -> Connection | None:
+        """What of a connection is left after an error: a line goes on, others may be in the middle of anything."""
+        if connection is None or (isinstance(connection, Line) and not connection.closed):
+            return connection
+        self._opened.discard(connection)
+        await _close(connection)
+        return None
 
     async def _carry_out(self, connection: Connection, jobs: Sequence[Job]) -> Sequence[Answer | KopeykaError]:
         for attempt in range(1, RETRIES_MAX + 1):
@@ -185,6 +189,11 @@ class GroupCommit(Generic[Job, Answer]):
         for waiting in batch:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
+
+
+async def _close(connection: Connection) -> None:
+    with contextlib.suppress(psycopg.Error, OSError):
+        await connection.close()
 
 
 def entries_together(
