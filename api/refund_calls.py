@@ -72,9 +72,20 @@ class RefundCalls:
             if refund.opkc_request_id is None:
                 found = await self.refunds.find(payment, refund.agent_request_id)
                 return RefundAnswer(RefundNews.TAKEN, found) if found else RefundAnswer(RefundNews.UNHEARD)
-            return _news_of(refund, await self.refunds.read(payment, refund.opkc_request_id))
+            state = await self.refunds.read(payment, refund.opkc_request_id)
+            if state.may_be_earlier and await self._has_earlier(refund):
+                return RefundAnswer(RefundNews.SILENT)
+            return _news_of(refund, state)
         except (NspkUnknown, NspkUnavailable):
             return RefundAnswer(RefundNews.SILENT)
+
+    async def _has_earlier(self, refund: Refund) -> bool:
+        """Whether good news may be of an earlier refund, and nothing has shown this one at work."""
+        if refund.status is RefundStatus.APPROVED:
+            return False
+        async with transaction(self.engine) as session:
+            others = await rows.refunds_of_payment(session, refund.payment_id)
+        return any(each.status is RefundStatus.SUCCEEDED for each in others if each.id != refund.id)
 
     async def _payment_of(self, refund: Refund) -> str:
         async with transaction(self.engine) as session:

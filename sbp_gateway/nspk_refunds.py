@@ -58,6 +58,8 @@ class RefundState:
     amount: Kopecks | None
     payee_id: str | None
     agent_request_id: str | None
+    may_be_earlier: bool = False
+    """Whether an earlier refund of the same payment, if there was one, would read the same."""
 
     @property
     def is_refused(self) -> bool:

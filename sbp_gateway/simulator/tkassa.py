@@ -31,8 +31,9 @@ TERMINAL = TkassaTerminal("KopeykaDEMO", Secret("kopeyka-sandbox"))
 MEMBER_ID = "100000000004"
 AMOUNT_KOPECKS_MIN, AMOUNT_KOPECKS_MAX = 1_000, 100_000_000
 """What SBP takes at T-Bank: 10 to 1,000,000 roubles."""
-REFUSED_REFUND, SLOW_REFUND = 99, 97
-"""The kopecks of a refund that the payer's bank refuses, and of one that takes two questions."""
+REFUSED_REFUND, SLOW_REFUND, REFUSED_LATER = 99, 97, 96
+"""The kopecks of a refund that the payer's bank refuses, of one that takes two questions, and of one that the payer's
+bank refuses after two questions: then the payment stands as it stood before."""
 QUESTIONS_OF_SLOW = 2
 FIRST_PAYMENT_ID = 7_000_000_001
 WRONG_TOKEN, NOT_POSSIBLE, NO_PAYMENT, INVALID = "204", "4", "7", "9"
@@ -73,6 +74,8 @@ class TkassaSession:
     last_refund: int = 0
     questions_left: int = 0
     """Before a slow refund is done."""
+    cancel_code: str = "0"
+    """Why the last refund was refused after it was taken."""
 
 
 @dataclass(slots=True)
@@ -166,7 +169,7 @@ class TkassaSimulator:
         session = self._session(body)
         if not session.last_refund:
             raise TkassaRefused(NO_PAYMENT, "Возвраты не найдены.")
-        return self._told(session) | {"Amount": session.last_refund}
+        return self._told(session) | {"Amount": session.last_refund, "QrCancelCode": session.cancel_code}
 
     def pay_test(self, body: dict[str, Any]) -> dict[str, Any]:
         """``SbpPayTest``: the payer pays, or as the flags say."""
@@ -202,9 +205,9 @@ class TkassaSimulator:
         return session.notified_at_path, said | {"Token": token_of(said, TERMINAL.password)}
 
     def _refund(self, session: TkassaSession, amount: int) -> None:
-        session.last_refund = amount
+        session.last_refund, session.cancel_code = amount, "0"
         session.refunded += amount
-        if amount % 100 == SLOW_REFUND:
+        if amount % 100 in (SLOW_REFUND, REFUSED_LATER):
             session.status, session.questions_left = "ASYNC_REFUNDING", QUESTIONS_OF_SLOW
         else:
             session.status = _refunded(session)
@@ -217,9 +220,15 @@ class TkassaSimulator:
         if session.status == "ASYNC_REFUNDING":
             session.questions_left -= 1
             if session.questions_left <= 0:
-                session.status = _refunded(session)
+                self._end_slow(session)
             self._keep(session)
         return session
+
+    def _end_slow(self, session: TkassaSession) -> None:
+        if session.last_refund % 100 == REFUSED_LATER:
+            session.refunded -= session.last_refund
+            session.cancel_code = PAYERS_BANK_REFUSED
+        session.status = _refunded(session)
 
     def _told(self, session: TkassaSession) -> dict[str, Any]:
         return {
@@ -247,6 +256,8 @@ class TkassaSimulator:
 
 
 def _refunded(session: TkassaSession) -> str:
+    if session.refunded == 0:
+        return "CONFIRMED"
     return "REFUNDED" if session.refunded == session.amount else "PARTIAL_REFUNDED"
 
 

@@ -10,11 +10,12 @@ from ledger.money import Kopecks
 from sbp_gateway.errors import NspkRefused, NspkUnknown
 from sbp_gateway.nspk import OperationStatus, Registration
 from sbp_gateway.nspk_http import NspkHttp
-from sbp_gateway.nspk_refunds import NspkRefundsHttp, RefundRequest
+from sbp_gateway.nspk_refunds import DecisionCode, NspkRefundsHttp, RefundRequest
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.providers import ProviderRefunds
 from sbp_gateway.simulator.tkassa import MEMBER_ID
-from sbp_gateway.tkassa_refunds import TkassaRefunds
+from sbp_gateway.tkassa_links import payment_id_of
+from sbp_gateway.tkassa_refunds import SHOWN, TkassaRefunds
 from tests.sbp_gateway.tkassa_world import TkassaWorld, tkassa_world
 
 OURS = "0192f3a47c1e7d0b8a5e6f7081920a3b"
@@ -40,9 +41,10 @@ async def test_a_part_goes_back_and_is_seen() -> None:
     async with tkassa_world() as world:
         trx_id, refunds = await paid(world), TkassaRefunds(world.adapter)
 
-        assert await refunds.ask(of(trx_id, 50_000)) == OURS
-        state = await refunds.read(trx_id, OURS)
+        asked = await refunds.ask(of(trx_id, 50_000))
+        state = await refunds.read(trx_id, asked)
 
+    assert asked == OURS + SHOWN
     assert (state.trx_status, state.amount, state.agent_request_id) == (OperationStatus.ACCEPTED, 50_000, OURS)
     assert state.trx_id == OURS.upper()
     assert not state.is_refused
@@ -57,6 +59,34 @@ async def test_a_slow_refund_is_in_processing_first() -> None:
             OperationStatus.RECEIVED,
             OperationStatus.ACCEPTED,
         ]
+
+
+@pytest.mark.parametrize("before", [0, 50_000], ids=["the first", "after another"])
+async def test_a_refund_refused_after_it_was_taken_is_not_taken_for_the_earlier_one(before: int) -> None:
+    async with tkassa_world() as world:
+        trx_id, refunds = await paid(world), TkassaRefunds(world.adapter)
+        if before:
+            await refunds.ask(of(trx_id, before))
+        asked = await refunds.ask(of(trx_id, 20_096))
+
+        first, second = [await refunds.read(trx_id, asked) for _ in range(2)]
+        said = await world.adapter.ask("GetState", {"PaymentId": payment_id_of(trx_id)}, is_safe=True)
+
+    assert (first.trx_status, first.code) == (OperationStatus.RECEIVED, DecisionCode.AGREED)
+    assert (second.trx_status, second.code) == (OperationStatus.REJECTED, "3028")
+    assert said["Status"] == ("PARTIAL_REFUNDED" if before else "CONFIRMED")
+
+
+async def test_a_part_that_went_back_may_be_an_earlier_requests_doing() -> None:
+    """Unless T-Kassa's own answer has shown the request, or everything went back."""
+    async with tkassa_world() as world:
+        trx_id, refunds = await paid(world), TkassaRefunds(world.adapter)
+        asked = await refunds.ask(of(trx_id, 50_000))
+
+        assert (await refunds.read(trx_id, OURS)).may_be_earlier
+        assert not (await refunds.read(trx_id, asked)).may_be_earlier
+        await refunds.ask(of(trx_id, PRICE - 50_000))
+        assert not (await refunds.read(trx_id, OURS)).may_be_earlier
 
 
 @pytest.mark.parametrize(("amount", "code"), [(50_099, "3028"), (PRICE + 1, "4")])
