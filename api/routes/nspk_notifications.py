@@ -10,15 +10,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from api.door import Door, open_router
 from api.errors import RateLimited
 from api.payment_results import Hint
 from api.wire import Instant
-from ledger.database import transaction
+from ledger.database import Session, transaction
 from ledger.money import Kopecks
-from sbp_gateway import parked_notifications
+from sbp_gateway import cash_link_repository as cash_links
+from sbp_gateway import parked_notifications, repository
 from sbp_gateway.nspk import PROCESSED
 from sbp_gateway.parked_notifications import REFUND_DECISION, REFUND_MONEY
 from sbp_gateway.phones import masked
@@ -52,7 +53,7 @@ class NotificationBody(BaseModel):
     qrcId: LinkId  # noqa: N815  # NSPK's name
     trxId: TrxId  # noqa: N815
     status: Annotated[str, Field(strict=True, max_length=8)]
-    amount: int
+    amount: StrictInt
     timestamp: Instant
     payerId: Annotated[str, Field(strict=True, max_length=64)] | None = None  # noqa: N815
     paramsId: Annotated[str, Field(strict=True, pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None  # noqa: N815
@@ -62,13 +63,33 @@ class NotificationBody(BaseModel):
 
 @router.post("/payment/v2/qrc/notification", dependencies=LIMITED)
 async def take_notification(body: NotificationBody, request: Request) -> dict[str, str]:
-    """Look at the link and answer when what NSPK says about it is done."""
+    """Look at the link and answer when what NSPK says about it is done.
+
+    What cannot be looked at now is parked, unless it is asked about anyway: NSPK may not repeat it.
+    """
     door: Door = request.app.state.door
-    if not await _look_at_link(door, body):
-        said: dict[str, Any] = body.model_dump(mode="json") | {"payerId": masked(body.payerId)}
-        async with transaction(door.engine) as session:
-            await parked_notifications.park(session, body.qrcId, body.trxId, said, now=door.clock.now())
+    try:
+        is_ours = await _look_at_link(door, body)
+    except Exception:
+        await _park(door, body)
+        raise
+    if not is_ours:
+        await _park(door, body)
     return {"code": PROCESSED, "message": ""}
+
+
+async def _park(door: Door, body: NotificationBody) -> None:
+    said: dict[str, Any] = body.model_dump(mode="json") | {"payerId": masked(body.payerId)}
+    async with transaction(door.engine) as session:
+        if not await _is_watched(session, body):
+            await parked_notifications.park(session, body.qrcId, body.trxId, said, now=door.clock.now())
+
+
+async def _is_watched(session: Session, body: NotificationBody) -> bool:
+    """Whether the worker asks about it by itself: a code of ours, or a sale that NSPK named to us."""
+    if body.paramsId is not None:
+        return await cash_links.activation_by_sale(session, body.qrcId, body.paramsId) is not None
+    return bool(await repository.known_qrc_ids(session, [body.qrcId]))
 
 
 async def _look_at_link(door: Door, body: NotificationBody) -> bool:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from api.door import Door, open_router
 from api.payment_results import Hint
+from ledger.database import transaction
+from sbp_gateway import parked_notifications
 from sbp_gateway.errors import NotificationUnsigned
 from sbp_gateway.tkassa_links import link_id
 
@@ -32,10 +34,17 @@ class TkassaNotificationBody(BaseModel):
 
 @router.post("/notification", response_class=PlainTextResponse)
 async def take_tkassa_notification(body: TkassaNotificationBody, request: Request) -> str:
-    """Ask about the payment and answer when what T-Kassa says about it is done. Raises: NotificationUnsigned."""
+    """Ask about the payment and answer when what T-Kassa says about it is done; a strange one is parked.
+
+    Raises: NotificationUnsigned.
+    """
     door: Door = request.app.state.door
     tkassa = door.wiring.tkassa
     if tkassa is None or not tkassa.has_signed(body.model_dump()):
         raise NotificationUnsigned
-    await door.wiring.results.look_up(Hint(link_id(str(body.PaymentId))))
+    qrc_id = link_id(str(body.PaymentId))
+    if not await door.wiring.results.look_up(Hint(qrc_id)):
+        said = body.model_dump(mode="json", include={"TerminalKey", "PaymentId", "Status"})
+        async with transaction(door.engine) as session:
+            await parked_notifications.park(session, qrc_id, body.Status, said, now=door.clock.now())
     return "OK"

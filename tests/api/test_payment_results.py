@@ -14,18 +14,25 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
+from api.nspk_address import tkassa_of
 from api.payment_results import Hint, StatusReader
+from api.settings import Settings
 from bench.sbp_polls import FILL
 from ledger.accounts import AccountTerms, open_account
 from ledger.chart import merchant_payable
 from ledger.clock import Clock
 from ledger.database import Engine, text, transaction
 from ledger.money import Kopecks
+from pci.secret import Secret
 from sbp_gateway import bookkeeping, repository, unmatched_repository
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
+from sbp_gateway.payload import parse
 from sbp_gateway.stickers import SaidOperation, Sticker
+from sbp_gateway.tkassa_links import link_id
+from sbp_gateway.tkassa_token import token_of
 from tests.api.conftest import Client
 from tests.conftest import Database
 
@@ -164,3 +171,20 @@ async def test_one_operation_said_of_two_links_spoils_no_others_of_the_batch(
         still_open = list(await session.scalars(text("SELECT qrc_id FROM qr_codes WHERE status = 'registered'")))
     assert paid == {FIRST, SECOND}
     assert still_open == [code(2)]
+
+
+async def test_a_signed_notification_of_a_payment_that_is_not_ours_is_parked(shop: Client, engine: Engine) -> None:
+    password = "p" * 20
+    settings = Settings(
+        tkassa_members=frozenset({"100000000004"}), tkassa_url="http://127.0.0.1:9", tkassa_terminal_key="K",
+        tkassa_password=SecretStr(password),
+    )  # fmt: skip
+    door = shop.app.state.door
+    shop.app.state.door = replace(door, wiring=replace(door.wiring, tkassa=tkassa_of(settings, parse)))
+    said: dict[str, Any] = {"TerminalKey": "K", "PaymentId": 7, "Status": "CONFIRMED"}
+
+    answer = await shop.http.post("/tkassa/notification", json=said | {"Token": token_of(said, Secret(password))})
+
+    assert (answer.status_code, answer.text) == (200, "OK")
+    (found,) = (await shop.get("/v1/sbp/parked-notifications")).json()["items"]
+    assert (found["about"], found["said"]) == (link_id("7"), said)
