@@ -69,7 +69,7 @@ async def _keep(
     *,
     now: datetime,
 ) -> None:
-    member = (await sbp.merchants_by_id(session, [merchant_id]))[merchant_id]
+    member = await sbp.merchant_of_link(session, merchant_id, sticker_id=sticker_id, cash_link_id=cash_link_id)
     paid_at = said_at if said_at is not None and said_at <= now and await is_open(session, said_at, now) else now
     payment = UnmatchedPayment(
         id=new_id("ump", now),
@@ -84,6 +84,7 @@ async def _keep(
         entry_id=new_uuid(now),
         paid_at=paid_at,
         recorded_at=now,
+        registration_id=member.registration_id,
     )
     if await rows.add_unmatched(session, payment):
         await bookkeeping.open_accounts(session, member, now=now)

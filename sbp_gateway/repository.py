@@ -90,6 +90,7 @@ async def merchants_of_operations(session: Session, operations: Sequence[Accepte
               LEFT JOIN sbp_unmatched_payments AS u ON u.id = o.unmatched_id
               LEFT JOIN cash_links AS l ON l.id = coalesce(a.cash_link_id, u.cash_link_id)
               LEFT JOIN sbp_registrations AS r ON r.id = CASE
+                   WHEN u.registration_id IS NOT NULL THEN u.registration_id
                    WHEN q.id IS NOT NULL THEN coalesce(q.registration_id, 'sbr_' || substr(o.merchant_id, 5))
                    ELSE coalesce((
                         SELECT f.id FROM sbp_registrations AS f
@@ -109,6 +110,35 @@ async def merchants_of_operations(session: Session, operations: Sequence[Accepte
     found = [_merchant(row) for row in rows]
     assert len(found) == len(operations)
     return found
+
+
+async def merchant_of_link(
+    session: Session, merchant_id: str, *, sticker_id: str | None, cash_link_id: str | None
+) -> SbpMerchant:
+    """The merchant of money that came by a link of many uses, by the link's registration and not the one in use.
+
+    A sticker keeps its own; a plate belongs to that of its account.
+    """
+    rows = await session.execute(
+        text("""
+            SELECT m.merchant_id, coalesce(r.nspk_merchant_id, m.nspk_merchant_id) AS nspk_merchant_id,
+                   coalesce(r.member_id, m.member_id) AS member_id,
+                   coalesce(r.bank_account, m.bank_account) AS bank_account,
+                   coalesce(r.settlement_mode, m.settlement_mode) AS settlement_mode,
+                   r.id AS registration_id, r.tariff_group
+              FROM sbp_merchants AS m
+              LEFT JOIN sbp_stickers AS s ON s.id = :sticker_id
+              LEFT JOIN cash_links AS l ON l.id = :cash_link_id
+              LEFT JOIN sbp_registrations AS r ON r.id = coalesce(s.registration_id, (
+                   SELECT f.id FROM sbp_registrations AS f
+                    WHERE f.merchant_id = m.merchant_id AND f.nspk_merchant_id IS NOT NULL
+                      AND f.bank_account = l.bank_account
+                    ORDER BY f.id = m.registration_id DESC, f.registered_at DESC LIMIT 1), m.registration_id)
+             WHERE m.merchant_id = :merchant_id
+        """),
+        {"merchant_id": merchant_id, "sticker_id": sticker_id, "cash_link_id": cash_link_id},
+    )
+    return _merchant(rows.one())
 
 
 async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> SbpMerchant | None:

@@ -27,6 +27,8 @@ class Sticker:
     qrc_id: str
     payload: str
     created_at: datetime
+    registration_id: str | None = None
+    """The registration that its payments go by, whichever the merchant uses now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class UnmatchedPayment:
     """Whose it turned out to be."""
     matched_at: datetime | None = None
     returned_at: datetime | None = None
+    registration_id: str | None = None
+    """Of its link: by whose numbers the money came and goes back."""
     payment_id: str | None = None
     """What it became: the payment of the order, or the late one that is refunded."""
 

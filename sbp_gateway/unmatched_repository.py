@@ -16,9 +16,10 @@ from sbp_gateway.unmatched_payments import UnmatchedPayment, UnmatchedReason, Un
 
 PAGE_MAX = 200
 
-_STICKER = "id, merchant_id, store_id, terminal_id, amount_kopecks, purpose, qrc_id, payload, created_at"
+_STICKER = """id, merchant_id, store_id, terminal_id, amount_kopecks, purpose, qrc_id, payload, created_at,
+    registration_id"""
 _UNMATCHED = """id, merchant_id, sticker_id, cash_link_id, reason, trx_id, kzo, amount_kopecks, settlement_mode,
-    entry_id, paid_at, recorded_at, status, order_id, matched_at, returned_at,
+    entry_id, paid_at, recorded_at, status, order_id, matched_at, returned_at, registration_id,
     (SELECT p.id FROM sbp_payments AS p WHERE p.unmatched_payment_id = sbp_unmatched_payments.id) AS payment_id"""
 _WHOSE = "(CAST(:merchant_id AS text) IS NULL OR merchant_id = :merchant_id)"
 
@@ -27,7 +28,8 @@ async def add_sticker(session: Session, sticker: Sticker) -> bool:
     """Keep a sticker; False if its terminal has one."""
     result = await session.execute(
         text(f"""INSERT INTO sbp_stickers ({_STICKER})
-                VALUES (:id, :merchant_id, :store_id, :terminal_id, :amount, :purpose, :qrc_id, :payload, :created_at)
+                VALUES (:id, :merchant_id, :store_id, :terminal_id, :amount, :purpose, :qrc_id, :payload, :created_at,
+                        :registration_id)
                 ON CONFLICT (terminal_id) DO NOTHING"""),  # noqa: S608  # our own column list
         {
             "id": sticker.id,
@@ -39,6 +41,7 @@ async def add_sticker(session: Session, sticker: Sticker) -> bool:
             "qrc_id": sticker.qrc_id,
             "payload": sticker.payload,
             "created_at": sticker.created_at,
+            "registration_id": sticker.registration_id,
         },
     )
     return result.rowcount == 1
@@ -77,9 +80,10 @@ async def add_unmatched(session: Session, payment: UnmatchedPayment) -> bool:
     """Keep money that no order knows; False if its operation is kept already."""
     result = await session.execute(
         text("""INSERT INTO sbp_unmatched_payments (id, merchant_id, sticker_id, cash_link_id, reason, trx_id, kzo,
-                                                    amount_kopecks, settlement_mode, entry_id, paid_at, recorded_at)
+                                                    amount_kopecks, settlement_mode, entry_id, paid_at, recorded_at,
+                                                    registration_id)
                 VALUES (:id, :merchant_id, :sticker_id, :cash_link_id, :reason, :trx_id, :kzo, :amount, :mode,
-                        :entry_id, :paid_at, :recorded_at) ON CONFLICT (trx_id) DO NOTHING"""),
+                        :entry_id, :paid_at, :recorded_at, :registration_id) ON CONFLICT (trx_id) DO NOTHING"""),
         {
             "id": payment.id,
             "merchant_id": payment.merchant_id,
@@ -93,6 +97,7 @@ async def add_unmatched(session: Session, payment: UnmatchedPayment) -> bool:
             "entry_id": payment.entry_id,
             "paid_at": payment.paid_at,
             "recorded_at": payment.recorded_at,
+            "registration_id": payment.registration_id,
         },
     )
     return result.rowcount == 1

@@ -19,6 +19,7 @@ from ledger.money import Kopecks
 from sbp_gateway import activating
 from sbp_gateway import unmatched_repository as rows
 from sbp_gateway.errors import NspkRefused, StickerTaken
+from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.nspk import RegisteredLink
 from sbp_gateway.nspk_cash_links import StickerRegistration
 from sbp_gateway.qr_images import QrFormat, QrSize
@@ -67,35 +68,33 @@ async def create_sticker(call: Annotated[Call, needs("merchants:write")], body: 
     """
     amount = None if body.amount_kopecks is None else Kopecks(body.amount_kopecks)
 
-    async def intent(session: Session, claim: Claim) -> tuple[str, Terminal, StickerRegistration]:
+    async def intent(session: Session, claim: Claim) -> tuple[str, Terminal, SbpMerchant]:
         terminal = await terminal_of(session, call, body.terminal_id)
         elsewhere = call.door.settings.tkassa_members
         merchant = await activating.merchant_at_nspk(session, terminal.merchant_id, elsewhere)
         if await rows.has_sticker(session, terminal.id):
             raise StickerTaken(terminal_id=terminal.id)
-        return (
-            claim.resource_id,
-            terminal,
-            StickerRegistration(
-                merchant.nspk_merchant_id, merchant.member_id, merchant.bank_account, amount, body.purpose
-            ),
-        )
+        return claim.resource_id, terminal, merchant
 
-    async def act(intended: tuple[str, Terminal, StickerRegistration]) -> RegisteredLink | NspkRefused:
+    async def act(intended: tuple[str, Terminal, SbpMerchant]) -> RegisteredLink | NspkRefused:
+        merchant = intended[2]
+        registration = StickerRegistration(
+            merchant.nspk_merchant_id, merchant.member_id, merchant.bank_account, amount, body.purpose
+        )
         try:
-            return await call.door.wiring.sales.nspk.register_sticker(intended[2])
+            return await call.door.wiring.sales.nspk.register_sticker(registration)
         except NspkRefused as refused:
             return refused
 
     async def outcome(
-        session: Session, intended: tuple[str, Terminal, StickerRegistration], link: RegisteredLink | NspkRefused
+        session: Session, intended: tuple[str, Terminal, SbpMerchant], link: RegisteredLink | NspkRefused
     ) -> StickerView:
         if isinstance(link, NspkRefused):
             raise link
-        sticker_id, terminal, _ = intended
+        sticker_id, terminal, merchant = intended
         sticker = Sticker(
             sticker_id, terminal.merchant_id, terminal.store_id, terminal.id, amount, body.purpose, link.qrc_id,
-            link.payload, call.now,
+            link.payload, call.now, merchant.registration_id,
         )  # fmt: skip
         if not await rows.add_sticker(session, sticker):
             raise StickerTaken(terminal_id=terminal.id)

@@ -132,6 +132,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
         "sbp_unmatched_payments",
         UNMATCHED_2 | {"sticker_id": None, "cash_link_id": "c"},
     ),
+    ("sbp_unmatched_payments_registration_id_fkey", "sbp_unmatched_payments", UNMATCHED_2 | {"registration_id": "r"}),
     ("sbp_unmatched_payments_order_id_fkey", "sbp_unmatched_payments", UNMATCHED_2 | MATCHED | {"order_id": "o"}),
     ("sbp_unmatched_payments_trx_id_key", "sbp_unmatched_payments", UNMATCHED_2 | {"trx_id": "U" * 32}),
     ("sbp_unmatched_payments_entry_key", "sbp_unmatched_payments", UNMATCHED_2 | {"entry_id": ONE}),
@@ -177,7 +178,7 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 APART = {
     "cash_links_merchant_id_fkey", "sbp_stickers_merchant_id_fkey", "cash_link_activations_merchant_id_fkey",
-    "sbp_unmatched_payments_one_of_order", "binding_charges_binding_id_fkey",
+    "sbp_unmatched_payments_one_of_order", "binding_charges_binding_id_fkey", "sbp_stickers_registration_id_fkey",
 }  # fmt: skip
 """Violated in tests of their own below."""
 
@@ -212,6 +213,12 @@ def test_a_link_and_a_sticker_are_of_a_merchant_that_nspk_knows(filled: psycopg.
     assert refused_by(filled, "cash_links", ROWS["cash_links"] | LINK_2 | place) == "cash_links_merchant_id_fkey"
     assert refused_by(filled, "sbp_stickers", ROWS["sbp_stickers"] | STICKER_2 | place) == (
         "sbp_stickers_merchant_id_fkey"
+    )
+    another_till = {"id": shown("ter", 3)}
+    insert(filled, "terminals", RAIL_ROWS["terminals"] | another_till)
+    unregistered = STICKER_2 | {"terminal_id": another_till["id"], "registration_id": "r"}
+    assert refused_by(filled, "sbp_stickers", ROWS["sbp_stickers"] | unregistered) == (
+        "sbp_stickers_registration_id_fkey"
     )
     assert refused_by(filled, "cash_link_activations", ROWS["cash_link_activations"] | stranger) == (
         "cash_link_activations_merchant_id_fkey"

@@ -116,6 +116,15 @@ ALTER TABLE qr_codes
     ADD COLUMN registration_id text COLLATE "C",
     ADD CONSTRAINT qr_codes_registration_id_fkey FOREIGN KEY (registration_id) REFERENCES sbp_registrations;
 
+-- A sticker and the money that waits for its order keep to the registration of their link, whatever is used now.
+ALTER TABLE sbp_stickers
+    ADD COLUMN registration_id text COLLATE "C",
+    ADD CONSTRAINT sbp_stickers_registration_id_fkey FOREIGN KEY (registration_id) REFERENCES sbp_registrations;
+ALTER TABLE sbp_unmatched_payments
+    ADD COLUMN registration_id text COLLATE "C",
+    ADD CONSTRAINT sbp_unmatched_payments_registration_id_fkey FOREIGN KEY (registration_id)
+        REFERENCES sbp_registrations;
+
 ALTER TABLE sbp_payments
     ADD COLUMN settlement_mode text COLLATE "C" NOT NULL DEFAULT 'collected',
     ADD COLUMN registration_id text COLLATE "C",

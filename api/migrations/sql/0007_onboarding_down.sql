@@ -4,6 +4,8 @@ DROP TABLE mcc_groups, bank_tariffs;
 ALTER TABLE tariffs DROP COLUMN is_confirmed;
 ALTER TABLE sbp_payments DROP COLUMN settlement_mode, DROP COLUMN registration_id, DROP COLUMN bank_fee_kopecks;
 ALTER TABLE qr_codes DROP COLUMN registration_id;
+ALTER TABLE sbp_unmatched_payments DROP COLUMN registration_id;
+ALTER TABLE sbp_stickers DROP COLUMN registration_id;
 ALTER TABLE sbp_merchants DROP COLUMN settlement_mode, DROP COLUMN registration_id, DROP COLUMN is_live;
 DROP TABLE sbp_registrations;
 DROP FUNCTION sbp_registration_is_fixed();

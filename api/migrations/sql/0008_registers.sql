@@ -179,10 +179,11 @@ SELECT 'payment' AS kind, p.id, p.merchant_id, coalesce(p.member_id, m.member_id
   LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id
   LEFT JOIN cash_links AS k ON k.id = u.cash_link_id
 UNION ALL
-SELECT 'payment', u.id, u.merchant_id, m.member_id, u.trx_id, coalesce(s.qrc_id, k.qrc_id), true, NULL,
+SELECT 'payment', u.id, u.merchant_id, coalesce(g.member_id, m.member_id), u.trx_id, coalesce(s.qrc_id, k.qrc_id), true, NULL,
        u.amount_kopecks, NULL, u.paid_at
   FROM sbp_unmatched_payments AS u
   LEFT JOIN sbp_merchants AS m ON m.merchant_id = u.merchant_id
+  LEFT JOIN sbp_registrations AS g ON g.id = u.registration_id
   LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id
   LEFT JOIN cash_links AS k ON k.id = u.cash_link_id
  WHERE u.status = 'open'
