@@ -52,6 +52,7 @@ Rejected
     │   ├── RegisterDayWrong          the file is of another day
     │   ├── RegisterEmpty             a file without lines from a bank that sends none then
     │   ├── RegisterAbsent            no file from a bank that always sends one
+    │   ├── RegisterNotAbsent         its absence is told, and here it is
     │   ├── RegisterTooLarge          more bytes or lines than we take at once
     │   ├── RegisterTaken             the same file was taken in before
     │   └── RegisterNotFound
@@ -455,6 +456,12 @@ class RegisterAbsent(RegisterRejected):
     """This bank sends a file even for a day without operations: none means that it has not come."""
 
     code = "sbp_gateway.register_absent"
+
+
+class RegisterNotAbsent(RegisterRejected):
+    """The register is said to be absent, and a file came with it: send one or the other."""
+
+    code = "sbp_gateway.register_not_absent"
 
 
 class RegisterTooLarge(RegisterRejected):

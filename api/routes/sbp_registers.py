@@ -14,7 +14,7 @@ from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Day, Instant, View
 from ledger.database import Session, transaction
-from sbp_gateway.errors import RegisterNotFound
+from sbp_gateway.errors import RegisterNotAbsent, RegisterNotFound
 from sbp_gateway.registers import checking, intake, repository
 from sbp_gateway.registers.intake import RegisterArrival
 from sbp_gateway.registers.profile import load_profile
@@ -190,7 +190,9 @@ async def create_register(
 
     async def work(session: Session, claim: Claim) -> RegisterView:
         arrival = RegisterArrival(claim.resource_id, form, day, RegisterScope(member_id, merchant_id))
-        if is_absent and not call.raw:
+        if is_absent and call.raw:
+            raise RegisterNotAbsent(bytes=len(call.raw))
+        if is_absent:
             await intake.record_absence(session, arrival, now=call.now)
         else:
             await intake.take_in(session, arrival, io.BytesIO(call.raw), now=call.now)

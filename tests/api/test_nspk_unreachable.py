@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
@@ -71,3 +72,14 @@ async def test_a_notification_then_is_asked_to_come_again(client: Client) -> Non
     answer = await client.post("/nspk/payment/v2/qrc/notification", said)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "sbp_gateway.nspk_unavailable")
+
+
+@pytest.mark.parametrize("amount", ["1", 1.0, True], ids=repr)
+async def test_a_notification_of_no_whole_kopecks_is_not_understood(client: Client, amount: Any) -> None:
+    said = {
+        "qrcId": "A" * 32, "trxId": "B" * 32, "status": "ACWP", "amount": amount, "timestamp": "2026-11-22T09:00:00Z",
+    }  # fmt: skip
+
+    answer = await client.post("/nspk/payment/v2/qrc/notification", said)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid")

@@ -106,6 +106,13 @@ async def test_a_day_without_a_file_is_told(client: Client, database: Any) -> No
     assert of_another_bank.json()["code"] == "sbp_gateway.register_absent"
 
 
+async def test_a_file_that_is_said_to_be_absent_is_not_taken(client: Client, database: Any) -> None:
+    refused = await client.post(f"{PATH}&is_absent=true", content=file_of(paid(1)), headers=FILE)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "sbp_gateway.register_not_absent")
+    assert rows_of(database.superuser_url) == 0
+
+
 async def test_a_register_is_checked_again(client: Client, database: Any) -> None:
     (payment,) = paid(1)
     taken = await client.post(PATH, content=file_of([payment]), headers=FILE)
