@@ -4,7 +4,7 @@ Rejected
 └── CheckoutRejected
     ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
-    ├── AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNumberTaken
+    ├── AmountNotPositive, AmountTooLarge, OrderNotRoubles, InvalidOrderNumber, OrderNumberTaken
     └── OrderNotOpen, OrderNotPaid, AttemptLive
 """
 
@@ -71,6 +71,12 @@ class AmountTooLarge(CheckoutRejected):
     """An order may cost at most a million roubles."""
 
     code = "checkout.amount_too_large"
+
+
+class OrderNotRoubles(CheckoutRejected):
+    """An order is in roubles."""
+
+    code = "checkout.order_not_roubles"
 
 
 class InvalidOrderNumber(CheckoutRejected):

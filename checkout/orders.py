@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from checkout.errors import AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNotOpen
+from checkout.errors import AmountNotPositive, AmountTooLarge, InvalidOrderNumber, OrderNotOpen, OrderNotRoubles
 from ledger.money import Kopecks
 
 ORDER_KOPECKS_MAX = 1_000_000_00
@@ -64,13 +64,16 @@ class OrderRequest:
     amount_kopecks: int
     description: str | None
     placed_at: datetime
+    currency: str = "RUB"
 
 
 def check_request(request: OrderRequest) -> None:
     """Refuse an order that breaks a rule of form.
 
-    Raises: AmountNotPositive, AmountTooLarge, InvalidOrderNumber.
+    Raises: OrderNotRoubles, AmountNotPositive, AmountTooLarge, InvalidOrderNumber.
     """
+    if request.currency != "RUB":
+        raise OrderNotRoubles(currency_expected="RUB")
     if request.amount_kopecks < 1:
         raise AmountNotPositive(amount_kopecks=request.amount_kopecks)
     if request.amount_kopecks > ORDER_KOPECKS_MAX:

@@ -40,6 +40,7 @@ class OrderBody(Body):
     number: Annotated[str, Field(strict=True, max_length=200, examples=["A-1001"])]
     """The merchant's own number, unique for the merchant."""
     amount_kopecks: Annotated[StrictInt, Field(examples=[149990])]
+    currency: Annotated[str, Field(strict=True, max_length=8, examples=["RUB"])] = "RUB"
     description: Annotated[Text, Field(max_length=140)] | None = None
     placed_at: Instant | None = None
 
@@ -130,8 +131,9 @@ async def create_order(call: CanWrite, body: OrderBody) -> Response:
 
     async def work(session: Session, claim: Claim) -> OrderView:
         request = OrderRequest(
-            body.terminal_id, body.number, body.amount_kopecks, body.description, body.placed_at or call.now
-        )
+            body.terminal_id, body.number, body.amount_kopecks, body.description, body.placed_at or call.now,
+            body.currency,
+        )  # fmt: skip
         order = await till.place_order(
             session, claim.resource_id, request, merchant_id=call.caller.merchant_id, now=call.now
         )

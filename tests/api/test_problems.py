@@ -48,6 +48,14 @@ def test_every_tip_is_for_a_known_code_and_in_russian() -> None:
     assert all(re.search("[а-я]{3}", tip) for tip in problems.CASHIER_TIPS.values())
 
 
+def test_whatever_the_till_and_the_rail_refuse_has_a_tip_of_one_breath() -> None:
+    refusals = {code for code, status in problems.STATUS.items() if 400 <= status < 500}
+    needed = {code for code in refusals if code.split(".")[0] in ("checkout", "sbp_gateway")}
+
+    assert needed - set(problems.CASHIER_TIPS) == set()
+    assert [code for code, tip in problems.CASHIER_TIPS.items() if len(tip) > 100] == []
+
+
 def test_a_problem_names_its_code_and_hides_card_numbers() -> None:
     found = problems.document(ResourceUnknown(id="4111 1111 1111 1111", note="n"), "req-1")
 
