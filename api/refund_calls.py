@@ -16,12 +16,23 @@ from ledger.errors import KopeykaError
 from ledger.ids import new_id
 from sbp_gateway import refund_rows as rows
 from sbp_gateway import refunding
+from sbp_gateway.cash_links import SaleState
 from sbp_gateway.errors import NspkRefused, NspkUnavailable, NspkUnknown
-from sbp_gateway.nspk import Nspk, OperationStatus
+from sbp_gateway.nspk import LinkStatus, Nspk, OperationStatus
+from sbp_gateway.nspk_cash_links import NspkCashLinks
 from sbp_gateway.nspk_refunds import DecisionCode, NspkRefunds, RefundRequest, RefundState
 from sbp_gateway.payments import is_trx_id
 from sbp_gateway.phones import masked
-from sbp_gateway.refunds import ANSWER_WAIT, LOOK_WAIT_MAX, Refund, RefundAnswer, RefundNews, RefundStatus
+from sbp_gateway.refunds import (
+    ANSWER_WAIT,
+    KZO_WAIT_MAX,
+    LOOK_WAIT_MAX,
+    NO_KZO,
+    Refund,
+    RefundAnswer,
+    RefundNews,
+    RefundStatus,
+)
 
 log = structlog.get_logger("refund_calls")
 
@@ -37,13 +48,15 @@ class RefundCalls:
     nspk: Nspk
     refunds: NspkRefunds
     clock: Clock
+    sales: NspkCashLinks | None = None
+    """Where plates are asked about; nothing where there are none."""
 
     async def ask(self, request: RefundRequest, of_try: int) -> RefundAnswer:
         """Call: ask NSPK for a refund. Never raises for what the network does."""
         try:
             request = await self._with_kzo(request)
             if request.kzo is None:
-                return RefundAnswer(RefundNews.NOT_SENT, of_try=of_try)
+                return RefundAnswer(RefundNews.NOT_SENT, code=NO_KZO, of_try=of_try)
             opkc_request_id = await self.refunds.ask(request)
         except NspkUnavailable:
             return RefundAnswer(RefundNews.NOT_SENT, kzo=request.kzo, of_try=of_try)
@@ -59,10 +72,15 @@ class RefundCalls:
         if request.kzo is not None:
             return request
         try:
-            answers = await self.nspk.statuses([request.qrc_id])
-        except NspkUnknown:
+            if request.params_id is not None and self.sales is not None:
+                said: Sequence[SaleState | LinkStatus] = [
+                    await self.sales.sale_state(request.qrc_id, request.params_id)
+                ]
+            else:
+                said = await self.nspk.statuses([request.qrc_id])
+        except (NspkUnknown, NspkRefused):
             return request
-        found = [answer.kzo for answer in answers if answer.trx_id == request.trx_id]
+        found = [answer.kzo for answer in said if answer.trx_id == request.trx_id]
         return replace(request, kzo=found[0]) if found else request
 
     async def look(self, refund: Refund) -> RefundAnswer:
@@ -108,7 +126,10 @@ class RefundCalls:
         if begun is None:
             return refund
         asked, request = begun
-        return await self.record(refund.id, await self.ask(request, asked.tries))
+        answer = await self.ask(request, asked.tries)
+        if answer.code == NO_KZO and self.clock.now() >= refund.created_at + KZO_WAIT_MAX:
+            answer = replace(answer, news=RefundNews.REFUSED, message="NSPK repeats no control value of the payment")
+        return await self.record(refund.id, answer)
 
     async def take_hint(self, agent_request_id: str) -> bool:
         """Somebody says that a refund has moved: look until NSPK says nothing new. False if it is not ours."""

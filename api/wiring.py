@@ -126,6 +126,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
     if tkassa is not None:
         links = Providers(nspk, tkassa, settings.tkassa_members)
         refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
+    cash_links = NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link)
     ttl = settings.sbp_qr_ttl_minutes
     return Wiring(
         nspk,
@@ -134,8 +135,8 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         StatusReader(engine, links, clock),
         NspkMerchantsHttp(nspk.transport),
         payout_bank_of(settings),
-        RefundCalls(engine, links, refunds, clock),
-        SaleReader(engine, NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link), clock),
+        RefundCalls(engine, links, refunds, clock, cash_links),
+        SaleReader(engine, cash_links, clock),
         BindingCalls(engine, NspkBindingsHttp(nspk.transport, settings.nspk_agent_id), clock),
         tkassa,
     )

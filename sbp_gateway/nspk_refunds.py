@@ -44,6 +44,8 @@ class RefundRequest:
     kzo: str | None
     """The control value of the payment; NSPK refunds nothing without it."""
     agent_request_id: str
+    params_id: str | None = None
+    """Which activation of a cash link was paid: only asked about together does NSPK repeat the control value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ _PAYMENT = """
     SELECT p.id, p.attempt_id, p.merchant_id, coalesce(g.nspk_merchant_id, m.nspk_merchant_id) AS nspk_merchant_id,
            coalesce(g.member_id, p.member_id, m.member_id) AS member_id,
            coalesce(q.qrc_id, l.qrc_id, s.qrc_id) AS qrc_id, p.trx_id, p.kzo, p.amount_kopecks, p.fee_kopecks,
-           p.is_late, p.settlement_mode, p.refund_kopecks, p.next_refund_at
+           p.is_late, p.settlement_mode, p.refund_kopecks, p.next_refund_at,
+           a.params_id
       FROM sbp_payments AS p JOIN sbp_merchants AS m ON m.merchant_id = p.merchant_id
       LEFT JOIN sbp_registrations AS g ON g.id = p.registration_id
       LEFT JOIN qr_codes AS q ON q.id = p.qr_id
@@ -332,6 +333,7 @@ def _payment(row: Row[Any]) -> RefundablePayment:
         settlement_mode=SettlementMode(row.settlement_mode),
         refund_kopecks=Kopecks(row.refund_kopecks),
         is_refund_planned=row.next_refund_at is not None,
+        params_id=row.params_id,
     )
 
 

@@ -147,7 +147,7 @@ def request_of(refund: Refund, payment: RefundablePayment) -> RefundRequest:
     """What NSPK is asked: the same words and the same id however often."""
     return RefundRequest(
         payment.trx_id, payment.qrc_id, payment.member_id, payment.nspk_merchant_id, refund.amount, payment.kzo,
-        refund.agent_request_id,
+        refund.agent_request_id, payment.params_id,
     )  # fmt: skip
 
 

@@ -27,6 +27,10 @@ FIRST_LOOK_WAIT = timedelta(seconds=2)
 LOOK_WAIT_MAX = timedelta(minutes=10)
 """A bank may take days; the notification comes first anyway."""
 REASON_CHARACTERS_MAX = 140
+KZO_WAIT_MAX = timedelta(days=3)
+"""A refund that could not be asked for so long, because NSPK repeats no control value of its payment, is refused."""
+NO_KZO = "no_control_value"
+"""Why it is refused then: our word, NSPK was never asked."""
 LATE_REFUNDS_MAX = 5
 """Refunds of one late payment that the worker begins by itself; then a person must look."""
 
@@ -85,6 +89,8 @@ class RefundablePayment:
     """Refunded already, or set aside for refunds under way."""
     is_refund_planned: bool = False
     """Late money that the worker will refund by itself when its time comes."""
+    params_id: str | None = None
+    """Which activation of a cash link was paid."""
 
     @property
     def rest(self) -> Kopecks:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -16,11 +18,13 @@ from api.refund_calls import RefundCalls
 from ledger.clock import Clock
 from ledger.database import Engine
 from ledger.money import Kopecks
+from sbp_gateway.cash_links import LinkState
 from sbp_gateway.errors import NspkRefused, NspkUnknown
+from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_http import NspkHttp
-from sbp_gateway.nspk_refunds import NspkRefundsHttp, RefundRequest
+from sbp_gateway.nspk_refunds import NspkRefunds, NspkRefundsHttp, RefundRequest, RefundState
 from sbp_gateway.nspk_transport import NspkTransport
-from sbp_gateway.refunds import Refund, RefundAnswer, RefundNews
+from sbp_gateway.refunds import KZO_WAIT_MAX, NO_KZO, Refund, RefundAnswer, RefundNews, RefundStatus
 from tests.sbp_gateway.refund_books import RefundBooks, books_of
 
 TRX, QRC, AGENT, OPKC, MONEY = "A" * 32, "A" * 32, "0" * 32, "AR1X", "B" * 32
@@ -141,6 +145,44 @@ async def test_what_nspk_says_of_a_request_it_took(books: RefundBooks, said: Any
         assert (await calls(books, transport).look(refund)).news is news
 
 
+@pytest.mark.parametrize(
+    ("has_earlier", "has_shown", "news"),
+    [
+        pytest.param(False, False, RefundNews.MOVED, id="nothing else can be meant"),
+        pytest.param(True, False, RefundNews.SILENT, id="may be the earlier one"),
+        pytest.param(True, True, RefundNews.MOVED, id="this one was seen at work"),
+    ],
+)
+async def test_good_news_that_may_be_of_an_earlier_refund_are_no_news(
+    books: RefundBooks, has_earlier: bool, has_shown: bool, news: RefundNews
+) -> None:
+    if has_earlier:
+        await books.hear(await books.ask(10), RefundNews.TAKEN, RefundNews.MOVED)
+    refund = await taken(books)
+    if has_shown:
+        refund = await books.hear(refund, RefundNews.APPROVED)
+    said = {"agentRefundRequestId": refund.agent_request_id, "trxStatus": "ACWP", "trxId": MONEY, "amount": 60}
+    async with nspk(ok(STATE | said)) as (transport, _):
+        of = calls(books, transport)
+        assert (await replace(of, refunds=OfTheLastRefundOnly(of.refunds)).look(refund)).news is news
+
+
+@dataclass
+class OfTheLastRefundOnly:
+    """A provider that says what became of the last refund, and not whose it was."""
+
+    refunds: NspkRefunds
+
+    async def ask(self, request: RefundRequest) -> str:
+        return await self.refunds.ask(request)
+
+    async def find(self, trx_id: str, agent_request_id: str) -> str | None:
+        return await self.refunds.find(trx_id, agent_request_id)
+
+    async def read(self, trx_id: str, opkc_request_id: str) -> RefundState:
+        return replace(await self.refunds.read(trx_id, opkc_request_id), may_be_earlier=True)
+
+
 async def taken(books: RefundBooks) -> Refund:
     return await books.hear(await books.ask(60), RefundAnswer(RefundNews.TAKEN, OPKC))
 
@@ -184,3 +226,43 @@ async def test_refusals_are_kept_verbatim(books: RefundBooks) -> None:
         found = await calls(books, transport).ask(WANTED, of_try=1)
     assert refused.value.facts == {"nspk_code": "RQ05777", "nspk_message": "why"}
     assert (found.code, found.message) == ("RQ05777", "why")
+
+
+async def test_the_control_value_of_a_plates_payment_is_asked_for_by_its_activation(books: RefundBooks) -> None:
+    sale = {
+        "cashRegisterQrcStatus": LinkState.DEACTIVATED, "trxStatus": "ACWP", "trxId": TRX, "kzo": "9F2C",
+        "amount": "100", "timestamp": "2026-11-22T09:00:00Z",
+    }  # fmt: skip
+    async with nspk(ok(sale), ok({"opkcRefundRequestId": OPKC})) as (transport, asked):
+        of = replace(calls(books, transport), sales=NspkCashLinksHttp(transport, "A"))
+        found = await of.ask(replace(WANTED, kzo=None, params_id="p1"), of_try=1)
+
+    assert (found.news, found.kzo, asked[1][2]["kzo"]) == (RefundNews.TAKEN, "9F2C", "9F2C")
+    assert "p1" in asked[0][1]
+
+
+async def test_a_refund_without_a_control_value_ends_after_some_days_and_gives_the_money_back(
+    books: RefundBooks, database: Any
+) -> None:
+    with psycopg.connect(database.superuser_url) as connection:
+        connection.execute("UPDATE sbp_payments SET kzo = NULL")
+    books = replace(books, payment=replace(books.payment, kzo=None))
+    refund = await books.ask(60)
+    async with nspk(no("RQ05013")) as (transport, asked):
+        of = replace(calls(books, transport), clock=(clock := Clock()))
+        clock.offset = books.now - clock.now()
+        refund = await of.record(refund.id, await of.ask(replace(WANTED, kzo=None), of_try=1))
+        for days in (1, 1):
+            clock.offset += timedelta(days=days)
+            refund = await of.carry_on(refund)
+            assert (refund.status, refund.asked_at) == (RefundStatus.REQUESTED, None)
+        clock.offset += KZO_WAIT_MAX
+        refund = await of.carry_on(refund)
+        clock.offset += timedelta(minutes=1)
+        ended = await of.carry_on(refund)  # NSPK was asked for our id, and knows none
+
+    assert (ended.status, ended.refusal_code) == (RefundStatus.REFUSED, NO_KZO)
+    assert not any(method == "POST" and "agent/refund" in path for method, path, _ in asked)
+    assert await books.events() == ["refund.refused"]
+    books.now = clock.now()
+    await books.prove()
