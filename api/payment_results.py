@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from api.paying import close_silent, pay, reject
-from api.unmatched_money import keep_by_sticker
+from api.unmatched_money import keep_by_sticker, keep_second
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction, violated_constraint
 from ledger.errors import KopeykaError
@@ -170,9 +170,23 @@ async def carry_out(
     await reject(session, [qr for qr, answer in others if answer.status is OperationStatus.REJECTED])
     await close_silent(session, [qr for qr, _ in others], now=now)
     await pay(session, paid, now=now)
+    await keep_second_payments(
+        session, [(qr, by_id[qr.qrc_id or ""]) for qr in codes if qr.status is QrStatus.PAID], hints, now=now
+    )
     known = {qr.qrc_id for qr in codes if qr.qrc_id is not None}
     strange = [answer for qrc_id, answer in by_id.items() if qrc_id not in known and is_paid(answer)]
     return known | await keep_by_stickers(session, strange, hints, now=now)
+
+
+async def keep_second_payments(
+    session: Session, codes: Sequence[tuple[QrCode, LinkStatus]], hints: Mapping[str, Hint], *, now: datetime
+) -> None:
+    """Keep money that came under codes that had been paid already, by another operation, for a person to match."""
+    told = {answer.trx_id: (qr, answer) for qr, answer in codes if is_paid(answer) and answer.trx_id is not None}
+    booked = await sbp.booked_operations(session, list(told)) if told else set()
+    for trx_id, (qr, answer) in told.items():
+        if trx_id not in booked:
+            await keep_second(session, accepted_operation(qr, answer, hints.get(trx_id)), now=now)
 
 
 async def keep_by_stickers(

@@ -17,6 +17,7 @@ from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
 from sbp_gateway import activating, late_watches
 from sbp_gateway import cash_link_repository as rows
+from sbp_gateway import repository as sbp
 from sbp_gateway import unmatched_repository as unmatched
 from sbp_gateway.cash_links import (
     ALLOWED,
@@ -162,14 +163,18 @@ async def _named(
 
 
 async def _take_money(session: Session, activation: Activation, sale: SaleState, *, now: datetime) -> None:
+    assert sale.trx_id is not None
     if ActivationStatus.PAID not in ALLOWED[activation.status]:
+        if not await sbp.booked_operations(session, [sale.trx_id]):
+            reason = UnmatchedReason.PAID_ALREADY
+            link_id = activation.cash_link_id
+            await unmatched_money.keep_sale(session, activation.merchant_id, link_id, sale, reason, now=now)
         return
     if sale.amount != activation.amount:
         reason = UnmatchedReason.AMOUNT_DIFFERS
         await unmatched_money.keep_sale(session, activation.merchant_id, activation.cash_link_id, sale, reason, now=now)
         await end(session, activation, AttemptStatus.EXPIRED, now=now)
         return
-    assert sale.trx_id is not None
     operation = AcceptedOperation(
         activation.attempt_id, activation.merchant_id, activation.amount, sale.trx_id, sale.kzo,
         activation.requested_at, sale.said_at, activation_id=activation.id,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from api.paying import RAIL, bank_tariff_of, is_open, pay, payment_of
 from checkout import repository as till_rows
 from checkout.attempts import Attempt, AttemptStatus
@@ -20,9 +22,12 @@ from sbp_gateway import bookkeeping
 from sbp_gateway import repository as sbp
 from sbp_gateway import unmatched_repository as rows
 from sbp_gateway.cash_links import SaleState
+from sbp_gateway.merchants import SbpMerchant
 from sbp_gateway.payments import NO_FEE, AcceptedOperation, Payment
 from sbp_gateway.stickers import Sticker
 from sbp_gateway.unmatched_payments import UnmatchedPayment, UnmatchedReason, UnmatchedStatus, check_match, check_open
+
+log = structlog.get_logger("unmatched_money")
 
 
 async def keep_sale(
@@ -56,6 +61,20 @@ async def keep_by_sticker(
     await _keep(session, sticker.merchant_id, sticker.id, None, reason, trx_id, kzo, amount, said_at, now=now)
 
 
+async def keep_second(session: Session, operation: AcceptedOperation, *, now: datetime) -> None:
+    """Keep the money of a dynamic code that had been paid already. Once, however often it is told.
+
+    It came by the registration that the code was asked for by. Locks: the accounts.
+    """
+    assert operation.qr_id is not None
+    (member,) = await sbp.merchants_of_operations(session, [operation])
+    reason = UnmatchedReason.PAID_ALREADY
+    await _keep(
+        session, operation.merchant_id, None, None, reason, operation.trx_id, operation.kzo, operation.amount,
+        operation.said_at, now=now, qr_id=operation.qr_id, member=member,
+    )  # fmt: skip
+
+
 async def _keep(
     session: Session,
     merchant_id: str,
@@ -68,14 +87,18 @@ async def _keep(
     said_at: datetime | None,
     *,
     now: datetime,
+    qr_id: str | None = None,
+    member: SbpMerchant | None = None,
 ) -> None:
-    member = await sbp.merchant_of_link(session, merchant_id, sticker_id=sticker_id, cash_link_id=cash_link_id)
+    if member is None:
+        member = await sbp.merchant_of_link(session, merchant_id, sticker_id=sticker_id, cash_link_id=cash_link_id)
     paid_at = said_at if said_at is not None and said_at <= now and await is_open(session, said_at, now) else now
     payment = UnmatchedPayment(
         id=new_id("ump", now),
         merchant_id=merchant_id,
         sticker_id=sticker_id,
         cash_link_id=cash_link_id,
+        qr_id=qr_id,
         reason=reason,
         trx_id=trx_id,
         kzo=kzo,
@@ -87,6 +110,8 @@ async def _keep(
         registration_id=member.registration_id,
     )
     if await rows.add_unmatched(session, payment):
+        if reason is UnmatchedReason.PAID_ALREADY:  # NSPK promises that it cannot be
+            log.error("sbp_link_paid_twice", unmatched_payment_id=payment.id, trx_id=trx_id, qr_id=qr_id)
         await bookkeeping.open_accounts(session, member, now=now)
         await outbox.publish_all(session, [event_of(payment)], now=now)
         await bookkeeping.book_unmatched(session, payment, member.member_id, now=now)

@@ -32,9 +32,9 @@ _PAYMENT = """
            a.params_id
       FROM sbp_payments AS p JOIN sbp_merchants AS m ON m.merchant_id = p.merchant_id
       LEFT JOIN sbp_registrations AS g ON g.id = p.registration_id
-      LEFT JOIN qr_codes AS q ON q.id = p.qr_id
       LEFT JOIN cash_link_activations AS a ON a.id = p.activation_id
       LEFT JOIN sbp_unmatched_payments AS u ON u.id = p.unmatched_payment_id
+      LEFT JOIN qr_codes AS q ON q.id = coalesce(p.qr_id, u.qr_id)
       LEFT JOIN cash_links AS l ON l.id = coalesce(a.cash_link_id, u.cash_link_id)
       LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id"""
 

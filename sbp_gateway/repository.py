@@ -85,9 +85,9 @@ async def merchants_of_operations(session: Session, operations: Sequence[Accepte
                           CAST(:unmatched AS text[]))
                    WITH ORDINALITY AS o (merchant_id, qr_id, activation_id, unmatched_id, n)
               JOIN sbp_merchants AS m ON m.merchant_id = o.merchant_id
-              LEFT JOIN qr_codes AS q ON q.id = o.qr_id
               LEFT JOIN cash_link_activations AS a ON a.id = o.activation_id
               LEFT JOIN sbp_unmatched_payments AS u ON u.id = o.unmatched_id
+              LEFT JOIN qr_codes AS q ON q.id = coalesce(o.qr_id, u.qr_id)
               LEFT JOIN cash_links AS l ON l.id = coalesce(a.cash_link_id, u.cash_link_id)
               LEFT JOIN sbp_registrations AS r ON r.id = CASE
                    WHEN u.registration_id IS NOT NULL THEN u.registration_id
@@ -224,6 +224,14 @@ async def known_qrc_ids(session: Session, qrc_ids: Sequence[str]) -> set[str]:
     """Which of NSPK's ids are of codes of ours."""
     rows = await session.scalars(
         text("SELECT qrc_id FROM qr_codes WHERE qrc_id = ANY(CAST(:ids AS text[]))"), {"ids": list(qrc_ids)}
+    )
+    return set(rows)
+
+
+async def booked_operations(session: Session, trx_ids: Sequence[str]) -> set[str]:
+    """Which of NSPK's operations are payments of ours already."""
+    rows = await session.scalars(
+        text("SELECT trx_id FROM sbp_payments WHERE trx_id = ANY(CAST(:ids AS text[]))"), {"ids": list(trx_ids)}
     )
     return set(rows)
 

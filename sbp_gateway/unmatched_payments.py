@@ -1,6 +1,7 @@
 """Unmatched payments (платежи без заказа): money under our links that a person must give to an order or back.
 
-They come by stickers, which know no order, and by cash links when the activation's name came to nobody.
+They come by stickers, which know no order, by cash links when the activation's name came to nobody, and by
+links that were paid twice although they take one payment.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class UnmatchedReason(StrEnum):
     """NSPK's answer with the activation's name was lost, and the link was armed again."""
     AMOUNT_DIFFERS = "amount_differs"
     """NSPK says another sum than the till armed."""
+    PAID_ALREADY = "paid_already"
+    """A second payment of a code or an activation that takes one."""
 
 
 class UnmatchedStatus(StrEnum):
@@ -65,6 +68,8 @@ class UnmatchedPayment:
     order_id: str | None = None
     """Whose it turned out to be."""
     matched_at: datetime | None = None
+    qr_id: str | None = None
+    """The dynamic code that had been paid already."""
     returned_at: datetime | None = None
     registration_id: str | None = None
     """Of its link: by whose numbers the money came and goes back."""

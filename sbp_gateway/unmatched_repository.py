@@ -18,7 +18,7 @@ PAGE_MAX = 200
 
 _STICKER = """id, merchant_id, store_id, terminal_id, amount_kopecks, purpose, qrc_id, payload, created_at,
     registration_id"""
-_UNMATCHED = """id, merchant_id, sticker_id, cash_link_id, reason, trx_id, kzo, amount_kopecks, settlement_mode,
+_UNMATCHED = """id, merchant_id, sticker_id, cash_link_id, qr_id, reason, trx_id, kzo, amount_kopecks, settlement_mode,
     entry_id, paid_at, recorded_at, status, order_id, matched_at, returned_at, registration_id,
     (SELECT p.id FROM sbp_payments AS p WHERE p.unmatched_payment_id = sbp_unmatched_payments.id) AS payment_id"""
 _WHOSE = "(CAST(:merchant_id AS text) IS NULL OR merchant_id = :merchant_id)"
@@ -79,16 +79,17 @@ async def list_stickers(
 async def add_unmatched(session: Session, payment: UnmatchedPayment) -> bool:
     """Keep money that no order knows; False if its operation is kept already."""
     result = await session.execute(
-        text("""INSERT INTO sbp_unmatched_payments (id, merchant_id, sticker_id, cash_link_id, reason, trx_id, kzo,
-                                                    amount_kopecks, settlement_mode, entry_id, paid_at, recorded_at,
-                                                    registration_id)
-                VALUES (:id, :merchant_id, :sticker_id, :cash_link_id, :reason, :trx_id, :kzo, :amount, :mode,
+        text("""INSERT INTO sbp_unmatched_payments (id, merchant_id, sticker_id, cash_link_id, qr_id, reason, trx_id,
+                                                    kzo, amount_kopecks, settlement_mode, entry_id, paid_at,
+                                                    recorded_at, registration_id)
+                VALUES (:id, :merchant_id, :sticker_id, :cash_link_id, :qr_id, :reason, :trx_id, :kzo, :amount, :mode,
                         :entry_id, :paid_at, :recorded_at, :registration_id) ON CONFLICT (trx_id) DO NOTHING"""),
         {
             "id": payment.id,
             "merchant_id": payment.merchant_id,
             "sticker_id": payment.sticker_id,
             "cash_link_id": payment.cash_link_id,
+            "qr_id": payment.qr_id,
             "reason": payment.reason.value,
             "trx_id": payment.trx_id,
             "kzo": payment.kzo,

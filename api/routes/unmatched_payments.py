@@ -32,6 +32,7 @@ class UnmatchedPaymentView(View):
     merchant_id: str
     sticker_id: str | None
     cash_link_id: str | None
+    qr_id: str | None
     reason: UnmatchedReason
     trx_id: str
     amount_kopecks: int
@@ -49,7 +50,7 @@ class UnmatchedPaymentView(View):
         """The payment as it is shown."""
         return cls(
             id=payment.id, merchant_id=payment.merchant_id, sticker_id=payment.sticker_id,
-            cash_link_id=payment.cash_link_id, reason=payment.reason, trx_id=payment.trx_id,
+            cash_link_id=payment.cash_link_id, qr_id=payment.qr_id, reason=payment.reason, trx_id=payment.trx_id,
             amount_kopecks=int(payment.amount), status=payment.status, order_id=payment.order_id,
             payment_id=payment.payment_id, returned_at=payment.returned_at,
             paid_at=payment.paid_at, recorded_at=payment.recorded_at, matched_at=payment.matched_at,

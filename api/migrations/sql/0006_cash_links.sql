@@ -109,6 +109,7 @@ CREATE TABLE sbp_unmatched_payments (
     merchant_id    text COLLATE "C" NOT NULL REFERENCES sbp_merchants,
     sticker_id     text COLLATE "C" REFERENCES sbp_stickers,
     cash_link_id   text COLLATE "C" REFERENCES cash_links,
+    qr_id          text COLLATE "C" REFERENCES qr_codes,
     reason         text COLLATE "C" NOT NULL,
     trx_id         text COLLATE "C" NOT NULL,
     kzo            text COLLATE "C",
@@ -125,9 +126,9 @@ CREATE TABLE sbp_unmatched_payments (
     CONSTRAINT sbp_unmatched_payments_trx_id_key UNIQUE (trx_id),
     CONSTRAINT sbp_unmatched_payments_entry_key UNIQUE (entry_id),
     CONSTRAINT sbp_unmatched_payments_id_is_shown CHECK (id ~ '^ump_[0-9a-z]{26}$'),
-    CONSTRAINT sbp_unmatched_payments_of_one_link CHECK (num_nonnulls(sticker_id, cash_link_id) = 1),
+    CONSTRAINT sbp_unmatched_payments_of_one_link CHECK (num_nonnulls(sticker_id, cash_link_id, qr_id) = 1),
     CONSTRAINT sbp_unmatched_payments_reason_is_known CHECK (
-        reason IN ('sticker', 'activation_unknown', 'amount_differs')
+        reason IN ('sticker', 'activation_unknown', 'amount_differs', 'paid_already')
     ),
     CONSTRAINT sbp_unmatched_payments_trx_id_form CHECK (trx_id ~ '^[0-9A-Z]{32}$'),
     CONSTRAINT sbp_unmatched_payments_amount_positive CHECK (amount_kopecks > 0),

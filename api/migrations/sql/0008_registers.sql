@@ -167,9 +167,10 @@ CREATE INDEX register_differences_of_check ON register_differences (register_num
 -- bank is known, both are expected to charge the same; of late money we charge nothing and expect nothing.
 CREATE VIEW sbp_operations AS
 SELECT 'payment' AS kind, p.id, p.merchant_id, coalesce(p.member_id, m.member_id) AS member_id, p.trx_id,
-       coalesce(q.qrc_id, l.qrc_id, s.qrc_id, k.qrc_id) AS qrc_id, p.qr_id IS NULL AS is_of_reused_link, p.attempt_id,
-       p.amount_kopecks, coalesce(nullif(p.bank_fee_kopecks, 0), CASE WHEN p.is_late THEN NULL ELSE p.fee_kopecks END)
-           AS fee_kopecks, p.paid_at AS happened_at
+       coalesce(q.qrc_id, l.qrc_id, s.qrc_id, k.qrc_id, x.qrc_id) AS qrc_id, p.qr_id IS NULL AS is_of_reused_link,
+       p.attempt_id, p.amount_kopecks,
+       coalesce(nullif(p.bank_fee_kopecks, 0), CASE WHEN p.is_late THEN NULL ELSE p.fee_kopecks END) AS fee_kopecks,
+       p.paid_at AS happened_at
   FROM sbp_payments AS p
   LEFT JOIN sbp_merchants AS m ON m.merchant_id = p.merchant_id
   LEFT JOIN qr_codes AS q ON q.id = p.qr_id
@@ -178,24 +179,31 @@ SELECT 'payment' AS kind, p.id, p.merchant_id, coalesce(p.member_id, m.member_id
   LEFT JOIN sbp_unmatched_payments AS u ON u.id = p.unmatched_payment_id
   LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id
   LEFT JOIN cash_links AS k ON k.id = u.cash_link_id
+  LEFT JOIN qr_codes AS x ON x.id = u.qr_id
 UNION ALL
-SELECT 'payment', u.id, u.merchant_id, coalesce(g.member_id, m.member_id), u.trx_id, coalesce(s.qrc_id, k.qrc_id), true, NULL,
-       u.amount_kopecks, NULL, u.paid_at
+SELECT 'payment', u.id, u.merchant_id, coalesce(g.member_id, m.member_id), u.trx_id,
+       coalesce(s.qrc_id, k.qrc_id, x.qrc_id), true, NULL, u.amount_kopecks, NULL, u.paid_at
   FROM sbp_unmatched_payments AS u
   LEFT JOIN sbp_merchants AS m ON m.merchant_id = u.merchant_id
   LEFT JOIN sbp_registrations AS g ON g.id = u.registration_id
   LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id
   LEFT JOIN cash_links AS k ON k.id = u.cash_link_id
+  LEFT JOIN qr_codes AS x ON x.id = u.qr_id
  WHERE u.status = 'open'
 UNION ALL
-SELECT 'refund', r.id, r.merchant_id, coalesce(p.member_id, m.member_id), r.trx_id, coalesce(q.qrc_id, l.qrc_id), true,
-       p.attempt_id, r.amount_kopecks, NULL, r.ended_at
+SELECT 'refund', r.id, r.merchant_id, coalesce(p.member_id, m.member_id), r.trx_id,
+       coalesce(q.qrc_id, l.qrc_id, s.qrc_id, k.qrc_id, x.qrc_id), true, p.attempt_id, r.amount_kopecks, NULL,
+       r.ended_at
   FROM sbp_refunds AS r
   JOIN sbp_payments AS p ON p.id = r.payment_id
   LEFT JOIN sbp_merchants AS m ON m.merchant_id = r.merchant_id
   LEFT JOIN qr_codes AS q ON q.id = p.qr_id
   LEFT JOIN cash_link_activations AS a ON a.id = p.activation_id
   LEFT JOIN cash_links AS l ON l.id = a.cash_link_id
+  LEFT JOIN sbp_unmatched_payments AS u ON u.id = p.unmatched_payment_id
+  LEFT JOIN sbp_stickers AS s ON s.id = u.sticker_id
+  LEFT JOIN cash_links AS k ON k.id = u.cash_link_id
+  LEFT JOIN qr_codes AS x ON x.id = u.qr_id
  WHERE r.status = 'succeeded';
 
 -- What the books have booked for each of them: the gross amount of its entry, which must carry its reference and not
