@@ -12,11 +12,13 @@ from api.pagination import PAGE_MAX, After, Limit, page_of, read_cursor
 from api.pictures import IMAGE_RESPONSES, ImageFormat, ImageSize, picture
 from api.routes.sbp_banks import Search, page_after
 from api.wire import Instant, View
+from checkout import repository as till_rows
+from checkout.attempts import LIVE
 from ledger.database import transaction
 from sbp_gateway import repository
 from sbp_gateway.bank_list import list_banks
 from sbp_gateway.banks import CHOSEN_BANKS_MAX, Bank, Deeplink, chosen_first, deeplink, find_banks
-from sbp_gateway.errors import QrCodeNotFound
+from sbp_gateway.errors import QrCodeNotFound, QrCodeOver
 from sbp_gateway.qr_codes import QrCode, QrStatus, shown_payload
 from sbp_gateway.qr_images import QrFormat, QrSize
 
@@ -99,7 +101,7 @@ async def draw_qr_code(
 ) -> Response:
     """The picture of a QR code that may still be paid."""
     qr = await load_qr(call, qr_id)
-    payload = shown_payload(qr, call.now)
+    payload = await payload_to_show(call, qr)
     return picture(payload, image_format, size, kept_seconds=int((qr.expires_at - call.now).total_seconds()))
 
 
@@ -114,7 +116,7 @@ async def list_deeplinks(
 ) -> DeeplinksView:
     """Links by which the buyer pays in one of the banks' applications or web clients."""
     start = read_cursor("deeplinks", after)
-    payload = shown_payload(await load_qr(call, qr_id), call.now)
+    payload = await payload_to_show(call, await load_qr(call, qr_id))
     async with transaction(call.engine) as session:
         banks = chosen_first(await list_banks(session), first or ())
     found, has_more = page_after(find_banks(banks, search), start, limit)
@@ -130,6 +132,16 @@ async def load_qr(call: Call, qr_id: str) -> QrCode:
     if qr is None or not call.caller.sees(qr.merchant_id):
         raise QrCodeNotFound(qr_id=qr_id)
     return qr
+
+
+async def payload_to_show(call: Call, qr: QrCode) -> str:
+    """The link of a code whose money somebody waits for. Raises: QrCodeNotReady; QrCodeOver."""
+    payload = shown_payload(qr, call.now)
+    async with transaction(call.engine) as session:
+        attempt = await till_rows.load_attempt(session, qr.attempt_id)
+    if attempt is None or attempt.status not in LIVE:  # the order was canceled, or the buyer's bank said no
+        raise QrCodeOver(qr_id=qr.id, status=qr.status.value, expires_at=qr.expires_at.isoformat())
+    return payload
 
 
 def _last_id(banks: list[Bank]) -> str | None:

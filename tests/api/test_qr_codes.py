@@ -103,6 +103,19 @@ async def test_a_code_that_cannot_be_paid_is_not_shown(client: Client, shown: An
         assert "QR" in answer.json()["cashier_tip"]
 
 
+async def test_the_code_of_a_canceled_order_is_shown_to_nobody_and_stays_watched(client: Client, shown: Any) -> None:
+    assert (await client.get(IMAGE)).status_code == 200
+
+    canceled = await client.post(f"/v1/orders/{ROWS['orders']['id']}/cancel", {})
+
+    assert (canceled.json()["status"], canceled.json()["attempts"][0]["status"]) == ("canceled", "expired")
+    for path in (IMAGE, LINKS):
+        answer = await client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (409, "sbp_gateway.qr_code_over")
+    row = shown.execute("SELECT status, next_poll_at IS NOT NULL FROM qr_codes").fetchone()
+    assert row == ("registered", True)
+
+
 async def test_another_merchants_code_is_not_there(client: Client, shown: Any, engine: Engine) -> None:
     async with transaction(engine) as session:
         _, secret = await create_key(
