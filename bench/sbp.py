@@ -1,4 +1,4 @@
-"""``kopeyka bench sbp``: links, pictures, codes and polls, each against what it cannot be faster than.
+"""``kopeyka bench sbp``: links, pictures, codes, polls and registers, each against what it cannot be faster than.
 
 Rounds of a row and of its baseline alternate; medians are compared.
 """
@@ -42,8 +42,7 @@ def rows() -> list[Row]:
         qr_svg_row(links[:PICTURES]),
         *uvloop.run(sbp_codes.rows()),
         *sbp_polls.rows(),
-        registers.row(),
-        registers.memory_row(),
+        *registers.rows(),
     ]
 
 

@@ -31,7 +31,7 @@ def http(as_json: JsonOption = False) -> None:
 
 @app.command()
 def sbp(as_json: JsonOption = False) -> None:
-    """Links, pictures, codes and polls of the SBP rail."""
+    """Links, pictures, codes, polls and banks' registers of the SBP rail."""
     from bench import sbp as measured  # measuring tools are not loaded by other commands
 
     measured.run(as_json=as_json)
