@@ -261,7 +261,9 @@ async def refund_late_payment(session: Session, refund_id: str, payment_id: str,
 
     Raises: what ``request_refund`` refuses. Locks: as ``request_refund``.
     """
-    wish = RefundWish(payment_id, reason="late payment", is_automatic=True)
+    payment = await rows.load_payment(session, payment_id)
+    reason = "unmatched payment" if payment.attempt_id is None else "late payment"
+    wish = RefundWish(payment_id, reason=reason, is_automatic=True)
     _, request = await request_refund(session, refund_id, wish, merchant_id=None, now=now)
     await rows.plan_late_refund(session, payment_id, None)
     return request

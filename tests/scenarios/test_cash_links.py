@@ -245,7 +245,8 @@ async def test_a_stickers_payment_that_is_no_orders_goes_back_to_its_payer(
         f"/v1/refunds?payment_id={returned['payment_id']}",
         lambda found: [each["status"] for each in found["items"]] == ["succeeded"],
     )
-    assert (refunds["items"][0]["amount_kopecks"], refunds["items"][0]["order_id"]) == (10_000, None)
+    (refund,) = refunds["items"]
+    assert (refund["amount_kopecks"], refund["order_id"], refund["reason"]) == (10_000, None, "unmatched payment")
     told = await installation.get("/v1/events?type=payment.returned")
     assert [each["data"]["payment_id"] for each in told["items"]] == [returned["payment_id"]]
     assert (await installation.world.get("/simulator/summary")).json()["refunds_kopecks"] == 10_000
