@@ -47,10 +47,8 @@ async def ask_sale(engine: Engine, wiring: Wiring, watch: LateWatch) -> bool:
     """Ask about one sale by a cash link and carry out what NSPK says. False if the answer was lost."""
     async with transaction(engine) as session:
         activation = await cash_links.lock_activation(session, watch.id)
-    if activation.params_id is None:
-        return True  # NSPK never named it to us, so there is nothing to ask about
     try:
-        await wiring.sales.read(activation)
+        await wiring.sales.disarm_left_over(activation)
     except (NspkUnknown, NspkUnavailable):
         return False
     except NspkRefused:

@@ -14,7 +14,7 @@ from api.paying import pay
 from checkout import till
 from checkout.attempts import AttemptStatus
 from ledger.clock import Clock
-from ledger.database import Engine, Session, transaction
+from ledger.database import Engine, Session, in_transaction, transaction
 from sbp_gateway import activating, late_watches
 from sbp_gateway import cash_link_repository as rows
 from sbp_gateway import repository as sbp
@@ -54,12 +54,12 @@ class SaleReader:
         """
         params_id = activation.params_id or await self.find(activation)
         if params_id is None:
-            async with transaction(self.engine) as session:
-                await self._give_up(session, activation)
+            await in_transaction(self.engine, lambda session: self._give_up(session, activation))
             return
         sale = await self.nspk.sale_state(activation.qrc_id, params_id)
-        async with transaction(self.engine) as session:
-            await self._settle(session, activation, activation, params_id, sale)
+        await in_transaction(
+            self.engine, lambda session: self._settle(session, activation, activation, params_id, sale)
+        )
 
     async def find(self, activation: Activation) -> str | None:
         """What the link is or was last armed with, if that can only be this activation: by its sum, nobody else's.
@@ -79,10 +79,33 @@ class SaleReader:
         return said.params_id if is_of(activation, said.params_id, sale) else None
 
     async def _give_up(self, session: Session, activation: Activation) -> None:
-        """NSPK knows no activation that could be ours: the link is free, the attempt is over."""
+        """NSPK knows no activation that could be ours: the link is free, the attempt is over.
+
+        Not before what NSPK was asked must have been carried out, or never will be.
+        """
+        now = self.clock.now()
         locked = await rows.lock_activation(session, activation.id)
-        if locked.status is ActivationStatus.DEACTIVATING and locked.params_id is None:
-            await end(session, locked, AttemptStatus.EXPIRED, now=self.clock.now())
+        is_nameless = locked.status is ActivationStatus.DEACTIVATING and locked.params_id is None
+        if is_nameless and now >= locked.is_answered_at:
+            await end(session, locked, AttemptStatus.EXPIRED, now=now)
+
+    async def disarm_left_over(self, activation: Activation) -> None:
+        """Ask about an activation given up, and disarm the link if it is armed with it after all.
+
+        Without a name it is looked for while nobody else uses the link.
+        Raises: NspkRefused, NspkUnknown, NspkUnavailable.
+        """
+        async with transaction(self.engine) as session:
+            if await rows.live_activation(session, activation.cash_link_id) is not None and not activation.params_id:
+                return
+        await self.read(activation)
+        async with transaction(self.engine) as session:
+            named = await rows.lock_activation(session, activation.id)
+        if named.params_id is None or named.status is not ActivationStatus.DEACTIVATED:
+            return
+        said = await self.nspk.link_state(named.qrc_id)
+        if (said.link_state, said.params_id) == (LinkState.WAITING_PAYMENT, named.params_id):
+            await self.nspk.deactivate(named.qrc_id)
 
     async def look_up(self, qrc_id: str, params_id: str) -> bool:
         """Ask about a sale that a notification named, and say whether it is ours.
@@ -100,8 +123,7 @@ class SaleReader:
             sale = await self.nspk.sale_state(qrc_id, params_id)
         except NspkRefused:
             return False  # NSPK knows of no such sale
-        async with transaction(self.engine) as session:
-            is_ours = await self._settle(session, link, known, params_id, sale)
+        is_ours = await in_transaction(self.engine, lambda session: self._settle(session, link, known, params_id, sale))
         if is_ours and known is not None and known.params_id not in (None, params_id):
             with suppress(NspkRefused, NspkUnknown, NspkUnavailable):  # armed twice and paid once: nobody pays again
                 await self.nspk.deactivate(qrc_id)
@@ -158,7 +180,8 @@ async def _named(
     if activation.params_id == params_id or not is_of(activation, params_id, sale):
         return activation if activation.params_id == params_id else None
     await rows.name_activation(session, activation.id, params_id, next_poll_at=now)
-    await till.close_attempts(session, [activation.attempt_id], AttemptStatus.WAITING)
+    if activation.status is not ActivationStatus.DEACTIVATED:
+        await till.close_attempts(session, [activation.attempt_id], AttemptStatus.WAITING)
     return await rows.lock_activation(session, activation.id)
 
 

@@ -111,6 +111,10 @@ async def take_back(sales: SaleReader, activation: Activation) -> None:
         await disarm(sales, activation)
     except NspkRefused as refused:
         raise NspkUnknown(reason=str(refused.facts.get("nspk_code", refused))) from None
+    async with transaction(sales.engine) as session:
+        left = await rows.lock_activation(session, activation.id)
+    if left.status is ActivationStatus.DEACTIVATING and left.params_id is None:
+        raise NspkUnknown(reason="the link may be armed yet")
 
 
 async def resume(sales: SaleReader, lost: Activation) -> None:
@@ -128,7 +132,7 @@ async def resume(sales: SaleReader, lost: Activation) -> None:
         await disarm(sales, lost)
     else:
         async with transaction(sales.engine) as session:
-            await rows.count_arms(session, lost.id)
+            await rows.count_arms(session, lost.id, now=sales.clock.now())
         await _record(sales, lost, await arm(sales.nspk, lost))
 
 

@@ -10,7 +10,7 @@ from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
 from sbp_gateway import cash_link_repository as rows
-from sbp_gateway import repository
+from sbp_gateway import late_watches, repository
 from sbp_gateway.cash_links import (
     ACTIVATION_MINUTES_MAX,
     ALLOWED,
@@ -127,7 +127,16 @@ async def request_activation(
 
 
 async def record_armed(session: Session, activation_id: str, params_id: str, *, now: datetime) -> bool:
-    """Outcome: NSPK armed the link. False if the activation is no longer waited for. Locks: the activation."""
+    """Outcome: NSPK armed the link. False if the activation is no longer waited for. Locks: the activation.
+
+    One that is taken back meanwhile is kept by its name all the same, so that the link is disarmed at once.
+    """
+    activation = await rows.lock_activation(session, activation_id)
+    if activation.status in (ActivationStatus.DEACTIVATING, ActivationStatus.DEACTIVATED):
+        if activation.params_id is None:
+            await rows.name_activation(session, activation_id, params_id, next_poll_at=now)
+            await late_watches.hurry(session, activation_id, now=now)
+        return False
     return await rows.move_activation(
         session, activation_id, ActivationStatus.WAITING, [ActivationStatus.REQUESTED],
         params_id=params_id, next_poll_at=now + FIRST_POLL_WAIT,

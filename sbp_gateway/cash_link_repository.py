@@ -20,7 +20,7 @@ PAGE_MAX = 200
 _LINK = """l.id, l.merchant_id, l.store_id, l.terminal_id, l.bank_account, l.status, l.qrc_id, l.payload,
     l.requested_at"""
 _ACTIVATION = """a.id, a.cash_link_id, l.qrc_id, l.payload, a.attempt_id, a.merchant_id, a.amount_kopecks, a.purpose,
-    a.status, a.params_id, a.requested_at, a.expires_at, a.polls, a.arms"""
+    a.status, a.params_id, a.requested_at, a.expires_at, a.polls, a.arms, a.asked_again_at"""
 _LIVE = "a.status IN ('requested', 'waiting', 'deactivating')"
 
 
@@ -220,21 +220,24 @@ async def move_activation(
 
 
 async def name_activation(session: Session, activation_id: str, params_id: str, *, next_poll_at: datetime) -> None:
-    """Keep NSPK's name of a locked, live activation of which an answer was lost. Locks: it."""
+    """Keep NSPK's name of a locked activation of which an answer was lost; one given up stays so. Locks: it."""
     result = await session.execute(
         text("""UPDATE cash_link_activations
-                   SET params_id = :params_id, next_poll_at = :next_poll_at,
+                   SET params_id = :params_id,
+                       next_poll_at = CASE status WHEN 'deactivated' THEN NULL
+                                                  ELSE CAST(:next_poll_at AS timestamptz) END,
                        status = CASE status WHEN 'requested' THEN 'waiting' ELSE status END
-                 WHERE id = :id AND status IN ('requested', 'waiting', 'deactivating')"""),
+                 WHERE id = :id AND status IN ('requested', 'waiting', 'deactivating', 'deactivated')"""),
         {"id": activation_id, "params_id": params_id, "next_poll_at": next_poll_at},
     )
     assert result.rowcount == 1
 
 
-async def count_arms(session: Session, activation_id: str) -> None:
+async def count_arms(session: Session, activation_id: str, *, now: datetime) -> None:
     """Keep that NSPK is asked once more to arm the link. Locks: the activation."""
     await session.execute(
-        text("UPDATE cash_link_activations SET arms = arms + 1 WHERE id = :id"), {"id": activation_id}
+        text("UPDATE cash_link_activations SET arms = arms + 1, asked_again_at = :now WHERE id = :id"),
+        {"id": activation_id, "now": now},
     )
 
 

@@ -66,6 +66,7 @@ cash_link_activations = Table(
     required("requested_at", Instant),
     required("expires_at", Instant),
     required("arms", Integer, "1"),
+    optional("asked_again_at", Instant),
     required("polls", Integer, "0"),
     optional("next_poll_at", Instant),
     _refers("cash_link_activations", "cash_link_id", "cash_links.id"),

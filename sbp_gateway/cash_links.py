@@ -113,6 +113,13 @@ class Activation:
     polls: int
     arms: int = 1
     """How many times NSPK was asked to arm the link with it: again only when an answer was lost."""
+    asked_again_at: datetime | None = None
+    """When it was asked the last time, if more than once."""
+
+    @property
+    def is_answered_at(self) -> datetime:
+        """Until when what NSPK was asked may be carried out yet: that the link is not armed says nothing before."""
+        return (self.asked_again_at or self.requested_at) + ANSWER_WAIT
 
     @property
     def is_over_at(self) -> datetime:
@@ -159,11 +166,13 @@ def is_of(activation: Activation, params_id: str, sale: SaleState) -> bool:
     """Whether a sale under the activation's link is its own.
 
     By its name; or by its sum, while NSPK has not named it to us, or named only the second of two askings:
-    since it was asked for, nobody else may have armed the link.
+    since it was asked for, nobody else may have armed the link. One that was given up without a name may be armed
+    later than we waited for.
     """
     if activation.params_id == params_id:
         return True
-    if activation.status not in LIVE or activation.amount != sale.amount:
+    is_given_up = activation.status is ActivationStatus.DEACTIVATED and activation.params_id is None
+    if not (activation.status in LIVE or is_given_up) or activation.amount != sale.amount:
         return False
     if sale.status is not OperationStatus.ACCEPTED:
         return activation.params_id is None

@@ -44,6 +44,16 @@ async def begin(
     )
 
 
+async def hurry(session: Session, watch_id: str, *, now: datetime) -> None:
+    """Ask about it at once, if it is watched."""
+    await session.execute(
+        text("""UPDATE sbp_late_watches
+                   SET next_look_at = greatest(ended_at + interval '1 us', CAST(:now AS timestamptz))
+                 WHERE id = :id"""),
+        {"id": watch_id, "now": now},
+    )
+
+
 async def take_due(session: Session, *, now: datetime) -> list[LateWatch]:
     """Take what is due to be asked about, and say when it is asked about again, whatever becomes of us.
 

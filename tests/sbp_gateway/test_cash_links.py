@@ -86,10 +86,14 @@ def test_whose_a_sale_is(
     assert is_of(replace(activation, params_id=params_id, arms=arms), "p2", sale) is is_ours
 
 
-def test_an_activation_that_is_over_takes_no_sale_by_its_sum(activation: Activation, now: datetime) -> None:
+def test_an_activation_that_is_over_takes_a_sale_by_its_sum_only_if_it_was_given_up_nameless(
+    activation: Activation, now: datetime
+) -> None:
     sale = SaleState(LinkState.INACTIVATED, PAID, "T" * 32, Kopecks(100), now, "9F2C")
-    over = replace(activation, status=ActivationStatus.DEACTIVATED, params_id=None)
+    over = replace(activation, status=ActivationStatus.DEACTIVATED)
     assert not is_of(over, "p2", sale)
+    assert not is_of(replace(over, status=ActivationStatus.REFUSED, params_id=None), "p2", sale)
+    assert is_of(replace(over, params_id=None), "p2", sale)
 
 
 @pytest.mark.parametrize(

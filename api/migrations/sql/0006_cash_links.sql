@@ -50,6 +50,7 @@ CREATE TABLE cash_link_activations (
     requested_at   timestamptz NOT NULL,
     expires_at     timestamptz NOT NULL,
     arms           integer NOT NULL DEFAULT 1,
+    asked_again_at timestamptz,
     polls          integer NOT NULL DEFAULT 0,
     next_poll_at   timestamptz,
     CONSTRAINT cash_link_activations_pkey PRIMARY KEY (id),
