@@ -175,10 +175,15 @@ async def add_qr(session: Session, qr: QrCode, *, next_poll_at: datetime) -> Sbp
 
 
 async def register_qr(session: Session, qr_id: str, qrc_id: str, payload: str, *, next_poll_at: datetime) -> bool:
-    """Keep the link of a code that still waits for it. Locks: the code."""
+    """Keep the link of a code that still waits for it. Locks: the code.
+
+    It comes due after every window there is: one that came late to a window already gone would never be asked about.
+    """
     return await _answer_qr(
         session,
-        "status = 'registered', qrc_id = :qrc_id, payload = :payload, polls = 0, next_poll_at = :next_poll_at",
+        """status = 'registered', qrc_id = :qrc_id, payload = :payload, polls = 0,
+           next_poll_at = greatest(CAST(:next_poll_at AS timestamptz),
+               (SELECT max(through_at) + interval '1 microsecond' FROM sbp_poll_windows))""",
         {"id": qr_id, "qrc_id": qrc_id, "payload": payload, "next_poll_at": next_poll_at},
     )
 

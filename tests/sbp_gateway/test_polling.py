@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 
 from bench.sbp_polls import FILL
-from ledger.database import Engine, transaction
+from ledger.database import Engine, text, transaction
 from sbp_gateway import polling
 from sbp_gateway.polling import LATE_COMMIT_MAX, PollWindow, needs_settling, settle_windows, take_due_windows
 from sbp_gateway.qr_codes import FIRST_POLL_WAIT, GRACE
+from sbp_gateway.repository import register_qr
 from tests.conftest import Database
 
 CODES = 6
@@ -109,6 +110,24 @@ async def test_a_code_that_appears_late_in_a_window_is_found(codes: Codes) -> No
     codes.due(1, 4)  # committed late: its time lies before what was asked about
 
     assert await codes.asked(15) == {1, 2, 3, 4, 5, 6}
+
+
+async def test_a_code_registered_into_a_window_that_is_gone_is_found_all_the_same(codes: Codes) -> None:
+    codes.set(1, "status = 'requested', qrc_id = NULL, payload = NULL")
+    for number in range(2, CODES + 1):
+        codes.due(number, 5 if number < CODES else 200)
+    assert [await codes.asked(at) for at in (5, 200)] == [{2, 3, 4, 5}, {2, 3, 4, 5, 6}]
+    for number in range(2, CODES):
+        codes.set(number, "status = 'paid', next_poll_at = NULL")
+    await codes.settle(await codes.take(600), 600)
+    assert codes.windows() == 1  # the later one
+
+    async with transaction(codes.engine) as session:
+        (late,) = (await session.scalars(text("SELECT id FROM qr_codes WHERE status = 'requested'"))).all()
+        is_kept = await register_qr(session, late, qrc_id(1), "https://qr.nspk.ru/late", next_poll_at=codes.now)
+
+    assert is_kept
+    assert 1 in await codes.asked(601)
 
 
 async def test_a_lost_answer_is_asked_for_soon(codes: Codes) -> None:
