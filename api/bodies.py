@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import zlib
@@ -11,12 +12,14 @@ from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from api.errors import BodyTooLarge, HttpRefused, JsonInvalid
+from api.errors import BodyTimedOut, BodyTooLarge, HttpRefused, JsonInvalid
 
 BODY_BYTES_MAX = 256 * 1024
 """An ordinary request body: an order with a long basket is a tenth of this."""
 ENTRY_BATCH_BYTES_MAX = 4 * 1024 * 1024
 """A batch of 1,000 entries of a few postings with metadata."""
+BODY_SECONDS_MAX = 10.0
+"""How long a body may take to arrive, once its headers have."""
 FINGERPRINT_VERSION = 1
 UNMARKED_FIELDS = frozenset({"phone", "contact_phone", "contact_email", "contact_name", "customer", "receipt"})
 """Top-level fields about people: their values stand in the digest of the whole body only, never in a mark of their
@@ -78,13 +81,24 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], bytes_max: int) -> bytes:
-    """The whole body of a request, refused as soon as it is known to be too large."""
+    """The whole body of a request, refused as soon as it is known to be too large.
+
+    Raises: BodyTooLarge, BodyTimedOut, HttpRefused.
+    """
     try:
         declared = int(headers.get(b"content-length", b"0"))
     except ValueError:
         raise HttpRefused("Content-Length is not a number.") from None
     if declared > bytes_max:
         raise BodyTooLarge(bytes_max=bytes_max)
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await _read_parts(receive, bytes_max)
+    except TimeoutError:
+        raise BodyTimedOut(seconds_max=BODY_SECONDS_MAX) from None
+
+
+async def _read_parts(receive: Receive, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:

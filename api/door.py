@@ -88,7 +88,7 @@ class Call:
     path: str
     query: bytes
     now: datetime
-    """The business time at which it came in."""
+    """The business time at which all of it had come in; while it is carried out in phases, at which each began."""
     allowance: Allowance
     key: str | None = None
     """The idempotency key, without quotes."""
@@ -243,6 +243,7 @@ class DoorRoute(OpenRoute):
             call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)
             call.raw, call.body = await self.read(scope, receive)
+            call.now = door.clock.now()  # what waits for an answer counts from here, not from the first header
         scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body
         return call
 

@@ -3,7 +3,7 @@
 Rejected
 ├── CallRejected                  before anything was looked at: who calls, what with
 │   ├── KeyMissing, KeyUnknown, KeyExpired, ScopeMissing, RateLimited
-│   ├── RouteUnknown, MethodNotAllowed, BodyTooLarge, MediaTypeUnsupported, HttpRefused
+│   ├── RouteUnknown, MethodNotAllowed, BodyTooLarge, BodyTimedOut, MediaTypeUnsupported, HttpRefused
 │   └── JsonInvalid, RequestInvalid, CursorUnknown
 ├── ResourceUnknown               there is no such thing, or it is not the caller's
 ├── ClockFixed                    production time is not moved
@@ -86,6 +86,13 @@ class BodyTooLarge(CallRejected):
     """The body is larger than this address takes."""
 
     code = "api.body_too_large"
+
+
+class BodyTimedOut(CallRejected):
+    """The body did not arrive in time; nothing was done."""
+
+    code = "api.body_timed_out"
+    retryable = True
 
 
 class MediaTypeUnsupported(CallRejected):

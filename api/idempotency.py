@@ -111,18 +111,21 @@ async def in_phases(
     """Claim and ``intent`` (commit), then ``act`` outside any transaction, then ``outcome`` and answer (commit).
 
     ``intent`` runs again on a retry after a crash, with the same ``claim.resource_id``: it must find
-    what it wrote. A lost answer is for ``act`` to report as a value (unknown), never to guess.
+    what it wrote. A lost answer is for ``act`` to report as a value (unknown), never to guess. ``call.now`` is
+    read anew for the intent, so that a lease lasts as long as it says, and for the outcome.
 
     Raises: IdempotencyRejected, IdempotencyInProgress, Unavailable of ``act`` (the key stays started).
     """
 
     async def begin(session: Session) -> tuple[Claim, Intended] | Replay:
+        call.now = call.door.clock.now()
         claim = await claim_key(session, call, prefix, with_lease=True)
         if claim.response is not None:
             return claim.response
         return claim, await _refusable(intent(session, claim))
 
     async def finish(session: Session, claim: Claim, intended: Intended, result: Result) -> Answer:
+        call.now = call.door.clock.now()
         view = await _refusable(outcome(session, intended, result))
         answer = _answer(view, status, location, claim)
         await settle(session, call, claim, answer)

@@ -39,6 +39,7 @@ STATUS: dict[str, int] = {
     # The door
     "api.refused": 400,
     "api.http_refused": 400,
+    "api.body_timed_out": 408,
     "api.json_invalid": 400,
     "api.unknown_cursor": 400,
     "api.key_missing": 401,

@@ -169,7 +169,10 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
             assert attempt is not None
             return (await _attempt_views(call, session, [attempt]))[attempt.id]
         attempt = await till.record_start(session, rail, offer, start, now=call.now)
-        return AttemptView.of(attempt, _shown(offer, start, attempt))
+        if attempt.status is not AttemptStatus.WAITING:
+            return AttemptView.of(attempt, None)
+        kept = await rail.shown(session, [attempt.id])  # what ``start`` brought may have been given up meanwhile
+        return AttemptView.of(attempt, kept.get(attempt.id))
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att")
 
@@ -182,12 +185,6 @@ def _rail_of(call: Call, body: AttemptBody) -> Rail:
         return rail if body.binding_id is None else BindingRail(rail, body.binding_id)
     minutes = settings.sbp_activation_minutes if body.ttl_minutes is None else body.ttl_minutes
     return CashLinkRail(wiring.sales.nspk, body.cash_link_id, minutes)
-
-
-def _shown(offer: Offer, start: Start, attempt: Attempt) -> ShownQr | None:
-    if attempt.status is not AttemptStatus.WAITING or start.link_id is None or start.payload is None:
-        return None
-    return ShownQr(offer.reference, start.link_id, start.payload)
 
 
 @router.post("/{order_id}/cancel", status_code=200, response_model=OrderView)
