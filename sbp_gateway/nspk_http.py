@@ -125,14 +125,14 @@ def _registered(data: Any, registration: Registration, read_link: Callable[[str]
 
 def _link_status(item: Any) -> LinkStatus | None:
     """One answer; nothing if it cannot be read. A word we do not know is not final: the money may yet move."""
-    if not isinstance(item, dict):
-        log.error("nspk_status_unreadable", qrc_id=None)
-        return None
-    qrc_id, code, word, trx_id, kzo = (item.get(name) for name in ("qrcId", "code", "status", "trxId", "kzo"))
-    is_readable = isinstance(qrc_id, str) and isinstance(code, str)
-    if not is_readable or not all(said is None or isinstance(said, str) for said in (word, trx_id, kzo)):
+    said = item if isinstance(item, dict) else {}
+    qrc_id, code = said.get("qrcId"), said.get("code")
+    optional = {name: said.get(name) for name in ("status", "trxId", "kzo")}
+    are_texts = all(text is None or isinstance(text, str) for text in optional.values())
+    if not (isinstance(qrc_id, str) and isinstance(code, str) and are_texts):
         log.error("nspk_status_unreadable", qrc_id=qrc_id if isinstance(qrc_id, str) else None)
         return None
-    if word not in _STATUSES:
+    word = optional["status"]
+    if word is not None and word not in _STATUSES:
         log.warning("nspk_status_unknown", qrc_id=qrc_id, status=word[:STATUS_CHARACTERS_MAX])
-    return LinkStatus(qrc_id, code, _STATUSES.get(word, OperationStatus.RECEIVED), trx_id, kzo)
+    return LinkStatus(qrc_id, code, _STATUSES.get(word, OperationStatus.RECEIVED), optional["trxId"], optional["kzo"])
