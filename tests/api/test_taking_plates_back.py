@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -189,3 +190,16 @@ async def test_money_by_a_plate_that_was_given_up_is_late_and_nobody_elses(
         paid = (await session.execute(text("SELECT is_late, attempt_id FROM sbp_payments"))).one()
         assert await session.scalar(text("SELECT count(*) FROM sbp_unmatched_payments")) == 0
     assert tuple(paid) == (True, ATTEMPT)
+
+
+async def test_a_sale_whose_transaction_loses_a_deadlock_is_carried_out_again(sales: SaleReader, plate: Plate) -> None:
+    plate.params_id, plate.paid_at = NAME, sales.clock.now()
+    async with transaction(sales.engine) as other:
+        await other.execute(text("SELECT 1 FROM orders FOR UPDATE"))
+        reading = asyncio.create_task(sales.read(await found(sales)))
+        await asyncio.sleep(0.3)  # it holds the activation and waits for the order, and so is the first to give way
+        await rows.lock_activation(other, SALE)
+
+    await reading
+
+    assert (await found(sales)).status is ActivationStatus.PAID
