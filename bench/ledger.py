@@ -183,9 +183,7 @@ def _bytes_rows(server: Server, database: str) -> list[Row]:
     postings, disk = row
     return [
         smaller("wal_bytes_a_posting", wal / postings, 900, "bytes", "the limit; paid orders of two postings"),
-        smaller(
-            "disk_bytes_a_posting", disk / postings, 300, "bytes", "the limit; rows and all indexes"
-        ),
+        smaller("disk_bytes_a_posting", disk / postings, 300, "bytes", "the limit; rows and all indexes"),
     ]
 
 
