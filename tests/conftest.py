@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_asyncio
+import structlog
 
 from api import bootstrap, data_dir, migrate
 from api.postgres import Server
@@ -106,6 +107,13 @@ async def engine(database: Database) -> AsyncIterator[Engine]:
     engine = create_engine(database.app_url)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def logs_end_with_their_test() -> Iterator[None]:
+    """An application made in a test writes its log to that test's standard error, which is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
