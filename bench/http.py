@@ -222,7 +222,7 @@ def _hello(target: Target) -> Iterator[int]:
         children.append(
             subprocess.Popen(
                 [sys.executable, "-m", "api.serve", "bench.hello:create_app"],
-                pass_fds=[listener.fileno()], stdout=subprocess.DEVNULL,  # its log
+                pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL,  # its log
                 env={**os.environ, "KOPEYKA_DATABASE_URL": target.app_url, LISTEN_FD: str(listener.fileno())},
                 cwd=Path.cwd(),
             )

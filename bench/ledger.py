@@ -11,7 +11,6 @@ import asyncio
 import gc
 import random
 import resource
-import sys
 from collections.abc import Awaitable, Callable
 from statistics import median
 
@@ -30,6 +29,7 @@ from ledger.group_commit import entries_together, submit_entries
 
 ACCOUNTS = 10_000
 ROUNDS = 3
+SINGLE_CONNECTIONS = 8
 ROUND_SECONDS = 3
 GROWN_POSTINGS = 2_000_000
 GROWN_POSTINGS_FULL = 10_000_000
@@ -122,16 +122,24 @@ def _account(number: int) -> str:
 
 
 async def _single(url: str) -> float:
-    """One entry a call on 8 connections, in two Python processes as pgbench has two threads."""
-    children = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.single_calls", "4", str(ROUND_SECONDS),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    done = await asyncio.gather(*(child.communicate(url.encode()) for child in children))
-    return sum(float(out) for out, _ in done)
+    """One entry a call on each of 8 connections, as a process with 8 callers that do not wait for each other."""
+    source = Source()
+    booked = 0
+
+    async def call(line: Line) -> None:
+        nonlocal booked
+        while monotonic() < end:
+            await journal.book_at_once(line, [source.next()], now=source.now)
+            booked += 1
+
+    lines = [await Line.open(url) for _ in range(SINGLE_CONNECTIONS)]
+    start = monotonic()
+    end = start + ROUND_SECONDS
+    await asyncio.gather(*(call(line) for line in lines))
+    rate = booked / (monotonic() - start)
+    for line in lines:
+        await line.close()
+    return rate
 
 
 async def _group(url: str, callers: int, *, is_hot: bool = False) -> float:

@@ -13,6 +13,8 @@ from uuid import UUID
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_PAIR_SHIFTS = range(120, -1, -10)
 ID_CHARACTERS = 26
 ACCOUNT_NUMBER_MAX = 2**31 - 1
 
@@ -44,11 +46,7 @@ def new_id(prefix: str, now: datetime) -> str:
 def show(prefix: str, uuid: UUID) -> str:
     """The text form of an id."""
     value = uuid.int
-    characters = []
-    for _ in range(ID_CHARACTERS):
-        characters.append(_ALPHABET[value & 31])
-        value >>= 5
-    return f"{prefix}_{''.join(reversed(characters))}"
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in _PAIR_SHIFTS])}"
 
 
 def read(prefix: str, text: str) -> UUID:
