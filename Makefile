@@ -37,9 +37,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed  ## the measured ratios of the ledger and of the HTTP door
+bench: $(VENV)/installed  ## the measured ratios of the ledger, of the HTTP door and of the SBP rail
 	@$(BIN)/kopeyka bench ledger $(ARGS)
 	@$(BIN)/kopeyka bench http $(ARGS)
+	@$(BIN)/kopeyka bench sbp $(ARGS)
 
 clean:  ## remove the environment and caches; data directories stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
