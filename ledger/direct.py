@@ -58,18 +58,25 @@ class Line:
         """
         if self.closed:
             raise errors.OperationalError("the line is closed")
-        is_new = statement not in self._names
-        if is_new:
-            self._made += 1
-            self._names[statement] = b"direct_%d" % self._made
-            self._pgconn.send_prepare(self._names[statement], statement.encode())
         values = [None if value is None else value.encode() for value in parameters]
-        self._pgconn.send_query_prepared(self._names[statement], values, result_format=Format.BINARY)
-        self._pgconn.pipeline_sync()
+        is_new = statement not in self._names
+        try:
+            self._ask(statement, values, is_new=is_new)
+        except errors.Error as error:
+            self._end(error)  # half a call may have gone out: what comes back would be somebody else's answer
+            raise
         answered: asyncio.Future[Answers] = self._loop.create_future()
         self._waiting.append(answered)
         self._send()
         return self._rows(statement, await answered, is_new=is_new)
+
+    def _ask(self, statement: str, values: list[bytes | None], *, is_new: bool) -> None:
+        if is_new:
+            self._made += 1
+            self._names[statement] = b"direct_%d" % self._made
+            self._pgconn.send_prepare(self._names[statement], statement.encode())
+        self._pgconn.send_query_prepared(self._names[statement], values, result_format=Format.BINARY)
+        self._pgconn.pipeline_sync()
 
     def _rows(self, statement: str, answers: Answers, *, is_new: bool) -> list[tuple[Any, ...]]:
         if is_new and answers[0].status == ExecStatus.FATAL_ERROR:

@@ -68,7 +68,7 @@ class _Waiting(Generic[Job, Answer]):
 
 @dataclass(slots=True)
 class GroupCommit(Generic[Job, Answer]):
-    """A queue with one or two writers, each on its own connection, opened when first needed."""
+    """A queue with one or two writers; what they write on is opened when first needed, and may be shared."""
 
     url: str
     commit_batch: CommitBatch[Job, Answer]
@@ -124,7 +124,7 @@ class GroupCommit(Generic[Job, Answer]):
                     connection = await self.connect(self.url)
                     self._opened.add(connection)
                 answers = await self._carry_out(connection, [waiting.job for waiting in batch])
-            except (psycopg.Error, KopeykaError, OSError) as error:
+            except Exception as error:  # told to each caller; a dead writer would leave the next ones waiting for ever
                 self._fail(batch, error)
                 connection = await self._kept(connection)
             except BaseException:

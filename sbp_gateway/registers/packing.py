@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, islice
 from typing import IO, Any, BinaryIO
+from xml.etree.ElementTree import ParseError
 
 from sbp_gateway.errors import RegisterEncodingWrong, RegisterPackingWrong, RegisterTooLarge, RegisterValueMalformed
 from sbp_gateway.registers.profile import Container, Profile
@@ -21,6 +23,9 @@ BATCH_CHARACTERS = 64 * 1024
 FILE_BYTES_MAX = 1 << 30
 """Unpacked: five million lines. More is a mistake or an attack."""
 SNIFF_BYTES = 64 * 1024
+_BROKEN_SHEET = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, KeyError, ValueError, ParseError)
+UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How banks pack; other methods break in ways of their own."""
 
 Row = list[str]
 Rows = Iterator[tuple[list[int], list[Row]]]
@@ -43,14 +48,19 @@ def _zipped_rows(profile: Profile, file: BinaryIO) -> Rows:
     try:
         with zipfile.ZipFile(file) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-            if len(members) != 1 or not members[0].filename.lower().endswith(".csv") or members[0].flag_bits & 1:
-                raise RegisterPackingWrong(expected="one CSV file that is not locked", files=len(members))
+            if len(members) != 1 or not _is_open_csv(members[0]):
+                raise RegisterPackingWrong(expected="one CSV file, stored or deflated, not locked", files=len(members))
             if members[0].file_size > FILE_BYTES_MAX:
                 raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
             with archive.open(members[0]) as member:
                 yield from _csv_rows(profile, member)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError):
-        raise RegisterPackingWrong(expected="a zip archive") from None
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error):
+        raise RegisterPackingWrong(expected="a zip archive that is whole") from None
+
+
+def _is_open_csv(member: zipfile.ZipInfo) -> bool:
+    is_locked = bool(member.flag_bits & 1)
+    return member.filename.lower().endswith(".csv") and member.compress_type in UNPACKED and not is_locked
 
 
 def _csv_rows(profile: Profile, file: IO[bytes]) -> Rows:
@@ -142,8 +152,16 @@ class _Limited(io.RawIOBase):
 def _sheet_rows(profile: Profile, file: BinaryIO) -> Rows:
     with _workbook(file) as book:
         found = enumerate(book.worksheets[0].iter_rows(values_only=True), 1)
-        while batch := list(islice(found, BATCH_LINES)):
+        while batch := _next_of_sheet(found):
             yield [number for number, _ in batch], [_cells(profile, row) for _, row in batch]
+
+
+def _next_of_sheet(found: Iterator[tuple[int, tuple[Any, ...]]]) -> list[tuple[int, tuple[Any, ...]]]:
+    """The next rows of a sheet, which is unpacked as it is read: only now does a broken one show."""
+    try:
+        return list(islice(found, BATCH_LINES))
+    except _BROKEN_SHEET:
+        raise RegisterPackingWrong(expected="an XLSX workbook that is whole") from None
 
 
 @contextmanager
@@ -159,7 +177,7 @@ def _workbook(file: BinaryIO) -> Iterator[Any]:
                 raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
         file.seek(0)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException):
+    except (*_BROKEN_SHEET, openpyxl.utils.exceptions.InvalidFileException):
         raise RegisterPackingWrong(expected="an XLSX workbook") from None
     try:
         yield book

@@ -24,7 +24,7 @@ from sbp_gateway.simulator.links import Links, PayRefused, SimulatedLink
 from sbp_gateway.simulator.notifications import Notifier
 from sbp_gateway.simulator.payers import BuyerPhones, BuyerWish
 from sbp_gateway.simulator.refunds import Refunds
-from sbp_gateway.simulator.scripts import NO_SCRIPT, RegisterFault, Script, Scripts
+from sbp_gateway.simulator.scripts import NO_SCRIPT, RegisterFault, Script, Scripts, delay_of
 
 MALFORMED = "RQ05001"
 """A business refusal of a request we cannot read; the real list of codes is not public."""
@@ -129,7 +129,7 @@ class NspkSimulator:
         try:
             if body["qrc_id"] in self.cash_links.cash_links.by_id:
                 return self.cash_links.pay(body)
-            wish, delay_seconds = BuyerWish(body.get("outcome", "accepted")), float(body.get("delay_seconds", 0))
+            wish, delay_seconds = BuyerWish(body.get("outcome", "accepted")), delay_of(body)
             link = self.phones.confirm(str(body["qrc_id"]), wish, delay_seconds)
         except PayRefused as refused:
             status = HTTP_OF_REFUSAL[refused.reason]

@@ -20,7 +20,7 @@ from sbp_gateway.simulator.answers import envelope
 from sbp_gateway.simulator.cash_links import CashLinkRefused, CashLinks, SimulatedSale
 from sbp_gateway.simulator.clock import SimulatorClock
 from sbp_gateway.simulator.notifications import Notifier
-from sbp_gateway.simulator.scripts import Scripts
+from sbp_gateway.simulator.scripts import Scripts, amount_of, delay_of
 
 PAYER_ID = "0079******12"
 """A masked phone."""
@@ -117,15 +117,16 @@ class CashLinkSimulator:
     def pay(self, body: dict[str, Any]) -> JSONResponse:
         """A buyer scans the plate or the sticker and decides. Raises: PayRefused, ValueError, KeyError."""
         qrc_id, outcome = str(body["qrc_id"]), str(body.get("outcome", "accepted"))
+        delay_seconds, amount = delay_of(body), amount_of(body)
         if outcome not in OUTCOMES:
             raise ValueError(outcome)
         sale = self.cash_links.pay(
-            qrc_id, self.clock.now(), outcome=outcome, amount=body.get("amount"), params_id=body.get("params_id")
+            qrc_id, self.clock.now(), outcome=outcome, amount=amount, params_id=body.get("params_id")
         )
         if outcome != "begin":
             is_sticker = self.cash_links.by_id[qrc_id].is_sticker
             said = notification_of(qrc_id, sale, is_sticker=is_sticker)
-            self.notifier.notify(said, float(body.get("delay_seconds", 0)), self.scripts.of(qrc_id))
+            self.notifier.notify(said, delay_seconds, self.scripts.of(qrc_id))
         return JSONResponse({
             "qrc_id": qrc_id, "params_id": sale.params_id, "trx_id": sale.trx_id, "status": sale.status.value,
         })  # fmt: skip

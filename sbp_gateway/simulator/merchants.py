@@ -18,6 +18,7 @@ from ledger.clock import machine_now
 from sbp_gateway.merchants import SANDBOX_MEMBER_ID
 from sbp_gateway.nspk import PROCESSED
 from sbp_gateway.simulator.faults import Faults
+from sbp_gateway.simulator.scripts import ScriptMalformed, delay_of
 
 UNKNOWN_MERCHANT = "RQ05000"
 """A business refusal; the real list of codes is not public."""
@@ -97,6 +98,10 @@ class SimulatedMerchants:
         body = await request.json()
         if any(not isinstance(body.get(name), str) for name in FIELDS):
             return JSONResponse({"code": "malformed", "fields": FIELDS}, status_code=422)
+        try:
+            delay = timedelta(seconds=delay_of(body))
+        except ScriptMalformed as error:
+            return JSONResponse({"code": "malformed", "reason": str(error)}, status_code=422)
         merchant_id = str(body.get("merchant_id") or f"MS{len(self.by_id) + 1:010}")
         if merchant_id in self.by_id:
             return JSONResponse({"code": "known_already", "merchant_id": merchant_id}, status_code=409)
@@ -106,7 +111,7 @@ class SimulatedMerchants:
             "member_id": str(body.get("member_id") or SANDBOX_MEMBER_ID),
             "legal_name": str(body.get("legal_name", "")),
             "address": str(body.get("address", "")),
-            "seen_from": (machine_now() + timedelta(seconds=float(body.get("delay_seconds", 0)))).isoformat(),
+            "seen_from": (machine_now() + delay).isoformat(),
         }
         self.remember(line)
         self.recall(line)

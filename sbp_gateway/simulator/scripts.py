@@ -153,6 +153,17 @@ READERS: dict[str, Callable[[str, object], Any]] = {
 """How each part of a script is read."""
 
 
+def delay_of(body: Mapping[str, object]) -> float:
+    """The ``delay_seconds`` of a request; none when it has none. Raises: ScriptMalformed."""
+    return float(READERS["delay_seconds"]("delay_seconds", body.get("delay_seconds", 0)))
+
+
+def amount_of(body: Mapping[str, object]) -> int | None:
+    """The ``amount`` of a request, in whole kopecks, if it has one. Raises: ScriptMalformed."""
+    amount: int | None = _kopecks("amount", body.get("amount"))
+    return amount
+
+
 @dataclass(slots=True)
 class Scripts:
     """Every script of one simulator: those of links, and those that wait for links."""

@@ -100,6 +100,18 @@ async def test_a_full_queue_says_come_back(database: Database) -> None:
         assert await asyncio.gather(first, *waiting) == [0, 1, 2]
 
 
+async def test_a_writer_outlives_whatever_its_batch_raises(database: Database) -> None:
+    async def stumble(_connection: AsyncConnection[Any], jobs: Sequence[int]) -> list[int]:
+        assert 0 not in jobs, "our own bug"
+        return list(jobs)
+
+    async with GroupCommit(database.app_url, stumble, writers=1) as queue:
+        with pytest.raises(AssertionError, match="our own bug"):
+            await queue.submit(0)
+
+        assert await asyncio.wait_for(queue.submit(1), 5) == 1
+
+
 async def test_a_lost_connection_fails_its_batch_and_the_next_one_reconnects(
     books: Engine, database: Database, now: datetime
 ) -> None:

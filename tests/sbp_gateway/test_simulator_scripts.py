@@ -46,6 +46,21 @@ def test_a_script_nobody_can_follow_is_refused_and_the_refusal_says_what_to_writ
         read_script(said)
 
 
+@pytest.mark.parametrize("delay", ["soon", -1, 3_601, True, None, [1]])
+async def test_a_delay_that_is_none_moves_no_money(delay: Any) -> None:
+    async with simulated_world() as world:
+        sticker = (await world.register(None, qrcType="01", account="4" * 20)).json()["data"]["qrcId"]
+        merchant = {"ogrn": "1", "bic": "1", "brand_name": "b", "mcc": "5411", "delay_seconds": delay}
+
+        paid = await world.pay(sticker, amount=100, delay_seconds=delay)
+        half = await world.pay(sticker, amount=10.5)
+        registered = await world.http.post("/simulator/merchants", json=merchant)
+        summary = (await world.http.get("/simulator/summary")).json()
+
+    assert (paid.status_code, half.status_code, registered.status_code) == (422, 422, 422)
+    assert summary["paid"] == 0
+
+
 def test_a_script_written_down_is_read_back_the_same() -> None:
     script = Script(
         RegisterFault.LOST_ANSWER, 1.5, PaymentFault.LATE_SUCCESS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -169,6 +170,52 @@ def test_an_empty_file_is_a_register_where_the_bank_sends_one(file: bytes) -> No
 def test_another_packing_is_refused(profile: str, file: bytes) -> None:
     with pytest.raises(errors.RegisterPackingWrong):
         read(profile, file)
+
+
+def damaged(file: bytes) -> bytes:
+    """The same file with some bytes in its middle turned over."""
+    middle = len(file) // 2
+    return file[:middle] + bytes(byte ^ 0xFF for byte in file[middle : middle + 60]) + file[middle + 60 :]
+
+
+def packed(method: int, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("a.csv", content)
+    return file.getvalue()
+
+
+NOISE = bytes(random.Random(1).choices(b"abcdef;,\n", k=60_000))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        damaged(packed(zipfile.ZIP_DEFLATED, NOISE)),
+        damaged(packed(zipfile.ZIP_STORED, b"")),
+        packed(zipfile.ZIP_LZMA, NOISE),
+        packed(zipfile.ZIP_BZIP2, NOISE),
+    ],
+    ids=["deflated and damaged", "its directory damaged", "lzma", "bzip2"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_refused(file: bytes) -> None:
+    with pytest.raises(errors.RegisterPackingWrong):
+        read("tochka", file)
+
+
+def test_a_damaged_workbook_is_refused_wherever_it_shows() -> None:
+    book = openpyxl.Workbook()
+    for row in range(2_000):
+        book.active.append([str(random.Random(row).random()) for _ in range(5)])  # type: ignore[union-attr]
+    file = io.BytesIO()
+    book.save(file)
+
+    with pytest.raises(errors.RegisterPackingWrong):
+        read("yookassa_xlsx", damaged(file.getvalue()))
+    cut = file.getvalue()
+    sheet = cut.index(b"xl/worksheets/sheet1.xml") + 200
+    with pytest.raises(errors.RegisterPackingWrong):
+        read("yookassa_xlsx", cut[:sheet] + b"\xff" * 40 + cut[sheet + 40 :])
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
