@@ -5,6 +5,7 @@ kopeyka_migrator   migrates as the owner
 kopeyka_app        the api and worker roles; reaches ``kopeyka`` only
 kopeyka_sequencer  seals the log; reaches ``kopeyka`` only
 kopeyka_vault      the vault; reaches ``kopeyka_vault`` only
+kopeyka_vault_sequencer  seals the vault's log; reaches ``kopeyka_vault`` only
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from psycopg import sql
 OWNER = "kopeyka_owner"
 MIGRATOR = "kopeyka_migrator"
 BOOKS_ROLES = ("kopeyka_app", "kopeyka_sequencer")
-VAULT_ROLES = ("kopeyka_vault",)
+VAULT_ROLES = ("kopeyka_vault", "kopeyka_vault_sequencer")
 DATABASES = {"kopeyka": BOOKS_ROLES, "kopeyka_vault": VAULT_ROLES}
 """Each database and the roles that may connect to it, besides the migrator."""
 

@@ -27,7 +27,14 @@ from ledger.errors import KopeykaError
 
 SYSTEM_USER = "kopeyka"
 SYSTEM_HOME = Path("/var/lib/kopeyka")
-PASSWORDS = ("postgres", "kopeyka_migrator", "kopeyka_app", "kopeyka_sequencer", "kopeyka_vault")
+PASSWORDS = (
+    "postgres",
+    "kopeyka_migrator",
+    "kopeyka_app",
+    "kopeyka_sequencer",
+    "kopeyka_vault",
+    "kopeyka_vault_sequencer",
+)
 """The roles of the embedded server that log in."""
 
 

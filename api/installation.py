@@ -25,6 +25,8 @@ class Databases:
     migrator: str = ""
     sequencer: str = ""
     vault: str = ""
+    vault_migrator: str = ""
+    vault_sequencer: str = ""
 
 
 def of_settings(settings: Settings) -> Databases:
@@ -35,13 +37,15 @@ def of_settings(settings: Settings) -> Databases:
     named = {
         "KOPEYKA_DATABASE_URL": settings.database_url.get_secret_value(),
         "KOPEYKA_MIGRATOR_DATABASE_URL": settings.migrator_database_url.get_secret_value(),
+        "KOPEYKA_SEQUENCER_DATABASE_URL": settings.sequencer_database_url.get_secret_value(),
         "KOPEYKA_VAULT_DATABASE_URL": settings.vault_database_url.get_secret_value(),
+        "KOPEYKA_VAULT_MIGRATOR_DATABASE_URL": settings.vault_migrator_database_url.get_secret_value(),
+        "KOPEYKA_VAULT_SEQUENCER_DATABASE_URL": settings.vault_sequencer_database_url.get_secret_value(),
     }
     for variable, url in named.items():
         if url and not url.startswith("postgresql://"):
             raise StartRefused(f"{variable} must look like postgresql://role:password@host/database")
-    app, migrator, vault = named.values()
-    return Databases(app=app, migrator=migrator, vault=vault)
+    return Databases(*named.values())
 
 
 def of_server(server: Server) -> Databases:
@@ -51,6 +55,8 @@ def of_server(server: Server) -> Databases:
         migrator=server.url("kopeyka_migrator", "kopeyka"),
         sequencer=server.url("kopeyka_sequencer", "kopeyka"),
         vault=server.url("kopeyka_vault", "kopeyka_vault"),
+        vault_migrator=server.url("kopeyka_migrator", "kopeyka_vault"),
+        vault_sequencer=server.url("kopeyka_vault_sequencer", "kopeyka_vault"),
     )
 
 
@@ -60,6 +66,7 @@ def start(server: Server) -> Databases:
     bootstrap.bootstrap(server.url("postgres", "postgres"), data_dir.passwords(server.place))
     databases = of_server(server)
     migrate.upgrade(databases.migrator)
+    migrate.upgrade(databases.vault_migrator, tree=migrate.Tree.VAULT)
     return databases
 
 

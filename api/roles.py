@@ -21,7 +21,10 @@ from api.simulators_tls import CERTIFICATES, TLS_LISTEN_FD
 from ledger.clock import machine_now
 from sbp_gateway.simulator.tkassa import TERMINAL
 
-WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_VAULT_DATABASE_URL", LISTEN_FD})
+WITHHELD = frozenset(
+    {"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_SEQUENCER_DATABASE_URL", LISTEN_FD}
+    | {f"KOPEYKA_VAULT_{role}DATABASE_URL" for role in ("", "MIGRATOR_", "SEQUENCER_")}
+)
 """What children never get, whatever we were started with."""
 
 

@@ -28,8 +28,14 @@ class Settings(BaseSettings):
     """Role ``kopeyka_app`` on the database ``kopeyka`` (libpq URL)."""
     migrator_database_url: SecretStr = SecretStr("")
     """Role ``kopeyka_migrator`` on the same database; only ``kopeyka migrate`` uses it."""
+    sequencer_database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_sequencer`` on the database ``kopeyka``; only the sealer has it."""
     vault_database_url: SecretStr = SecretStr("")
     """Role ``kopeyka_vault`` on the database ``kopeyka_vault``; never given to the api role."""
+    vault_migrator_database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_migrator`` on the database ``kopeyka_vault``."""
+    vault_sequencer_database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_vault_sequencer`` on the database ``kopeyka_vault``; only the sealer has it."""
     data_dir: Path | None = None
     """Where an embedded PostgreSQL keeps its data; chosen by user when empty."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from api import data_dir, installation, migrate, roles
 from api.bank_address import bank_address, payout_bank_address
 from api.data_dir import StartRefused
-from api.installation import RUNTIME_FILE
+from api.installation import RUNTIME_FILE, Databases
 from api.nspk_address import nspk_tls, refuse_half_a_tkassa
 from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
@@ -48,8 +48,8 @@ def up(settings: Settings, *, role: Role, path: Path | None, runtime_file: Path 
         stack.enter_context(stopping_signals(running))
         if role is Role.ALL and not running.databases.app:
             embed_postgres(running, path, stack)
-        elif role is Role.ALL and running.databases.migrator:
-            migrate.upgrade(running.databases.migrator)
+        elif role is Role.ALL:
+            migrate_named(running.databases)
         make_scratch(running, stack)
         if runtime_file is not None:
             running.runtime_files.append(runtime_file)
@@ -76,6 +76,14 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         refuse_half_a_tkassa(settings)
         payout_bank_address(settings)
         bank_address(settings)
+
+
+def migrate_named(databases: Databases) -> None:
+    """Bring servers of others up to date, where we were given a migrator's way in."""
+    if databases.migrator:
+        migrate.upgrade(databases.migrator)
+    if databases.vault_migrator:
+        migrate.upgrade(databases.vault_migrator, tree=migrate.Tree.VAULT)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from api.postgres import Server
 from ledger.database import Engine, create_engine
 
 TEMPLATE = "kopeyka_template"
+VAULT_TEMPLATE = "kopeyka_vault_template"
 numbers = itertools.count(1)
 
 
@@ -99,6 +100,63 @@ def database(server: Server, template: str) -> Iterator[Database]:
 def drop_database(server: Server, name: str) -> None:
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class VaultDatabase:
+    """A fresh, migrated database of the vault and the roles' ways into it."""
+
+    name: str
+    vault_url: str
+    migrator_url: str
+    sequencer_url: str
+    superuser_url: str
+
+
+def vault_database_on(server: Server, name: str) -> VaultDatabase:
+    return VaultDatabase(
+        name=name,
+        vault_url=server.url("kopeyka_vault", name),
+        migrator_url=server.url("kopeyka_migrator", name),
+        sequencer_url=server.url("kopeyka_vault_sequencer", name),
+        superuser_url=server.url("postgres", name),
+    )
+
+
+@pytest.fixture(scope="session")
+def vault_template(server: Server) -> str:
+    """The name of a migrated vault database that others are copied from."""
+    bootstrap.make_database(server.url("postgres", "postgres"), VAULT_TEMPLATE, bootstrap.VAULT_ROLES)
+    migrate.upgrade(server.url("kopeyka_migrator", VAULT_TEMPLATE), tree=migrate.Tree.VAULT)
+    return VAULT_TEMPLATE
+
+
+@pytest.fixture
+def empty_vault_database(server: Server) -> Iterator[VaultDatabase]:
+    """A database of the vault with its roles and no table."""
+    name = f"kopeyka_vault_empty_{next(numbers)}"
+    bootstrap.make_database(server.url("postgres", "postgres"), name, bootstrap.VAULT_ROLES)
+    yield vault_database_on(server, name)
+    drop_database(server, name)
+
+
+@pytest.fixture
+def vault_database(server: Server, vault_template: str) -> Iterator[VaultDatabase]:
+    """A fresh, migrated database of the vault for one test."""
+    name = f"kopeyka_vault_test_{next(numbers)}"
+    with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} OWNER kopeyka_owner TEMPLATE {vault_template}")
+        bootstrap.restrict_database(connection, name, bootstrap.VAULT_ROLES)
+    yield vault_database_on(server, name)
+    drop_database(server, name)
+
+
+@pytest_asyncio.fixture
+async def vault_engine(vault_database: VaultDatabase) -> AsyncIterator[Engine]:
+    """The vault's engine on the test's database."""
+    engine = create_engine(vault_database.vault_url)
+    yield engine
+    await engine.dispose()
 
 
 @pytest_asyncio.fixture

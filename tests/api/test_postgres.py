@@ -182,7 +182,7 @@ def test_a_database_of_a_test_is_as_closed_as_a_real_one(server: Server, databas
 
 def test_the_file_for_servers_of_others_makes_the_same_roles(both_databases: Server, own_server: Server) -> None:
     psql = reachable_binaries(own_server.place.user) / "psql"
-    words = [f"--set={role}_password=x" for role in ("migrator", "app", "sequencer", "vault")]
+    words = [f"--set={role}_password=x" for role in ("migrator", "app", "sequencer", "vault", "vault_sequencer")]
     subprocess.run(
         [psql, own_server.url("postgres", "postgres"), "-q", "--set=ON_ERROR_STOP=1", *words,
          "-f", Path(__file__).parents[2] / "deploy" / "roles.sql"],
