@@ -1,1 +1,4 @@
-SELECT 1;
+DROP TABLE charge_attempts;
+DROP TABLE charge_refunds;
+DROP TABLE charges;
+DROP SEQUENCE charge_stans;
