@@ -1,0 +1,44 @@
+"""The vault's two applications: what our own processes ask, and what buyers' browsers and people see.
+
+``service_app``: JSON over mutual TLS, for the api and the worker. ``public_app``: the vault's own origin.
+Each area has a module in ``routes`` and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp
+
+from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
+from tokenization.routes import health
+from tokenization.vault import Vault
+
+
+def service_routes(vault: Vault) -> list[BaseRoute]:
+    """What the api and the worker may ask, area by area."""
+    return [
+        *health.routes(vault),
+    ]
+
+
+def public_routes(vault: Vault) -> list[BaseRoute]:
+    """What is open to browsers, area by area."""
+    return [
+        *health.public_routes(vault),
+    ]
+
+
+def service_app(vault: Vault) -> ASGIApp:
+    """The application behind mutual TLS: whoever has no role in its certificate gets nothing."""
+    return VaultDoor(_router(service_routes(vault)), SERVICE_HEADERS, needs_peer=True)
+
+
+def public_app(vault: Vault) -> ASGIApp:
+    """The application of the vault's origin."""
+    return VaultDoor(_router(public_routes(vault)), PUBLIC_HEADERS, needs_peer=False)
+
+
+def _router(routes: Sequence[BaseRoute]) -> Router:
+    return Router(routes, redirect_slashes=False)

@@ -1,0 +1,53 @@
+"""Chance in the vault: ids that tell nothing, and raw bytes. Nowhere else in it is anything drawn."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+ID_BITS = 144
+"""Too many to guess, whoever tries for however long."""
+ID_CHARACTERS = 25
+"""62^25 is just above 2^144."""
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS_IN_A_ROW = re.compile(r"[0-9]{9}")
+
+
+def new_id(prefix: str) -> str:
+    """A new id with its prefix: ``new_id("tok")``. Tells neither time nor order, and never looks like a card number.
+
+    Nine digits in a row are drawn again: a search for card numbers in what was written down finds no id of ours.
+    """
+    while True:
+        drawn = _base62(secrets.randbits(ID_BITS))
+        if _DIGITS_IN_A_ROW.search(drawn) is None:
+            return f"{prefix}_{drawn}"
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether a text has the form of such an id."""
+    head, _, tail = text.partition("_")
+    return head == prefix and len(tail) == ID_CHARACTERS and tail.isascii() and tail.isalnum()
+
+
+def random_bytes(count: int) -> bytes:
+    """Bytes for keys, salts and nonces."""
+    return secrets.token_bytes(count)
+
+
+def new_nonce() -> str:
+    """A word for one page, so that only its own script runs: 128 bits, fit for a header."""
+    return secrets.token_urlsafe(16)
+
+
+def random_below(limit: int) -> int:
+    """A number from 0, each as likely as any other."""
+    return secrets.randbelow(limit)
+
+
+def _base62(value: int) -> str:
+    characters = []
+    for _ in range(ID_CHARACTERS):
+        value, place = divmod(value, 62)
+        characters.append(_ALPHABET[place])
+    return "".join(reversed(characters))

@@ -1,0 +1,97 @@
+"""The outermost layer of the vault's applications: request ids, errors of every kind, one log line, headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from time import monotonic_ns
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tokenization.ids import new_id
+from tokenization.problems import as_ours, problem
+from tokenization.wire import PEER, REQUEST_ID, peer_of
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+SERVICE_HEADERS: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+PUBLIC_HEADERS: Headers = (
+    *SERVICE_HEADERS,
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
+)
+"""A page of ours that needs more sets its own; then ours stays away."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+_LONG_DIGITS = re.compile(r"[0-9]{13}")
+
+
+class VaultDoor:
+    """Wraps a whole application of the vault."""
+
+    def __init__(self, app: ASGIApp, headers: Headers, *, needs_peer: bool) -> None:
+        self.app, self.headers, self.needs_peer = app, headers, needs_peer
+        self.log = structlog.get_logger("vault").bind(listener="service" if needs_peer else "public")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        scope["app"] = self  # starlette then raises what it would answer by itself
+        request_id = scope[REQUEST_ID] = _request_id(Request(scope))
+        started, status = monotonic_ns(), 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                there = {name for name, _ in message.setdefault("headers", [])}
+                added = [header for header in self.headers if header[0] not in there]
+                message["headers"] = [*message["headers"], *added, (b"request-id", request_id.encode())]
+            await send(message)
+
+        fault: Exception | None = None
+        try:
+            if self.needs_peer:
+                peer_of(Request(scope))
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            fault = error
+            if status:
+                raise
+            await problem(as_ours(error), request_id)(scope, receive, send_with_headers)
+        finally:
+            self._write_down(scope, status, (monotonic_ns() - started) // 1_000, fault)
+
+    def _write_down(self, scope: Scope, status: int, micros: int, fault: Exception | None) -> None:
+        """The one line of this request. The route is a template: no token, no session, no card number."""
+        line: dict[str, Any] = {
+            "method": scope["method"] if scope["method"] in METHODS else "other",
+            "route": getattr(scope.get("route"), "path", "unmatched"),
+            "status": status,
+            "us": micros,
+            "request_id": scope[REQUEST_ID],
+        }
+        if self.needs_peer:
+            line["peer"] = scope.get(PEER)
+        ours = as_ours(fault) if fault is not None else None
+        if ours is not None:
+            line["code"] = ours.code
+        if fault is not None and status >= 500:
+            self.log.error("request", exc_info=fault if ours is None or status == 500 else None, **line)
+        else:
+            self.log.info("request", **line)
+
+
+def _request_id(request: Request) -> str:
+    """The caller's own id if it is 8 to 64 plain characters and no card number, or a new one."""
+    given = request.headers.get("request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) and not _LONG_DIGITS.search(given) else new_id("req")

@@ -1,0 +1,138 @@
+"""Problem documents of the vault (RFC 9457): one table from codes to HTTP, and how an error is told.
+
+Nothing that was sent is repeated: only codes, our own words, and facts passed through redaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg import InterfaceError as DriverInterfaceError
+from psycopg import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from pci.errors import PciError
+from pci.redaction import redact, redact_text
+from tokenization.errors import (
+    AddressUnknown,
+    DatabaseUnavailable,
+    JsonInvalid,
+    MethodNotAllowed,
+    RequestInvalid,
+    RequestRefused,
+)
+
+PROBLEM_JSON = "application/problem+json"
+TYPE = "urn:kopeyka:problem:"
+INTERNAL = "vault.internal"
+INTERNAL_TITLE = "Something broke in the vault; the request may be repeated."
+RETRY_AFTER_SECONDS = 1
+
+STATUS: dict[str, int] = {
+    "pci.error": 500,
+    "pci.rejected": 422,
+    "pci.unavailable": 503,
+    "pci.invariant_broken": 500,
+    # The vault's door
+    "vault.internal": 500,
+    "vault.database_unavailable": 503,
+    "vault.request_refused": 400,
+    "vault.peer_unknown": 403,
+    "vault.address_unknown": 404,
+    "vault.method_not_allowed": 405,
+    "vault.body_too_large": 413,
+    "vault.body_too_slow": 408,
+    "vault.body_not_json": 415,
+    "vault.json_invalid": 400,
+    "vault.request_invalid": 422,
+    # Card entry
+    "vault.pan_malformed": 422,
+    "vault.card_entry_rejected": 422,
+    "vault.card_session_not_found": 404,
+    "vault.card_session_over": 409,
+    "vault.card_session_used": 409,
+    "vault.card_session_blocked": 409,
+    "vault.card_session_taken": 409,
+    "vault.origin_refused": 422,
+    "vault.sealed_card_refused": 422,
+    "vault.sealed_card_key_unknown": 422,
+    "vault.sealed_card_expired": 422,
+    "vault.sealed_card_replayed": 409,
+    "vault.sealed_card_foreign": 422,
+    # Tokens
+    # Keys
+    "keys.sealed": 503,
+    # Audit log
+    # Access
+    # Charges
+    # Koshelek Pay
+    # Evidence
+}
+"""Every code of ``pci`` and ``tokenization``, and its HTTP status, one line each. A test proves it complete."""
+
+
+def every_error(family: type[PciError] = PciError) -> Iterator[type[PciError]]:
+    """The class and every class below it."""
+    yield family
+    for child in family.__subclasses__():
+        yield from every_error(child)
+
+
+def status_of(error: PciError) -> int:
+    """The HTTP status of an error. A code that the table does not know is our bug."""
+    return STATUS.get(error.code, 500)
+
+
+def as_ours(error: BaseException) -> PciError | None:
+    """Any exception as an error of ours; nothing if it is a bug."""
+    if isinstance(error, PciError):
+        return error
+    if isinstance(error, HTTPException):
+        return {404: AddressUnknown, 405: MethodNotAllowed, 400: JsonInvalid}.get(error.status_code, RequestRefused)()
+    return DatabaseUnavailable() if is_database_away(error) else None
+
+
+def is_database_away(error: BaseException) -> bool:
+    """Whether PostgreSQL or our share of its connections is what failed, and not the request."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error.orig, OperationalError)
+    return isinstance(error, (PoolTimeoutError, OperationalError, InterfaceError, DriverInterfaceError))
+
+
+def document(error: PciError, request_id: str) -> dict[str, Any]:
+    """The problem document of an error."""
+    title = (type(error).__doc__ or "").strip().splitlines()[0]
+    found: dict[str, Any] = {
+        "type": TYPE + error.code,
+        "title": title,
+        "status": status_of(error),
+        "detail": redact_text(str(error)),
+        "code": error.code,
+        "retryable": error.retryable,
+        "request_id": request_id,
+    }
+    if isinstance(error, RequestInvalid):
+        found["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
+    if facts := {name: value for name, value in redact(error.facts).items() if value is not None}:
+        found["facts"] = facts
+    return found
+
+
+def problem(error: PciError | None, request_id: str) -> Response:
+    """How an error leaves the vault; nothing of it is told when it is a bug."""
+    if error is None or status_of(error) == 500:
+        code = INTERNAL if error is None else error.code
+        found: dict[str, Any] = {
+            "type": TYPE + code, "title": INTERNAL_TITLE, "status": 500, "detail": INTERNAL_TITLE,
+            "code": code, "retryable": True, "request_id": request_id,
+        }  # fmt: skip
+    else:
+        found = document(error, request_id)
+    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if found["status"] == 503 or found["status"] == 429 else None
+    body = json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return Response(body, found["status"], headers, PROBLEM_JSON)

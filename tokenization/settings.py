@@ -1,0 +1,66 @@
+"""Settings of the vault's process: every knob, read from ``KOPEYKA_VAULT_…`` variables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KeyKeeper(StrEnum):
+    """Who keeps the key that wraps all others."""
+
+    FILE = "file"
+    """A sealed file beside the data, opened by custodians' shares or, in a sandbox, by a passphrase."""
+    PKCS11 = "pkcs11"
+    OPENBAO = "openbao"
+
+
+class VaultSettings(BaseSettings):
+    """The vault's settings. The process that has them has no other database, and no other process has them."""
+
+    model_config = SettingsConfigDict(env_prefix="KOPEYKA_VAULT_", extra="ignore", frozen=True, populate_by_name=True)
+
+    mode: str = Field(default="sandbox", validation_alias=AliasChoices("KOPEYKA_MODE", "mode"))
+    """``sandbox`` or ``production``, as of the whole installation."""
+    log_level: str = Field(default="info", validation_alias=AliasChoices("KOPEYKA_LOG_LEVEL", "log_level"))
+    database_url: SecretStr = SecretStr("")
+    """Role ``kopeyka_vault`` on the database ``kopeyka_vault`` (libpq URL)."""
+    pool_size: int = Field(default=8, ge=1, le=100)
+    public_url: str = ""
+    """The origin that buyers' browsers see: a page of it is shown in the merchant's."""
+    certificates_dir: Path | None = None
+    """Where the vault's own authority and certificates are; made there at the first start."""
+
+    kek_provider: KeyKeeper = KeyKeeper.FILE
+    kek_file: Path | None = None
+    """The sealed key, outside the database's volume, mode 0400."""
+    kek_passphrase: SecretStr = SecretStr("")
+    """Opens the file at the start. Refused in production: there custodians open it."""
+    pkcs11_module: str = ""
+    pkcs11_token: str = ""
+    pkcs11_pin: SecretStr = SecretStr("")
+    pkcs11_key: str = "kopeyka-kek"
+    openbao_url: str = ""
+    openbao_token: SecretStr = SecretStr("")
+    openbao_key: str = "kopeyka-kek"
+
+    acquirer_url: str = ""
+    """``tcp://host:port`` of the acquirer that carries out charges, or of its simulator."""
+
+    card_session_minutes: int = Field(default=15, ge=1, le=60)
+    """How long a card form stays open."""
+    card_session_attempts: int = Field(default=10, ge=1, le=50)
+    """Numbers that may be tried in one form: people mistype, thieves try lists."""
+    cvc_minutes: int = Field(default=60, ge=1, le=60)
+    """How long a CVC waits for its authorisation at most.
+
+    Source: PCI DSS 3.3.2: sensitive authentication data before authorisation is kept as short as can be.
+    """
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real cards are entered here."""
+        return self.mode == "production"
