@@ -1,16 +1,26 @@
-"""Card numbers have a type: it prints a mask, is never pickled, and leaves by ``expose()`` only."""
+"""Card numbers have a type: it prints a mask, is never pickled or copied, and leaves by ``expose()`` or ``open()``."""
 
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from pci.errors import Rejected
-from pci.redaction import passes_luhn
+from pci.luhn import passes_luhn
+from pci.schemes import (
+    LOOKED_FOR_ONLY,
+    PAN_DIGITS_MAX,
+    PAN_DIGITS_MIN,
+    Scheme,
+    has_length_of_its_scheme,
+    mask_of,
+    scheme_of,
+)
 
-PAN_DIGITS_MIN = 13
-PAN_DIGITS_MAX = 19
-"""Source: ISO/IEC 7812-1: up to 19 digits; no scheme of ours has fewer than 13."""
+TEXT_CHARACTERS_MAX = 2 * PAN_DIGITS_MAX
+"""Digits with as many separators; anything longer is not even looked at."""
 
 
 class PanMalformed(Rejected):
@@ -19,49 +29,69 @@ class PanMalformed(Rejected):
     code = "vault.pan_malformed"
 
 
+class SchemeUnknown(Rejected):
+    """Cards of this scheme are not taken."""
+
+    code = "vault.scheme_unknown"
+
+
 class Pan:
-    """One card number. Shown only as its first six and last four digits."""
+    """One card number. Shown only as its first six and last four digits.
+
+    The digits are kept in a bytearray of our own and wiped when the value dies. What ``expose()`` gave out is
+    Python's to forget: a ``str`` cannot be wiped, so whoever can works on ``open()``.
+    """
 
     __slots__ = ("_digits",)
 
     def __init__(self, text: str) -> None:
-        """Read a number with or without single spaces and dashes. Raises: PanMalformed, which never echoes it."""
-        digits = text.replace(" ", "").replace("-", "")
-        if not digits.isascii() or not digits.isdigit():
-            raise PanMalformed(reason="digits only")
-        if not PAN_DIGITS_MIN <= len(digits) <= PAN_DIGITS_MAX:
-            raise PanMalformed(reason="length")
-        if not passes_luhn(digits) or not digits.strip("0"):
-            raise PanMalformed(reason="check digit")
-        self._digits = digits
+        """Read a number with or without single spaces and dashes.
+
+        Raises: PanMalformed, SchemeUnknown; neither echoes it.
+        """
+        digits = read_digits(text)
+        self._digits = bytearray(digits, "ascii")
 
     def expose(self) -> str:
         """The digits themselves: each call of this is a place to look at."""
-        return self._digits
+        return self._digits.decode("ascii")
+
+    @contextmanager
+    def open(self) -> Iterator[bytearray]:
+        """The digits (ASCII) in a buffer that is wiped when the block ends."""
+        digits = bytearray(self._digits)
+        try:
+            yield digits
+        finally:
+            wipe(digits)
+
+    @property
+    def scheme(self) -> Scheme:
+        """Whose card it is."""
+        scheme = scheme_of(self._digits[:4].decode("ascii"))
+        assert scheme is not None, "a number of no scheme was refused"
+        return scheme
 
     @property
     def first6(self) -> str:
         """The issuer's number, as far as it is ever shown."""
-        return self._digits[:6]
+        return self._digits[:6].decode("ascii")
 
     @property
     def last4(self) -> str:
         """What the buyer knows the card by."""
-        return self._digits[-4:]
+        return self._digits[-4:].decode("ascii")
 
     @property
     def mask(self) -> str:
-        """First six and last four digits, stars between.
-
-        Source: PCI DSS 3.4.1: BIN and last four at most.
-        """
-        return f"{self.first6}{'*' * (len(self._digits) - 10)}{self.last4}"
+        """First six and last four digits, stars between."""
+        return mask_of(self._digits.decode("ascii"))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pan) and hmac.compare_digest(self._digits, other._digits)
 
     def __hash__(self) -> int:
-        return hash(("Pan", self._digits))
+        return hash(("Pan", bytes(self._digits)))
 
     def __repr__(self) -> str:
         return f"Pan({self.mask})"
@@ -73,4 +103,38 @@ class Pan:
         return self.mask
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a card number is not pickled")
+        raise TypeError("a card number is not pickled or copied")
+
+    def __del__(self) -> None:
+        if hasattr(self, "_digits"):
+            wipe(self._digits)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> NoReturn:
+        """A model's errors repeat what came in, so a card number is no field of one: its reader calls ``Pan(text)``."""
+        raise TypeError("a card number is not a field of a model")
+
+
+def read_digits(text: str) -> str:
+    """The digits of a card number as a person or a program writes it.
+
+    Raises: PanMalformed, SchemeUnknown.
+    """
+    digits = text.replace(" ", "").replace("-", "") if len(text) <= TEXT_CHARACTERS_MAX else ""
+    if not digits.isascii() or not digits.isdigit():
+        raise PanMalformed(reason="digits only")
+    if not PAN_DIGITS_MIN <= len(digits) <= PAN_DIGITS_MAX:
+        raise PanMalformed(reason="length")
+    if not passes_luhn(digits) or not digits.strip("0"):
+        raise PanMalformed(reason="check digit")
+    scheme = scheme_of(digits)
+    if scheme is None or scheme in LOOKED_FOR_ONLY:
+        raise SchemeUnknown()
+    if not has_length_of_its_scheme(digits):
+        raise PanMalformed(reason="length")
+    return digits
+
+
+def wipe(buffer: bytearray) -> None:
+    """Write zeros over a buffer."""
+    buffer[:] = bytes(len(buffer))

@@ -1,7 +1,8 @@
 """Redaction: card numbers, keys and other secrets turn into stars before anything is written down.
 
 A run of 13 to 19 digits, with single spaces or dashes between them, that passes the Luhn check is
-taken for a card number wherever it stands. UUIDs are let through.
+taken for a card number wherever it stands. What a scheme issues becomes its mask (``220011******9001``), anything else
+stars: which six digits of it could be shown, nobody knows. UUIDs are let through.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pci.card_numbers import candidates
+from pci.pan import Pan
+from pci.schemes import mask_of
 from pci.secret import STARS, Secret
 
 PAN_STARS = "[card number]"
@@ -23,13 +27,6 @@ SECRET_WORDS = frozenset(
 )
 """Names of fields whose values are never shown."""
 
-DIGITS_MIN = 13
-DIGITS_MAX = 19
-"""How long card numbers are."""
-
-_UUID = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_UUID_OR_DIGITS = re.compile(rf"{_UUID}|(?<![0-9])[0-9](?:[ -]?[0-9]){{12,}}(?![0-9])")
-_GROUP = re.compile(r"[0-9]+")
 _SUSPECT = re.compile(r"[0-9](?:[ -]?[0-9]){12}|kp_|://|(?i:bearer|basic)\s")
 """What any of the patterns below needs: most texts are let through after this one search."""
 _API_KEY = re.compile(r"kp_(test|live)_[0-9A-Za-z]+")
@@ -37,22 +34,11 @@ _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
 
 
-def passes_luhn(digits: str) -> bool:
-    """Whether the last digit checks the others, as in every card number."""
-    total = 0
-    for index, character in enumerate(reversed(digits)):
-        value = ord(character) - 48
-        if index % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
-
-
 def redact_text(text: str) -> str:
     """The text with card numbers, API keys and credentials replaced."""
     if _SUSPECT.search(text) is None:
         return text
-    text = _UUID_OR_DIGITS.sub(_hide_pan, text)
+    text = _hide_pans(text)
     text = _API_KEY.sub(rf"kp_\1_{STARS}", text)
     text = _URL_PASSWORD.sub(rf"\1:{STARS}@", text)
     return _CREDENTIALS.sub(rf"\1 {STARS}", text)
@@ -68,6 +54,8 @@ def redact(value: Any, depth: int = 0) -> Any:
         return value if -(10**12) < value < 10**12 else _redact_number(value)
     if isinstance(value, Secret):
         return STARS
+    if isinstance(value, Pan):
+        return value.mask
     if depth >= DEPTH_MAX:
         return STARS
     if isinstance(value, Mapping):
@@ -89,26 +77,10 @@ def _redact_number(value: int) -> int | str:
     return value if hidden == text else hidden
 
 
-def _hide_pan(match: re.Match[str]) -> str:
-    """The run with the groups that make a card number replaced; a UUID is left alone."""
-    run = match.group()
-    if len(run) == 36 and run[8] == "-":
-        return run
-    groups = list(_GROUP.finditer(run))
-    shown, start, first = [], 0, 0
-    while first < len(groups):
-        last = _last_group_of_pan(groups, first)
-        if last is not None:
-            shown += [run[start : groups[first].start()], PAN_STARS]
-            start = groups[last].end()
-        first = first + 1 if last is None else last + 1
-    return "".join([*shown, run[start:]])
-
-
-def _last_group_of_pan(groups: list[re.Match[str]], first: int) -> int | None:
-    """Where the longest card number that begins with this group of digits ends."""
-    for last in range(min(len(groups), first + DIGITS_MAX) - 1, first - 1, -1):
-        digits = "".join(group.group() for group in groups[first : last + 1])
-        if DIGITS_MIN <= len(digits) <= DIGITS_MAX and digits.strip("0") and passes_luhn(digits):
-            return last
-    return None
+def _hide_pans(text: str) -> str:
+    """The text with every candidate replaced by what may be shown of it."""
+    shown, start = [], 0
+    for found in candidates(text):
+        shown += [text[start : found.start], PAN_STARS if found.scheme is None else mask_of(found.digits)]
+        start = found.end
+    return "".join([*shown, text[start:]])

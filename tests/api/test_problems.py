@@ -60,7 +60,7 @@ def test_a_problem_names_its_code_and_hides_card_numbers() -> None:
     found = problems.document(ResourceUnknown(id="4111 1111 1111 1111", note="n"), "req-1")
 
     assert (found["code"], found["status"], found["request_id"]) == ("api.resource_unknown", 404, "req-1")
-    assert found["facts"] == {"id": "[card number]", "note": "n"}
+    assert found["facts"] == {"id": "411111******1111", "note": "n"}
 
 
 def test_validation_errors_lose_what_was_sent() -> None:

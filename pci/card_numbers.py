@@ -1,0 +1,139 @@
+"""Card numbers in running text: where they stand, and whose they are.
+
+A candidate is a run of 13 to 19 digits with at most one space or dash between two of them, that passes the Luhn
+check. UUIDs are no candidates. What a log line must not show is every candidate; what is a finding is one that a
+scheme issues.
+Two forms hide a number inside longer runs, and are seen: leading zeros, and the two digits of length in front that
+ISO 8583 writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pci.luhn import passes_luhn
+from pci.schemes import PAN_DIGITS_MAX, PAN_DIGITS_MIN, Scheme, has_length_of_its_scheme, scheme_of
+
+_UUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+_UUID_OR_DIGITS: Final = re.compile(rf"{_UUID}|(?<![0-9])[0-9](?:[ -]?[0-9]){{12,}}(?![0-9])")
+_GROUP: Final = re.compile(r"[0-9]+")
+_LENGTH: Final = re.compile(r"(?=(1[3-9]))")
+"""Source: ISO 8583-1:1987, field 2: two digits of length, then as many of the number."""
+_FRACTION: Final = re.compile(r"[0-9]\.$")
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]*\Z")
+_REST_OF_DIGEST: Final = re.compile(r"[0-9a-fA-F]*")
+DIGEST_CHARACTERS_MIN: Final = 32
+"""A word of hexadecimal digits this long is a digest or a key, whatever digits stand in it."""
+
+_DIGITS_AS_ZEROS: Final = bytes(ord("0") if 48 <= byte <= 57 else byte for byte in range(256))
+_THIRTEEN: Final = b"0" * PAN_DIGITS_MIN
+_SEPARATORS: Final = b" -"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPan:
+    """A run of digits that may be a card number."""
+
+    start: int
+    end: int
+    digits: str
+    """Without separators: never to be shown."""
+    scheme: Scheme | None
+    """Who issues such numbers; None when nobody we know."""
+
+    def __repr__(self) -> str:
+        return f"FoundPan({self.start}:{self.end})"
+
+
+def may_hold_pan(raw: bytes) -> bool:
+    """Whether 13 digits stand in a row anywhere: a cheap look before the thorough one. Answers no for most texts."""
+    return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, _SEPARATORS)
+
+
+def candidates(text: str) -> Iterator[FoundPan]:
+    """Every run of digits that passes the check, from left to right; of two that overlap, the first and longest."""
+    for match in _UUID_OR_DIGITS.finditer(text):
+        run = match.group()
+        if len(run) == 36 and run[8] == "-":
+            continue
+        yield from _of_run(run, match.start())
+
+
+def issued(text: str) -> Iterator[FoundPan]:
+    """The candidates that some scheme issues and that are not part of something else: a fraction, a digest.
+
+    Source: of random numbers of 16 digits one in 25 is such a number; of UUIDs, times and accounts none.
+    """
+    for found in candidates(text):
+        if found.scheme is not None and not _is_part_of_something(text, found):
+            yield found
+
+
+def _of_run(run: str, offset: int) -> Iterator[FoundPan]:
+    groups = list(_GROUP.finditer(run))
+    first = 0
+    while first < len(groups):
+        found = _longest_from(groups, first)
+        if found is None or (found.scheme is None and _begins_within(groups, first + 1, found)):
+            yield from _after_length(groups[first], offset) if found is None else ()
+            first += 1
+            continue
+        yield FoundPan(offset + found.start, offset + found.end, found.digits, found.scheme)
+        while first < len(groups) and groups[first].start() < found.end:
+            first += 1
+
+
+def _longest_from(groups: list[re.Match[str]], first: int) -> FoundPan | None:
+    """The longest number that begins with this group of digits, one that is issued before one that is not."""
+    found, digits = None, ""
+    for group in groups[first:]:
+        digits += group.group()
+        if len(digits) > PAN_DIGITS_MAX:
+            break
+        if len(digits) >= PAN_DIGITS_MIN and passes_luhn(digits) and digits.strip("0"):
+            number, whose = _issuer_of(digits)
+            if whose is not None or found is None or found.scheme is None:
+                found = FoundPan(groups[first].start(), group.end(), number, whose)
+    return found
+
+
+def _begins_within(groups: list[re.Match[str]], first: int, outer: FoundPan) -> bool:
+    """Whether a number that is issued begins inside one that is not."""
+    within = (place for place in range(first, len(groups)) if groups[place].start() < outer.end)
+    return any((found := _longest_from(groups, place)) is not None and found.scheme is not None for place in within)
+
+
+def _issuer_of(digits: str) -> tuple[str, Scheme | None]:
+    """The number without zeros in front, and who issues it; the digits as they are when nobody does."""
+    number = digits.lstrip("0")
+    if has_length_of_its_scheme(number):
+        return number, scheme_of(number)
+    return digits, None
+
+
+def _after_length(group: re.Match[str], offset: int) -> Iterator[FoundPan]:
+    """Numbers inside a long group, each after its length."""
+    digits = group.group()
+    past = 0
+    for place in (found.start() for found in _LENGTH.finditer(digits)):
+        number = digits[place + 2 : place + 2 + int(digits[place : place + 2])]
+        is_whole = len(number) == int(digits[place : place + 2])
+        if place >= past and is_whole and has_length_of_its_scheme(number) and passes_luhn(number):
+            start = offset + group.start() + place + 2
+            past = place + 2 + len(number)
+            yield FoundPan(start, start + len(number), number, scheme_of(number))
+
+
+def _is_part_of_something(text: str, found: FoundPan) -> bool:
+    before = text[max(0, found.start - DIGEST_CHARACTERS_MIN) : found.start]
+    if _FRACTION.search(before):
+        return True
+    if before[-1:].isdigit():  # its own length stands in front
+        return False
+    after = text[found.end : found.end + DIGEST_CHARACTERS_MIN]
+    word = _DIGEST.search(before), _REST_OF_DIGEST.match(after)
+    around = sum(len(part.group()) for part in word if part is not None)
+    return found.end - found.start + around >= DIGEST_CHARACTERS_MIN
