@@ -1,1 +1,4 @@
-SELECT 1;
+DROP FUNCTION stage_audit_events, drop_audit_events, make_audit_partitions;
+DROP TABLE audit_acceptances, audit_exports, audit_checkpoints, audit_leaves, audit_events;
+DROP FUNCTION guard_audit_table, audit_log_is_append_only;
+DROP SEQUENCE audit_event_numbers;
