@@ -6,6 +6,7 @@ Rejected
 │   └── BodyTooLarge, BodyTooSlow, BodyNotJson, JsonInvalid, RequestInvalid
 └── CardEntryRejected             a card that was not taken in: see card_entry
     ├── CardSessionNotFound, CardSessionOver, CardSessionUsed, CardSessionBlocked, CardSessionTaken, OriginRefused
+    ├── CvcMalformed, CvcMissing
     └── SealedCardRefused, SealedCardKeyUnknown, SealedCardExpired, SealedCardReplayed, SealedCardForeign
 Unavailable
 └── DatabaseUnavailable
@@ -125,6 +126,18 @@ class OriginRefused(CardEntryRejected):
     """The page that shows the form must be named as https://host, without a path."""
 
     code = "vault.origin_refused"
+
+
+class CvcMalformed(CardEntryRejected):
+    """A card's code has three digits, or four."""
+
+    code = "vault.cvc_malformed"
+
+
+class CvcMissing(CardEntryRejected):
+    """The code of this card is not kept any more: the buyer must type it again."""
+
+    code = "vault.cvc_missing"
 
 
 class SealedCardRefused(CardEntryRejected):

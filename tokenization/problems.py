@@ -59,6 +59,8 @@ STATUS: dict[str, int] = {
     "vault.card_session_blocked": 409,
     "vault.card_session_taken": 409,
     "vault.origin_refused": 422,
+    "vault.cvc_malformed": 422,
+    "vault.cvc_missing": 422,
     "vault.sealed_card_refused": 422,
     "vault.sealed_card_key_unknown": 422,
     "vault.sealed_card_expired": 422,

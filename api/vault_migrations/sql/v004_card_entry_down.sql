@@ -1,1 +1,1 @@
-SELECT 1;
+DROP TABLE sad_volatile, seen_sealed_cards, card_sessions;
