@@ -1,4 +1,4 @@
-"""Tables of cards on their way in, as Alembic compares them. The truth is ``vault_migrations/sql/v004_card_entry.sql``."""
+"""Tables of cards on their way in, as Alembic compares them. The truth is ``v004_card_entry.sql``."""
 
 from __future__ import annotations
 
