@@ -1,1 +1,243 @@
-SELECT 1;
+-- Cards, sealed, and the tokens that stand for them --------------------------------------------------
+
+-- A row is one card of one scope. It is found by its token, and by the keyed digest of its number; what it holds opens
+-- only under the key, the token and the merchant it was sealed for.
+CREATE TABLE cards (
+    number            bigint GENERATED ALWAYS AS IDENTITY,
+    tokenized_at      timestamptz NOT NULL,
+    changed_at        timestamptz NOT NULL,
+    expires_at        timestamptz,
+    ended_at          timestamptz,
+    key_number        integer,
+    fingerprint_key   integer,
+    digits            smallint NOT NULL,
+    merchant_id       text COLLATE "C" NOT NULL,
+    token             text COLLATE "C" NOT NULL,
+    digits_token      text COLLATE "C",
+    status            text COLLATE "C" NOT NULL DEFAULT 'active',
+    first6            text COLLATE "C" NOT NULL,
+    last4             text COLLATE "C" NOT NULL,
+    scheme            text COLLATE "C" NOT NULL,
+    expires           text COLLATE "C" NOT NULL,
+    fingerprint_scope text COLLATE "C" NOT NULL,
+    fingerprint_id    text COLLATE "C" NOT NULL,
+    fingerprint       bytea,
+    pan_sealed        bytea,
+    holder_sealed     bytea,
+    restrictions      jsonb,
+    -- By merchant and then by time: cards are walked over merchant by merchant (keys are a merchant's, and so is a file).
+    CONSTRAINT cards_pkey PRIMARY KEY (merchant_id, number),
+    CONSTRAINT cards_token_key UNIQUE (token),
+    CONSTRAINT cards_digits_token_key UNIQUE (digits_token),
+    CONSTRAINT cards_fingerprint_key UNIQUE (fingerprint_scope, fingerprint_key, fingerprint),
+    CONSTRAINT cards_merchant_form CHECK (merchant_id ~ '^[a-z]{3}_[0-9A-Za-z]{1,40}$'),
+    CONSTRAINT cards_token_form CHECK (token ~ '^tok_[0-9A-Za-z]{25}$'),
+    CONSTRAINT cards_digits_token_form CHECK (digits_token ~ '^9999[0-9]{9,15}$' AND length(digits_token) = digits),
+    CONSTRAINT cards_status_is_known CHECK (status IN ('active', 'expired', 'deleted', 'shredded')),
+    CONSTRAINT cards_first6_is_digits CHECK (first6 ~ '^[0-9]{6}$'),
+    CONSTRAINT cards_last4_is_digits CHECK (last4 ~ '^[0-9]{4}$'),
+    CONSTRAINT cards_digits_in_range CHECK (digits BETWEEN 13 AND 19),
+    CONSTRAINT cards_scheme_form CHECK (scheme ~ '^[a-z]{2,16}$'),
+    CONSTRAINT cards_expires_is_a_month CHECK (expires ~ '^20[0-9]{2}-(0[1-9]|1[0-2])$'),
+    CONSTRAINT cards_scope_is_the_merchants CHECK (
+        fingerprint_scope = merchant_id
+        OR (starts_with(fingerprint_scope, merchant_id || '/') AND fingerprint_scope ~ '^[^/]+/[a-z0-9_]{1,32}$')
+    ),
+    CONSTRAINT cards_fingerprint_id_form CHECK (fingerprint_id ~ '^fpr_[0-9A-Za-z]{25}$'),
+    CONSTRAINT cards_fingerprint_length CHECK (octet_length(fingerprint) = 32),
+    CONSTRAINT cards_fingerprint_has_its_key CHECK (num_nulls(fingerprint, fingerprint_key) IN (0, 2)),
+    CONSTRAINT cards_sealed_while_active CHECK (
+        CASE WHEN status = 'active' THEN num_nulls(pan_sealed, key_number) = 0
+             ELSE num_nonnulls(pan_sealed, key_number, holder_sealed, fingerprint, fingerprint_key) = 0 END
+    ),
+    CONSTRAINT cards_ended_when_not_active CHECK ((status = 'active') = (ended_at IS NULL)),
+    CONSTRAINT cards_sealed_length CHECK (
+        octet_length(pan_sealed) BETWEEN 47 AND 64 AND octet_length(holder_sealed) BETWEEN 35 AND 512
+    ),
+    CONSTRAINT cards_restrictions_are_known CHECK (
+        jsonb_typeof(restrictions) = 'object' AND restrictions <> '{}'
+        AND restrictions - '{channels,hosts,amount_max_kopecks,currency,usable_from,usable_until}'::text[] = '{}'
+    )
+);
+CREATE INDEX cards_expiring ON cards (expires_at) WHERE expires_at IS NOT NULL AND status = 'active';
+
+-- Statuses end, and what stands in a mask, a token and a scope stands for ever.
+CREATE FUNCTION card_is_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.status <> 'active' THEN
+        RAISE EXCEPTION 'a card that has ended does not change' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'cards_ended_is_final';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER cards_ended_is_final BEFORE UPDATE ON cards
+    FOR EACH ROW WHEN (OLD.status <> 'active') EXECUTE FUNCTION card_is_fixed();
+
+-- What tokenizing one card came to. ``ended_token`` is the token that had expired and was ended on the way.
+CREATE TYPE tokenized_card AS (
+    place            integer,
+    token            text,
+    digits_token     text,
+    fingerprint_id   text,
+    expires          text,
+    expires_at       timestamptz,
+    tokenized_at     timestamptz,
+    restrictions     jsonb,
+    key_number       integer,
+    holder_sealed    bytea,
+    is_new           boolean,
+    metadata_changed boolean,
+    ended_token      text
+);
+
+-- Takes one card or thousands, of any merchants. The same number in the same scope keeps its token, whoever is first.
+-- During a change of the fingerprint key a card known by the old digest is moved to the new one on the way.
+-- Locks: rows of cards met again, in the order of their scopes and digests.
+CREATE FUNCTION tokenize_cards(
+    p_now timestamptz, p_tokens text[], p_merchants text[], p_scopes text[],
+    p_fingerprint_keys integer[], p_fingerprints bytea[], p_old_keys integer[], p_old_fingerprints bytea[],
+    p_fingerprint_ids text[], p_key_numbers integer[], p_pans bytea[], p_holders bytea[],
+    p_first6 text[], p_last4 text[], p_digits smallint[], p_schemes text[], p_expires text[],
+    p_digits_tokens text[], p_expires_at timestamptz[], p_restrictions jsonb[]
+) RETURNS SETOF tokenized_card
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
+AS $$
+DECLARE
+    v_new          integer;
+    v_again        integer;
+    v_ended        text[] = '{}';
+    v_ended_places integer[] = '{}';
+    v_changed      integer[];
+BEGIN
+    IF cardinality(array_remove(p_old_keys, NULL)) > 0 THEN
+        UPDATE cards AS c SET fingerprint_key = a.key, fingerprint = a.digest, changed_at = p_now
+          FROM unnest(p_scopes, p_fingerprint_keys, p_fingerprints, p_old_keys, p_old_fingerprints)
+               AS a (scope, key, digest, old_key, old_digest)
+         WHERE c.fingerprint_scope = a.scope AND c.fingerprint_key = a.old_key AND c.fingerprint = a.old_digest
+           AND NOT EXISTS (SELECT FROM cards AS o WHERE o.fingerprint_scope = a.scope
+                                                    AND o.fingerprint_key = a.key AND o.fingerprint = a.digest);
+    END IF;
+
+    FOR v_again IN 1..2 LOOP
+        INSERT INTO cards (tokenized_at, changed_at, expires_at, key_number, fingerprint_key, digits, merchant_id, token,
+                           digits_token, first6, last4, scheme, expires, fingerprint_scope, fingerprint_id, fingerprint,
+                           pan_sealed, holder_sealed, restrictions)
+        SELECT p_now, p_now, a.expires_at, a.key_number, a.fingerprint_key, a.digits, a.merchant_id, a.token,
+               a.digits_token, a.first6, a.last4, a.scheme, a.expires, a.scope, a.fingerprint_id, a.fingerprint,
+               a.pan, a.holder, a.restrictions
+          FROM unnest(p_tokens, p_merchants, p_scopes, p_fingerprint_keys, p_fingerprints, p_fingerprint_ids,
+                      p_key_numbers, p_pans, p_holders, p_first6, p_last4, p_digits, p_schemes, p_expires,
+                      p_digits_tokens, p_expires_at, p_restrictions) WITH ORDINALITY
+               AS a (token, merchant_id, scope, fingerprint_key, fingerprint, fingerprint_id,
+                     key_number, pan, holder, first6, last4, digits, scheme, expires,
+                     digits_token, expires_at, restrictions, place)
+         ORDER BY a.scope, a.fingerprint, a.place
+            ON CONFLICT ON CONSTRAINT cards_fingerprint_key DO NOTHING;
+        GET DIAGNOSTICS v_new = ROW_COUNT;
+        IF v_again = 1 AND v_new = cardinality(p_tokens) THEN
+            RETURN QUERY
+            SELECT a.place::integer, a.token, a.digits_token, a.fingerprint_id, a.expires, a.expires_at, p_now,
+                   a.restrictions, a.key_number, NULL::bytea, true, false, NULL::text
+              FROM unnest(p_tokens, p_digits_tokens, p_fingerprint_ids, p_expires, p_expires_at, p_restrictions,
+                          p_key_numbers) WITH ORDINALITY
+                   AS a (token, digits_token, fingerprint_id, expires, expires_at, restrictions, key_number, place);
+            RETURN;
+        END IF;
+        EXIT WHEN v_again = 2;
+
+        WITH met AS (
+            SELECT c.merchant_id, c.number, a.place
+              FROM unnest(p_scopes, p_fingerprint_keys, p_fingerprints) WITH ORDINALITY AS a (scope, key, digest, place)
+              JOIN cards AS c ON c.fingerprint_scope = a.scope AND c.fingerprint_key = a.key AND c.fingerprint = a.digest
+             WHERE c.expires_at <= p_now
+             ORDER BY c.fingerprint_scope, c.fingerprint FOR UPDATE OF c
+        ), ended AS (
+            UPDATE cards AS c SET status = 'expired', ended_at = p_now, changed_at = p_now, key_number = NULL,
+                   pan_sealed = NULL, holder_sealed = NULL, fingerprint = NULL, fingerprint_key = NULL
+              FROM met WHERE c.merchant_id = met.merchant_id AND c.number = met.number
+            RETURNING met.place::integer AS place, c.token
+        )
+        SELECT coalesce(array_agg(ended.place), '{}'), coalesce(array_agg(ended.token), '{}')
+          INTO v_ended_places, v_ended FROM ended;
+        EXIT WHEN v_ended = '{}';
+    END LOOP;
+
+    SELECT array_agg(met.place) INTO v_changed FROM (
+        SELECT a.place::integer AS place
+          FROM unnest(p_tokens, p_scopes, p_fingerprint_keys, p_fingerprints, p_expires) WITH ORDINALITY
+               AS a (token, scope, key, digest, expires, place)
+          JOIN cards AS c ON c.fingerprint_scope = a.scope AND c.fingerprint_key = a.key AND c.fingerprint = a.digest
+         WHERE c.token <> a.token AND c.expires <> a.expires
+         ORDER BY c.fingerprint_scope, c.fingerprint FOR UPDATE OF c
+    ) AS met;
+
+    UPDATE cards AS c
+       SET expires = a.expires, changed_at = p_now, digits_token = coalesce(c.digits_token, a.digits_token),
+           expires_at = CASE WHEN a.expires_at IS NOT NULL THEN greatest(c.expires_at, a.expires_at) END
+      FROM (SELECT DISTINCT ON (scope, digest) *
+              FROM unnest(p_tokens, p_scopes, p_fingerprint_keys, p_fingerprints, p_expires, p_digits_tokens,
+                          p_expires_at) WITH ORDINALITY
+                   AS a (token, scope, key, digest, expires, digits_token, expires_at, place)
+             ORDER BY scope, digest, place DESC) AS a
+     WHERE c.fingerprint_scope = a.scope AND c.fingerprint_key = a.key AND c.fingerprint = a.digest
+       AND (c.expires <> a.expires OR (c.digits_token IS NULL AND a.digits_token IS NOT NULL)
+            OR (c.expires_at IS NOT NULL AND (a.expires_at IS NULL OR a.expires_at > c.expires_at)));
+
+    RETURN QUERY
+    SELECT a.place::integer, c.token, c.digits_token, c.fingerprint_id, c.expires, c.expires_at, c.tokenized_at,
+           c.restrictions, c.key_number, c.holder_sealed, c.token = a.token,
+           a.place = ANY (coalesce(v_changed, '{}')), v_ended[array_position(v_ended_places, a.place::integer)]
+      FROM unnest(p_tokens, p_scopes, p_fingerprint_keys, p_fingerprints) WITH ORDINALITY
+           AS a (token, scope, key, digest, place)
+      JOIN cards AS c ON c.fingerprint_scope = a.scope AND c.fingerprint_key = a.key AND c.fingerprint = a.digest;
+END $$;
+
+GRANT SELECT, INSERT ON cards TO kopeyka_vault;
+GRANT UPDATE (changed_at, expires_at, ended_at, key_number, fingerprint_key, digits_token, status, expires,
+              fingerprint, pan_sealed, holder_sealed, restrictions) ON cards TO kopeyka_vault;
+REVOKE EXECUTE ON FUNCTION tokenize_cards FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tokenize_cards TO kopeyka_vault;
+
+-- Files of cards taken in ------------------------------------------------------------------------------
+
+-- How far a file was taken in: lines up to the cursor are done, whatever happens next.
+CREATE TABLE card_imports (
+    id           text COLLATE "C" NOT NULL,
+    merchant_id  text COLLATE "C" NOT NULL,
+    file_digest  bytea NOT NULL,
+    status       text COLLATE "C" NOT NULL DEFAULT 'running',
+    lines_done   bigint NOT NULL DEFAULT 0,
+    cards_new    bigint NOT NULL DEFAULT 0,
+    cards_known  bigint NOT NULL DEFAULT 0,
+    refused      bigint NOT NULL DEFAULT 0,
+    started_at   timestamptz NOT NULL,
+    advanced_at  timestamptz NOT NULL,
+    finished_at  timestamptz,
+    CONSTRAINT card_imports_pkey PRIMARY KEY (id),
+    CONSTRAINT card_imports_file_key UNIQUE (merchant_id, file_digest),
+    CONSTRAINT card_imports_id_form CHECK (id ~ '^imp_[0-9A-Za-z]{25}$'),
+    CONSTRAINT card_imports_merchant_form CHECK (merchant_id ~ '^[a-z]{3}_[0-9A-Za-z]{1,40}$'),
+    CONSTRAINT card_imports_digest_length CHECK (octet_length(file_digest) = 32),
+    CONSTRAINT card_imports_status_is_known CHECK (status IN ('running', 'finished')),
+    CONSTRAINT card_imports_counts_add_up CHECK (
+        least(cards_new, cards_known, refused) >= 0 AND cards_new + cards_known + refused = lines_done
+    ),
+    CONSTRAINT card_imports_finished_at_when_finished CHECK ((status = 'finished') = (finished_at IS NOT NULL))
+);
+
+-- Lines that were not taken in, and why. Never a number: at most its mask.
+CREATE TABLE card_import_refusals (
+    import_id text COLLATE "C" NOT NULL,
+    line      bigint NOT NULL,
+    code      text COLLATE "C" NOT NULL,
+    mask      text COLLATE "C",
+    CONSTRAINT card_import_refusals_pkey PRIMARY KEY (import_id, line),
+    CONSTRAINT card_import_refusals_import_id_fkey FOREIGN KEY (import_id) REFERENCES card_imports,
+    CONSTRAINT card_import_refusals_line_positive CHECK (line > 0),
+    CONSTRAINT card_import_refusals_code_form CHECK (code ~ '^[a-z]+\.[a-z0-9_]{1,60}$'),
+    CONSTRAINT card_import_refusals_mask_is_a_mask CHECK (mask ~ '^[0-9]{6}\*{3,9}[0-9]{4}$')
+);
+GRANT SELECT, INSERT ON card_imports, card_import_refusals TO kopeyka_vault;
+GRANT UPDATE (status, lines_done, cards_new, cards_known, refused, advanced_at, finished_at)
+    ON card_imports TO kopeyka_vault;

@@ -1,1 +1,5 @@
-SELECT 1;
+DROP TABLE card_import_refusals, card_imports;
+DROP FUNCTION tokenize_cards;
+DROP TABLE cards;
+DROP TYPE tokenized_card;
+DROP FUNCTION card_is_fixed();
