@@ -1,1 +1,4 @@
-SELECT 1;
+DROP TABLE rotations;
+DROP TABLE keys;
+DROP FUNCTION keys_moves_as_allowed();
+DROP SEQUENCE keys_number_seq;
