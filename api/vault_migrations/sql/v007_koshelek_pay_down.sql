@@ -1,1 +1,11 @@
-SELECT 1;
+DROP TABLE device_authorisations;
+DROP TABLE device_keys;
+DROP FUNCTION device_keys_move_as_allowed;
+DROP TABLE device_key_batches;
+DROP TABLE device_token_codes;
+DROP TABLE device_token_suspensions;
+DROP TABLE device_tokens;
+DROP FUNCTION device_tokens_move_as_allowed;
+DROP TABLE token_devices;
+DROP TABLE token_requestors;
+DROP TABLE token_ranges;
