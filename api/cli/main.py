@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from api.cli import bench, clock, demo, export, keys, migrate, openapi, sbp, up, verify
+from api.cli import bench, clock, demo, export, keys, migrate, openapi, sbp, scan, up, verify
 from ledger.errors import KopeykaError
+from pci.errors import PciError
 
 app = typer.Typer(
     name="kopeyka",
@@ -25,6 +26,7 @@ app.command()(up.up)
 app.command()(migrate.migrate)
 app.command()(verify.verify)
 app.command()(export.export)
+app.command()(scan.scan)
 app.add_typer(keys.app, name="keys")
 app.add_typer(clock.app, name="clock")
 app.add_typer(bench.app, name="bench")
@@ -36,7 +38,7 @@ def main() -> None:
     """Run the command line; what the rules refuse ends with code 1 and one line."""
     try:
         app()
-    except KopeykaError as refusal:
+    except (KopeykaError, PciError) as refusal:
         facts = ", ".join(f"{name}: {value}" for name, value in refusal.facts.items())
         fail(f"{refusal}" + (f" ({facts})" if facts else ""))
     except ValidationError as invalid:
