@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from pci.audit_log.event import AuditEvent
 from pci.audit_log.staging import stage
@@ -51,7 +50,7 @@ class StoredKey:
     wrapped: bytes | None
 
 
-def read_key(row: Mapping[str, Any]) -> Key:
+def read_key(row: RowMapping) -> Key:
     return Key(
         number=row["number"],
         purpose=KeyPurpose(row["purpose"]),
@@ -72,7 +71,7 @@ def read_key(row: Mapping[str, Any]) -> Key:
     )
 
 
-def read_stored(row: Mapping[str, Any] | None) -> StoredKey | None:
+def read_stored(row: RowMapping | None) -> StoredKey | None:
     if row is None:
         return None
     return StoredKey(read_key(row), None if row["wrapped"] is None else bytes(row["wrapped"]))
@@ -163,8 +162,8 @@ async def add_active(session: Session, key: Key, wrapped: WrappedKey, doing: Key
             "encryptions": key.encryptions, "at": doing.at,
         },
     )  # fmt: skip
-    facts = {"purpose": str(key.purpose), "scope": key.scope, "version": key.version, "env": key.env}
-    facts |= {"kek_provider": key.kek_provider, "kek_version": wrapped.version}
+    facts: dict[str, str | int] = {"purpose": str(key.purpose), "scope": key.scope, "version": key.version}
+    facts |= {"env": key.env, "kek_provider": key.kek_provider, "kek_version": wrapped.version}
     await stage(session, [event(word, key.number, doing, **facts) for word in ("key.created", "key.activated")])
 
 

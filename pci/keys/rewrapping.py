@@ -1,0 +1,136 @@
+"""A new KEK, and every data key wrapped under it: in batches, while the vault works.
+
+A data key's bytes do not change, so cards stay as they are and no open key is lost. A batch is opened and closed
+outside any transaction and kept only where the row is still as it was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from pci.audit_log.staging import stage
+from pci.database import Session, Transactions
+from pci.keys import register, rotation
+from pci.keys.kek import KekProvider, WrappedKey
+from pci.keys.register import COLUMNS, KeyDoing, StoredKey
+from pci.keys.ring import context_of
+from pci.keys.rotation import Rotation, RotationKind, RotationStatus, RotationTerms
+
+BATCH_MAX = 500
+EVERYTHING = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class RewrappedKey:
+    """A key as it was read, and how it is closed now."""
+
+    stored: StoredKey
+    wrapped: WrappedKey
+
+
+async def begin(transactions: Transactions, provider: KekProvider, rotation_id: str, doing: KeyDoing) -> Rotation:
+    """Make a new KEK and begin to wrap everything under it. A rotation that is open goes on first.
+
+    Raises: RotationRefused if one is open; Sealed; ProviderUnavailable.
+    """
+    async with transactions() as session:
+        if (open_one := await rotation.find_open(session, RotationKind.KEK, EVERYTHING)) is not None:
+            raise rotation.RotationRefused("a KEK rotation is open already", id=open_one.id)
+    version = await provider.rotate()
+    async with transactions() as session:
+        total = await count_elsewhere(session, provider.name, version)
+        terms = RotationTerms(RotationKind.KEK, EVERYTHING, version, total)
+        return await rotation.start(session, rotation_id, terms, doing)
+
+
+async def run_batch(
+    transactions: Transactions, provider: KekProvider, rotation_id: str, doing: KeyDoing, *, limit: int = BATCH_MAX
+) -> Rotation:
+    """Wrap the next keys; finish when none is left. Called again and again; does nothing while paused.
+
+    Raises: RotationRefused if it was paused under way; Sealed; ProviderUnavailable; SealBroken.
+    """
+    async with transactions() as session:
+        known = await rotation.find(session, rotation_id)
+        if known.status is not RotationStatus.RUNNING:
+            return known
+        batch = await next_keys(session, provider.name, known, min(limit, BATCH_MAX))
+    if not batch:
+        return await _end(transactions, provider, known, doing)
+    rewrapped = [RewrappedKey(stored, await _rewrap(provider, stored)) for stored in batch]
+    async with transactions() as session:
+        kept = [one for one in rewrapped if await _keep(session, one)]
+        await stage(session, [_event(one, doing) for one in kept])
+        place = str(batch[-1].key.number)
+        return await rotation.count(session, rotation_id, rows=len(kept), place=place, now=doing.at)
+
+
+async def _end(transactions: Transactions, provider: KekProvider, known: Rotation, doing: KeyDoing) -> Rotation:
+    async with transactions() as session:
+        if await count_elsewhere(session, provider.name, known.target):  # made meanwhile under an older KEK
+            return await rotation.count(session, known.id, rows=0, place="", now=doing.at)
+        return await rotation.finish(session, known.id, doing)
+
+
+async def _rewrap(provider: KekProvider, stored: StoredKey) -> WrappedKey:
+    assert stored.wrapped is not None
+    context = context_of(stored.key)
+    return await provider.wrap(await provider.unwrap(stored.wrapped, context, stored.key.kek_version), context)
+
+
+async def _keep(session: Session, one: RewrappedKey) -> bool:
+    kept = await session.execute(
+        text(
+            "UPDATE keys SET wrapped = :wrapped, kek_version = :version"
+            " WHERE number = :number AND wrapped = :was AND kek_version = :was_version"
+        ),
+        {
+            "wrapped": one.wrapped.blob, "version": one.wrapped.version, "number": one.stored.key.number,
+            "was": one.stored.wrapped, "was_version": one.stored.key.kek_version,
+        },
+    )  # fmt: skip
+    return kept.rowcount == 1
+
+
+async def count_elsewhere(session: Session, provider: str, version: str) -> int:
+    """Keys that are wrapped under another version than this."""
+    found = await session.execute(
+        text(
+            "SELECT count(*) FROM keys"
+            " WHERE state <> 'destroyed' AND kek_provider = :provider AND kek_version <> :version"
+        ),
+        {"provider": provider, "version": version},
+    )
+    return int(found.scalar_one())
+
+
+async def count_under(session: Session, provider: str, version: str) -> int:
+    """Keys that are wrapped under this version: while there are any, it must not be destroyed."""
+    found = await session.execute(
+        text(
+            "SELECT count(*) FROM keys"
+            " WHERE state <> 'destroyed' AND kek_provider = :provider AND kek_version = :version"
+        ),
+        {"provider": provider, "version": version},
+    )
+    return int(found.scalar_one())
+
+
+async def next_keys(session: Session, provider: str, known: Rotation, limit: int) -> list[StoredKey]:
+    """The keys after the rotation's place that are still wrapped under another version."""
+    found = await session.execute(
+        text(
+            f"SELECT {COLUMNS}, wrapped FROM keys WHERE state <> 'destroyed'"  # noqa: S608 -- our own columns
+            " AND kek_provider = :provider AND kek_version <> :version AND number > :after"
+            " ORDER BY number LIMIT :limit"
+        ),
+        {"provider": provider, "version": known.target, "after": int(known.place or 0), "limit": limit},
+    )
+    return [stored for row in found.mappings() if (stored := register.read_stored(row)) is not None]
+
+
+def _event(one: RewrappedKey, doing: KeyDoing) -> rotation.AuditEvent:
+    facts = {"from": one.stored.key.kek_version, "to": one.wrapped.version}
+    return register.event("key.rewrapped", one.stored.key.number, doing, **facts)
