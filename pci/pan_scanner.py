@@ -17,10 +17,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from pci.card_numbers import issued, may_hold_pan
 from pci.pan_allowed import AllowedPans
@@ -177,21 +176,26 @@ def _open_tar(stream: IO[bytes], place: str, allowed: AllowedPans, depth: int) -
                 yield from scan_stream(inside, f"{place}!{member.name}", allowed, depth)
 
 
-def _open_packed(
-    opens: Callable[[IO[bytes]], AbstractContextManager[IO[bytes]]],
-) -> Callable[[IO[bytes], str, AllowedPans, int], Iterator[Finding]]:
-    def scan(stream: IO[bytes], place: str, allowed: AllowedPans, depth: int) -> Iterator[Finding]:
-        with opens(stream) as inside:
-            yield from scan_stream(inside, f"{place}!", allowed, depth)
+def _open_gzip(stream: IO[bytes], place: str, allowed: AllowedPans, depth: int) -> Iterator[Finding]:
+    with gzip.open(stream) as inside:
+        yield from scan_stream(cast("IO[bytes]", inside), f"{place}!", allowed, depth)
 
-    return scan
+
+def _open_bzip2(stream: IO[bytes], place: str, allowed: AllowedPans, depth: int) -> Iterator[Finding]:
+    with bz2.open(stream) as inside:
+        yield from scan_stream(cast("IO[bytes]", inside), f"{place}!", allowed, depth)
+
+
+def _open_xz(stream: IO[bytes], place: str, allowed: AllowedPans, depth: int) -> Iterator[Finding]:
+    with lzma.open(stream) as inside:
+        yield from scan_stream(cast("IO[bytes]", inside), f"{place}!", allowed, depth)
 
 
 ARCHIVES: Final[dict[ArchiveKind, Callable[[IO[bytes], str, AllowedPans, int], Iterator[Finding]]]] = {
     ArchiveKind("zip", b"PK\x03\x04"): _open_zip,
     ArchiveKind("tar", b"ustar", 257): _open_tar,
-    ArchiveKind("gzip", b"\x1f\x8b"): _open_packed(gzip.open),
-    ArchiveKind("bzip2", b"BZh"): _open_packed(bz2.open),
-    ArchiveKind("xz", b"\xfd7zXZ\x00"): _open_packed(lzma.open),
+    ArchiveKind("gzip", b"\x1f\x8b"): _open_gzip,
+    ArchiveKind("bzip2", b"BZh"): _open_bzip2,
+    ArchiveKind("xz", b"\xfd7zXZ\x00"): _open_xz,
 }
 """Every archive that is opened, by how it begins."""
