@@ -105,7 +105,7 @@ CREATE TABLE rotations (
     finished_at timestamptz,
     CONSTRAINT rotations_pkey PRIMARY KEY (id),
     CONSTRAINT rotations_id_is_shown CHECK (id ~ '^rot_[0-9A-Za-z]{20,40}$'),
-    CONSTRAINT rotations_kind_is_known CHECK (kind IN ('kek', 'card')),
+    CONSTRAINT rotations_kind_is_known CHECK (kind IN ('kek', 'card', 'fingerprint')),
     CONSTRAINT rotations_scope_form CHECK (scope ~ '^[A-Za-z0-9_.:-]{1,64}$'),
     CONSTRAINT rotations_target_length CHECK (length(target) BETWEEN 1 AND 64),
     CONSTRAINT rotations_status_is_known CHECK (status IN ('running', 'paused', 'done')),

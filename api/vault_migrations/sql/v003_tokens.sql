@@ -91,7 +91,8 @@ CREATE TYPE tokenized_card AS (
 );
 
 -- Takes one card or thousands, of any merchants. The same number in the same scope keeps its token, whoever is first.
--- During a change of the fingerprint key a card known by the old digest is moved to the new one on the way.
+-- During a change of a fingerprint key a card known by the old digest is moved to the new one on the way: a caller who
+-- did not bring the old digests (NULL) gets no row back and nothing is done.
 -- Locks: rows of cards met again, in the order of their scopes and digests.
 CREATE FUNCTION tokenize_cards(
     p_now timestamptz, p_tokens text[], p_merchants text[], p_scopes text[],
@@ -110,7 +111,11 @@ DECLARE
     v_ended_places integer[] = '{}';
     v_changed      integer[];
 BEGIN
-    IF cardinality(array_remove(p_old_keys, NULL)) > 0 THEN
+    IF p_old_keys IS NULL THEN
+        IF EXISTS (SELECT FROM rotations WHERE kind = 'fingerprint' AND status <> 'done' AND scope = ANY (p_merchants)) THEN
+            RETURN;
+        END IF;
+    ELSE
         UPDATE cards AS c SET fingerprint_key = a.key, fingerprint = a.digest, changed_at = p_now
           FROM unnest(p_scopes, p_fingerprint_keys, p_fingerprints, p_old_keys, p_old_fingerprints)
                AS a (scope, key, digest, old_key, old_digest)

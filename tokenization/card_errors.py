@@ -1,0 +1,151 @@
+"""What is refused about cards and their tokens.
+
+Rejected
+├── CardRefused                     a card that is not kept
+│   ├── CardExpired, ExpiryMalformed, HolderNameMalformed, ScopeMalformed, RestrictionsMalformed
+├── TokenRefused                    a token that does not open; the refusal is an event of its own
+│   ├── TokenNotFound, TokenExpired, TokenDeleted, TokenShredded
+│   └── UseRefused                  it is not for this use
+│       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UsedTooEarly, UsedTooLate
+├── ImportRefused                   ImportFormUnknown, ImportChanged
+├── ExportRefused
+Unavailable
+├── CardKeysNotReady
+└── TooManyUnknownTokens
+InvariantBroken
+└── CardTampered                    a row that does not open under its own key, token and merchant
+"""
+
+from __future__ import annotations
+
+from pci.audit_log.event import AuditEvent
+from pci.errors import InvariantBroken, Rejected, Unavailable
+
+
+class CardRefused(Rejected):
+    """This card is not kept."""
+
+    code = "vault.card_refused"
+
+
+class CardExpired(CardRefused):
+    """The card's own time is over."""
+
+    code = "vault.card_expired"
+
+
+class ExpiryMalformed(CardRefused):
+    """A card expires in a month, YYYY-MM, of the next twenty years."""
+
+    code = "vault.expiry_malformed"
+
+
+class HolderNameMalformed(CardRefused):
+    """A holder's name is 2 to 64 characters without digits in a row."""
+
+    code = "vault.holder_name_malformed"
+
+
+class ScopeMalformed(CardRefused):
+    """A scope is a short word of small letters, digits and underscores."""
+
+    code = "vault.scope_malformed"
+
+
+class RestrictionsMalformed(CardRefused):
+    """These restrictions cannot be kept."""
+
+    code = "vault.restrictions_malformed"
+
+
+class TokenRefused(Rejected):
+    """This token is not opened."""
+
+    code = "vault.token_refused"
+    event: AuditEvent | None = None
+    """The refusal's own line of the log; see ``refusals``."""
+
+
+class TokenNotFound(TokenRefused):
+    """There is no such token, or it is not yours."""
+
+    code = "vault.token_not_found"
+
+
+class TokenExpired(TokenRefused):
+    """The token's time is over, and its card is gone."""
+
+    code = "vault.token_expired"
+
+
+class TokenDeleted(TokenRefused):
+    """The card behind this token was deleted."""
+
+    code = "vault.token_deleted"
+
+
+class TokenShredded(TokenRefused):
+    """The keys of this merchant's cards were destroyed."""
+
+    code = "vault.token_shredded"
+
+
+class UseRefused(TokenRefused):
+    """The token is not for this use."""
+
+    code = "vault.use_refused"
+
+
+class ChannelRefused(UseRefused):
+    """The token is not for this channel."""
+
+    code = "vault.use_channel_refused"
+
+
+class HostRefused(UseRefused):
+    """The token's card may not be sent to this host."""
+
+    code = "vault.use_host_refused"
+
+
+class AmountRefused(UseRefused):
+    """The amount is more than the token is for."""
+
+    code = "vault.use_amount_refused"
+
+
+class CurrencyRefused(UseRefused):
+    """The token is not for this currency."""
+
+    code = "vault.use_currency_refused"
+
+
+class UsedTooEarly(UseRefused):
+    """The token may not be used yet."""
+
+    code = "vault.used_too_early"
+
+
+class UsedTooLate(UseRefused):
+    """The token may not be used any more."""
+
+    code = "vault.used_too_late"
+
+
+class CardKeysNotReady(Unavailable):
+    """The merchant's keys are not open yet; the same request may be repeated."""
+
+    code = "vault.card_keys_not_ready"
+
+
+class TooManyUnknownTokens(Unavailable):
+    """Too many tokens were asked for that do not exist: wait."""
+
+    code = "vault.too_many_unknown_tokens"
+
+
+class CardTampered(InvariantBroken):
+    """A card's row does not open under its own key, token and merchant."""
+
+    code = "vault.card_tampered"
+    event: AuditEvent | None = None
