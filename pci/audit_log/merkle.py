@@ -62,6 +62,10 @@ class Frontier:
         return Frontier(self.size + len(leaves), tuple(reversed(kept)))
 
 
+EMPTY = Frontier()
+"""A tree without a leaf."""
+
+
 def split(joined: bytes) -> tuple[bytes, ...]:
     """Hashes that were joined in one piece."""
     return tuple(joined[start : start + HASH_BYTES] for start in range(0, len(joined), HASH_BYTES))
@@ -84,7 +88,7 @@ def inclusion_path(leaves: Sequence[bytes], idx: int) -> list[bytes]:
 
 
 def consistency_path(leaves: Sequence[bytes], size: int, *, is_whole: bool = True) -> list[bytes]:
-    """The hashes that prove the tree of the first ``size`` leaves to be the beginning of all. Source: RFC 6962 2.1.2."""
+    """The hashes that prove the first ``size`` leaves to be the beginning of all. Source: RFC 6962 2.1.2."""
     assert 0 < size <= len(leaves)
     if size == len(leaves):
         return [] if is_whole else [root_of(leaves)]

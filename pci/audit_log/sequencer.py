@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from pci.audit_log.checkpoint import Checkpoint, sign
 from pci.audit_log.errors import LogBroken
-from pci.audit_log.merkle import Frontier, split
+from pci.audit_log.merkle import EMPTY, Frontier, split
 from pci.database import Session
 
 SEAL_BATCH = 20_000
@@ -50,7 +50,7 @@ _CHECKPOINT = text(
 class Head:
     """Where the log stands."""
 
-    tree: Frontier = Frontier()
+    tree: Frontier = EMPTY
     sealed_through: str = "0"
     """The last transaction whose events are leaves."""
 
@@ -90,7 +90,7 @@ async def find_head(session: Session) -> Head:
     return Head(Frontier.from_bytes(row.size, row.frontier), row.sealed_through)
 
 
-async def recompute(session: Session, *, tree: Frontier = Frontier(), size: int | None = None) -> Frontier:
+async def recompute(session: Session, *, tree: Frontier = EMPTY, size: int | None = None) -> Frontier:
     """The tree over the leaves that are there, from ``tree`` on, up to ``size`` leaves.
 
     Raises: LogBroken if a leaf is missing on the way.
