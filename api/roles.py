@@ -12,20 +12,26 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
-from api.data_dir import StartRefused
+from api.data_dir import StartRefused, write_private
 from api.processes import Child
 from api.running import Installation
 from api.sandbox_certificates import SandboxCertificates, make_certificates
 from api.serve import LISTEN_FD, listening_sockets
+from api.serve_vault import PUBLIC_LISTEN_FD
+from api.settings import Mode
 from api.simulators_tls import CERTIFICATES, TLS_LISTEN_FD
+from api.vault_certificates import VaultCertificates, make_vault_certificates
 from ledger.clock import machine_now
+from ledger.ids import new_secret
 from sbp_gateway.simulator.tkassa import TERMINAL
+from tokenization.settings import KeyKeeper
 
-WITHHELD = frozenset(
-    {"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_SEQUENCER_DATABASE_URL", LISTEN_FD}
-    | {f"KOPEYKA_VAULT_{role}DATABASE_URL" for role in ("", "MIGRATOR_", "SEQUENCER_")}
-)
+WITHHELD = frozenset({"KOPEYKA_MIGRATOR_DATABASE_URL", "KOPEYKA_SEQUENCER_DATABASE_URL", LISTEN_FD})
 """What children never get, whatever we were started with."""
+VAULT_LINK = frozenset({"URL", "CA_FILE", "CERT_FILE", "KEY_FILE"})
+"""All that is told of the vault (``KOPEYKA_VAULT_…``) to whoever is not the vault."""
+OF_THE_VAULT = frozenset({"KOPEYKA_MODE", "KOPEYKA_LOG_LEVEL"})
+"""All that the vault is told of the rest."""
 
 
 class Role(StrEnum):
@@ -34,6 +40,7 @@ class Role(StrEnum):
     ALL = "all"
     API = "api"
     WORKER = "worker"
+    VAULT = "vault"
     SIMULATORS = "simulators"
 
 
@@ -94,9 +101,71 @@ def add_api(running: Installation, stack: ExitStack) -> None:
         running.children.append(Child("api-nspk", python("api.serve_nspk"), own, [listener.fileno()], bury))
 
 
-def listen(running: Installation, port: int, count: int, stack: ExitStack) -> list[socket.socket]:
+def add_vault(running: Installation, stack: ExitStack) -> None:
+    """The vault: two listeners, its own database and nobody else's; in a sandbox a key and certificates too."""
+    own = running.vault_settings
+    (service,) = listen(running, own.port, 1, stack, host=own.host)
+    (public,) = listen(running, own.public_port, 1, stack, host=own.host)
+    running.urls["vault"] = url_of(service).replace("http://", "https://")
+    running.urls["card_form"] = own.public_url or url_of(public)
+    told = {
+        LISTEN_FD: str(service.fileno()),
+        PUBLIC_LISTEN_FD: str(public.fileno()),
+        "KOPEYKA_VAULT_DATABASE_URL": running.databases.vault,
+        "KOPEYKA_VAULT_PUBLIC_URL": running.urls["card_form"],
+    }
+    if running.settings.mode is Mode.SANDBOX:
+        told |= sandbox_vault(running)
+    child = Child("vault", python("api.serve_vault"), told, [service.fileno(), public.fileno()])
+    running.children.append(child)
+
+
+def sandbox_vault(running: Installation) -> dict[str, str]:
+    """Certificates of the link and a development key, where the settings name none."""
+    own, told = running.vault_settings, dict[str, str]()
+    if own.cert_file is None:
+        told |= make_vault_certificates(vault_certificates(running).folder, now=machine_now()).environment("vault")
+    if own.kek_file is None and own.kek_provider is KeyKeeper.FILE:
+        folder = vault_folder(running)
+        told |= {
+            "KOPEYKA_VAULT_KEK_FILE": str(folder / "kek.json"),
+            "KOPEYKA_VAULT_KEK_PASSPHRASE": development_passphrase(folder / "passphrase"),
+        }
+    return told
+
+
+def development_passphrase(path: Path) -> str:
+    """What opens a sandbox's key, drawn at the first start. Beside the key: this guards nothing but the habit."""
+    if not path.exists():
+        write_private(path, new_secret("kp_test_"))
+    return path.read_text()
+
+
+def vault_folder(running: Installation) -> Path:
+    """Where a sandbox keeps the vault's key and certificates: apart from the database's files."""
+    folder = (running.server.place.path if running.server is not None else running.scratch) / "vault"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def vault_certificates(running: Installation) -> VaultCertificates:
+    """The certificates of the link, in a sandbox."""
+    return VaultCertificates(vault_folder(running) / "certificates")
+
+
+def vault_link(running: Installation, role: str) -> dict[str, str]:
+    """How the api and the worker reach the vault: as the settings say, or the one that was started here."""
+    if running.settings.vault_url or "vault" not in running.urls:
+        return {}
+    told = {"KOPEYKA_VAULT_URL": running.urls["vault"]}
+    if running.settings.vault_cert_file is None and running.settings.mode is Mode.SANDBOX:
+        told |= vault_certificates(running).environment(role)
+    return told
+
+
+def listen(running: Installation, port: int, count: int, stack: ExitStack, *, host: str = "") -> list[socket.socket]:
     """Listening sockets that stay open until the stop, whoever dies meanwhile."""
-    host = running.settings.host
+    host = host or running.settings.host
     try:
         listeners = listening_sockets(host, port, count)
     except OSError as error:
@@ -117,24 +186,42 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def environment(running: Installation) -> dict[str, str]:
-    """What every child is told. The migrator's and the vault's ways in stay here."""
+def environment(running: Installation, child: Child) -> dict[str, str]:
+    """What a child is told. The migrator's ways in stay here; the vault and the rest learn nothing of each other."""
+    given = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+    if child.name == "vault":
+        return {name: value for name, value in given.items() if is_of_the_vault(name)} | modes(running)
+    return {name: value for name, value in given.items() if is_of_the_rest(name)} | told_to_the_rest(running, child)
+
+
+def is_of_the_vault(name: str) -> bool:
+    """Whether the vault may have this variable."""
+    return not name.startswith("KOPEYKA_") or name.startswith("KOPEYKA_VAULT_") or name in OF_THE_VAULT
+
+
+def is_of_the_rest(name: str) -> bool:
+    """Whether everybody but the vault may have this variable."""
+    return not name.startswith("KOPEYKA_VAULT_") or name.removeprefix("KOPEYKA_VAULT_") in VAULT_LINK
+
+
+def modes(running: Installation) -> dict[str, str]:
+    """What all are told."""
+    return {"KOPEYKA_MODE": running.settings.mode}
+
+
+def told_to_the_rest(running: Installation, child: Child) -> dict[str, str]:
+    """What every child but the vault is told."""
     settings = running.settings
     simulators = running.urls.get("simulators", "")
     told = {
-        "KOPEYKA_MODE": settings.mode,
         "KOPEYKA_HOST": settings.host,
         "KOPEYKA_DATABASE_URL": running.databases.app,
         "KOPEYKA_PUBLIC_URL": running.urls.get("api", settings.public_url),
         "KOPEYKA_BANK_URL": settings.bank_url or simulators,
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
-    return (
-        {name: value for name, value in os.environ.items() if name not in WITHHELD}
-        | told
-        | nspk_environment(running)
-        | tkassa_environment(running)
-    )
+    link = vault_link(running, child.name.split("-")[0]) if child.name != "simulators" else {}
+    return modes(running) | told | nspk_environment(running) | tkassa_environment(running) | link
 
 
 def tkassa_environment(running: Installation) -> dict[str, str]:

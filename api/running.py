@@ -14,6 +14,7 @@ from api.installation import Databases
 from api.postgres import Server
 from api.processes import Child
 from api.settings import Settings
+from tokenization.settings import VaultSettings
 
 LOOK_SECONDS = 0.1
 """How often everybody is looked after."""
@@ -38,6 +39,7 @@ class Installation:
     children: list[Child] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     sandbox_key: str = ""
+    vault_settings: VaultSettings = field(default_factory=VaultSettings)
     runtime_files: list[Path] = field(default_factory=list)
     stop_asked: bool = False
 

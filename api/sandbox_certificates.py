@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -59,30 +60,43 @@ def make_certificates(folder: Path, *, now: datetime) -> SandboxCertificates:
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "authority.pem").unlink(missing_ok=True)  # written last: a start cut off begins anew
     authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _signed("Kopeyka sandbox authority", authority_key, None, authority_key, now)
+    authority = signed("Kopeyka sandbox authority", authority_key, None, authority_key, now)
     for name in ("nspk", "agent"):
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(folder, name, _signed(f"Kopeyka sandbox {name}", key, authority, authority_key, now), key)
-    _write(folder, "authority", authority, authority_key)
+        write_pair(folder, name, signed(f"Kopeyka sandbox {name}", key, authority, authority_key, now), key)
+    write_pair(folder, "authority", authority, authority_key)
     return made
 
 
 def _are_good(made: SandboxCertificates, now: datetime) -> bool:
-    files = [made.folder / f"{name}.{kind}" for name in ("authority", "nspk", "agent") for kind in ("pem", "key")]
-    if not all(path.is_file() for path in files):
-        return False
-    ends_at = [x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc for path in files[::2]]
-    return min(ends_at) > now + RENEW_BEFORE
+    return are_good(made.folder, ("authority", "nspk", "agent"), now)
 
 
-def _signed(
+def are_good(folder: Path, names: Sequence[str], now: datetime) -> bool:
+    """Whether all these pairs are in the folder and stay good for a while."""
+    files = [folder / f"{name}.{kind}" for name in names for kind in ("pem", "key")]
+    return all(path.is_file() for path in files) and min(map(ends_at, files[::2])) > now + RENEW_BEFORE
+
+
+def ends_at(certificate: Path) -> datetime:
+    """When a certificate (PEM; the first of a chain) is good no longer."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def signed(
     name: str,
     key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate | None,
     authority_key: ec.EllipticCurvePrivateKey,
     now: datetime,
+    *,
+    names: Sequence[x509.GeneralName] = (),
+    uses: Sequence[x509.ObjectIdentifier] = (_SERVER, _CLIENT),
 ) -> x509.Certificate:
-    """A certificate that the authority vouches for; the authority's own when it is not given."""
+    """A certificate that the authority vouches for; the authority's own when it is not given.
+
+    ``names`` stand in it as alternative names; those of this machine when none are given.
+    """
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder(authority.subject if authority is not None else subject, subject)
@@ -98,8 +112,8 @@ def _signed(
         )
     )  # fmt: skip
     if authority is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([_SERVER, _CLIENT]), critical=False).add_extension(
-            x509.SubjectAlternativeName([_host(host) for host in HOSTS]), critical=False
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False).add_extension(
+            x509.SubjectAlternativeName(names or hosts()), critical=False
         )
     return builder.sign(authority_key, hashes.SHA256())
 
@@ -112,11 +126,17 @@ def _usage(*, is_authority: bool) -> x509.KeyUsage:
     )  # fmt: skip
 
 
+def hosts() -> list[x509.GeneralName]:
+    """The names of this machine."""
+    return [_host(host) for host in HOSTS]
+
+
 def _host(host: str) -> x509.GeneralName:
     return x509.DNSName(host) if host[0].isalpha() else x509.IPAddress(ip_address(host))
 
 
-def _write(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def write_pair(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    """Write a certificate and its key, readable by us alone."""
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_private(folder / f"{name}.key", private.decode())

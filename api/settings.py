@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     events_url: str = ""
     """Where the worker delivers events; empty delivers nowhere (they stay listable)."""
 
+    vault_url: str = ""
+    """Where the vault's service listener is, https only; without it cards are not taken."""
+    vault_ca_file: Path | None = None
+    """Who vouches for the vault. With the two below: what this process shows to it."""
+    vault_cert_file: Path | None = None
+    vault_key_file: Path | None = None
+
     pool_size: int = Field(default=8, ge=1, le=100)
     group_commit_queue_max: int = Field(default=4096, ge=1)
     group_commit_writers: int = Field(default=2, ge=1, le=4)

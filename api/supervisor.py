@@ -68,9 +68,11 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         raise StartRefused("Simulators do not run with real money: unset KOPEYKA_MODE=production")
     if role in (Role.API, Role.WORKER) and not settings.database_url.get_secret_value():
         raise StartRefused(f"The role {role} needs a database: set KOPEYKA_DATABASE_URL, or run kopeyka up alone")
+    if role is Role.VAULT and not settings.vault_database_url.get_secret_value():
+        raise StartRefused("The role vault needs its database: set KOPEYKA_VAULT_DATABASE_URL, or run kopeyka up alone")
     if role is Role.ALL and settings.mode is Mode.PRODUCTION and not settings.nspk_url:
         raise StartRefused("Production has no simulators: set KOPEYKA_NSPK_URL and KOPEYKA_BANK_URL")
-    if role is not Role.SIMULATORS:
+    if role not in (Role.SIMULATORS, Role.VAULT):
         nspk_tls(settings)
         refuse_without_certificates(settings)
         refuse_half_a_tkassa(settings)
@@ -141,6 +143,8 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     stack.callback(stop_all, running.children)
     if role in (Role.ALL, Role.SIMULATORS) and running.settings.mode is Mode.SANDBOX:
         roles.add_simulators(running, role, stack)
+    if role is Role.VAULT or (role is Role.ALL and running.databases.vault):
+        roles.add_vault(running, stack)
     if role in (Role.ALL, Role.API):
         roles.add_api(running, stack)
     if role in (Role.ALL, Role.WORKER):
@@ -149,7 +153,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
         running.sandbox_key = sandbox_key(running)
         asyncio.run(take_in_banks(running.databases.app))
     for child in running.children:
-        child.environment = roles.environment(running) | dict(child.environment)
+        child.environment = roles.environment(running, child) | dict(child.environment)
         child.start()
     wait_until_ready(running)
     write_runtime(running)
@@ -168,10 +172,11 @@ def wait_until_ready(running: Installation) -> None:
 
     Raises: StartRefused if one keeps dying or time is up; Stopped.
     """
-    paths = {"api": "/readyz", "simulators": "/simulator/summary"}
+    paths = {"api": "/readyz", "simulators": "/simulator/summary", "card_form": "/livez"}
     waiting = {name: url for name, url in running.urls.items() if name in paths}
-    if running.settings.public_url and "api" in waiting:
-        del waiting["api"]  # the public address may lead through a balancer that is not there yet
+    for name, public_url in (("api", running.settings.public_url), ("card_form", running.vault_settings.public_url)):
+        if public_url:
+            waiting.pop(name, None)  # the public address may lead through a balancer that is not there yet
     deadline = time.monotonic() + READY_SECONDS_MAX
     while waiting or any(child.pid is None for child in running.children):
         look_after(running)

@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -66,4 +67,16 @@ sad_volatile = Table(
     Column("expires_at", _Instant, nullable=False),
     PrimaryKeyConstraint("token", name="sad_volatile_pkey"),
     Index("sad_volatile_by_end", "expires_at"),
+)
+
+buyer_cards = Table(
+    "buyer_cards",
+    vault_metadata,
+    Column("merchant_id", Text, nullable=False),
+    Column("buyer_id", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("added_at", _Instant, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "buyer_id", "token", name="buyer_cards_pkey"),
+    ForeignKeyConstraint(["token"], ["cards.token"], name="buyer_cards_token_fkey"),
+    Index("buyer_cards_by_token", "token"),
 )

@@ -29,10 +29,20 @@ class VaultSettings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     """Role ``kopeyka_vault`` on the database ``kopeyka_vault`` (libpq URL)."""
     pool_size: int = Field(default=8, ge=1, le=100)
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    """Of the service listener, where the api and the worker ask; 0 takes any free one."""
+    ca_file: Path | None = None
+    """Who vouches for the api and the worker. With the two below: mutual TLS, without which nothing is answered."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    public_port: int = Field(default=0, ge=0, le=65_535)
+    """Of the vault's own origin, for buyers' browsers."""
     public_url: str = ""
-    """The origin that buyers' browsers see: a page of it is shown in the merchant's."""
-    certificates_dir: Path | None = None
-    """Where the vault's own authority and certificates are; made there at the first start."""
+    """How browsers see that origin: a page of it is shown in the merchant's."""
+    public_cert_file: Path | None = None
+    """The origin's own certificate chain; without it only a balancer on this machine may stand before it."""
+    public_key_file: Path | None = None
 
     kek_provider: KeyKeeper = KeyKeeper.FILE
     kek_file: Path | None = None

@@ -92,7 +92,7 @@ def test_everything_is_ready_when_the_runtime_file_appears(running: Running) -> 
 
     assert running.get("/readyz") == 200
     assert len(told["pids"]["api"]) == 2
-    assert {"api", "worker", "simulators", "supervisor"} == set(told["pids"])
+    assert {"api", "worker", "simulators", "supervisor", "vault"} == set(told["pids"])
     assert told["sandbox_key"].startswith("kp_test_")
     assert stat.S_IMODE(running.file.stat().st_mode) == 0o600
 
@@ -139,7 +139,7 @@ def test_a_second_start_on_the_same_data_is_refused_with_the_reason(running: Run
     assert running.get("/readyz") == 200
 
 
-@pytest.mark.parametrize("role", ["api", "worker", "simulators"])
+@pytest.mark.parametrize("role", ["api", "worker", "simulators", "vault"])
 def test_a_killed_process_is_replaced(running: Running, role: str) -> None:
     before = running.told()["pids"][role]
 

@@ -68,3 +68,16 @@ CREATE UNLOGGED TABLE sad_volatile (
 CREATE INDEX sad_volatile_by_end ON sad_volatile (expires_at);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON card_sessions, seen_sealed_cards, sad_volatile TO kopeyka_vault;
+
+-- Which buyer of a merchant keeps which card: the merchant's own words for its buyers, never a name or a phone.
+CREATE TABLE buyer_cards (
+    merchant_id text COLLATE "C" NOT NULL,
+    buyer_id    text COLLATE "C" NOT NULL,
+    token       text COLLATE "C" NOT NULL,
+    added_at    timestamptz NOT NULL,
+    CONSTRAINT buyer_cards_pkey PRIMARY KEY (merchant_id, buyer_id, token),
+    CONSTRAINT buyer_cards_token_fkey FOREIGN KEY (token) REFERENCES cards (token),
+    CONSTRAINT buyer_cards_buyer_form CHECK (buyer_id ~ '^[!-~]{1,64}$' AND buyer_id !~ '[0-9]{13}')
+);
+CREATE INDEX buyer_cards_by_token ON buyer_cards (token);
+GRANT SELECT, INSERT, DELETE ON buyer_cards TO kopeyka_vault;

@@ -1,1 +1,1 @@
-DROP TABLE sad_volatile, seen_sealed_cards, card_sessions;
+DROP TABLE buyer_cards, sad_volatile, seen_sealed_cards, card_sessions;

@@ -1,0 +1,58 @@
+"""What the vault does by itself, over and over: each area has one line here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from tokenization import card_sessions, sad, sealed_cards
+from tokenization.vault import Vault
+
+log = structlog.get_logger("vault")
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSweep:
+    """Something done again and again."""
+
+    name: str
+    run: Callable[[Vault], Awaitable[int]]
+    """Does what is due, up to a batch, and says how much there was."""
+    rest_seconds: int
+    """How long to rest when nothing was left."""
+
+
+async def sweep_sad(vault: Vault) -> int:
+    """Take away CVCs that nobody charged in time."""
+    async with vault.transactions() as session:
+        return await sad.sweep(session, now=vault.now())
+
+
+async def sweep_card_entry(vault: Vault) -> int:
+    """Take away forms that are long over, and names of sealed cards that could not be sent again anyhow."""
+    async with vault.transactions() as session:
+        forms = await card_sessions.sweep(session, now=vault.now())
+        return forms + await sealed_cards.sweep(session, now=vault.now())
+
+
+SWEEPS: Sequence[VaultSweep] = (
+    VaultSweep("sad", sweep_sad, 5),
+    VaultSweep("card_entry", sweep_card_entry, 60),
+)
+
+
+async def repeat(sweep: VaultSweep, vault: Vault, stop: asyncio.Event) -> None:
+    """Do it until told to stop. What fails is written down and tried again after a rest."""
+    while not stop.is_set():
+        done = 0
+        try:
+            done = await sweep.run(vault)
+        except Exception as error:
+            log.warning("sweep_failed", sweep=sweep.name, error=type(error).__name__)
+        if not done:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), sweep.rest_seconds)
