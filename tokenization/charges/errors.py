@@ -3,7 +3,7 @@
 Rejected
 └── ChargeRejected
     ├── ChargeNotFound, ChargeRefundNotFound, ChargeIdTaken
-    ├── ChargeAmountOutOfRange, CardExpired, NoStoredConsent, CvcWithoutBuyer
+    ├── ChargeAmountOutOfRange, NoStoredConsent
     ├── ChargeNotAuthorised, CaptureAboveAmount, ChargeNotVoidable
     └── ChargeNotCaptured, ChargeRefundAboveRest
 Unavailable
@@ -47,22 +47,10 @@ class ChargeAmountOutOfRange(ChargeRejected):
     code = "vault.charge_amount_out_of_range"
 
 
-class CardExpired(ChargeRejected):
-    """The card's last month is over."""
-
-    code = "vault.card_expired"
-
-
 class NoStoredConsent(ChargeRejected):
     """The buyer never agreed to be charged without being there: no paid first charge of this card says so."""
 
     code = "vault.no_stored_consent"
-
-
-class CvcWithoutBuyer(ChargeRejected):
-    """A charge without the buyer carries no verification code: nobody may keep one."""
-
-    code = "vault.cvc_without_buyer"
 
 
 class ChargeNotAuthorised(ChargeRejected):

@@ -80,8 +80,8 @@ class ChargeRequest:
     """The buyer agrees to later charges without being there."""
     first_charge_id: str | None = None
     """At which charge the buyer agreed."""
-    cvc_handle: str | None = None
-    """Where the vault holds the verification code, used once."""
+    channel: str = ""
+    """How it is sold, in the words of the token's restrictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,6 @@ class Charge:
     approval_code: str | None
     network_reference: str | None
     """What the card scheme calls it: later charges without the buyer refer to it."""
-    cvc_handle: str | None
     looks: int
     next_look_at: datetime | None
     created_at: datetime
@@ -130,9 +129,7 @@ def advance(charge: Charge, to: ChargeStatus, *, now: datetime) -> Charge:
     if to not in ALLOWED[charge.status]:
         raise InvariantBroken("a charge cannot go there", charge_id=charge.id, status=charge.status, to=to)
     look_at = now + ANSWER_WAIT if to in UNSURE else None
-    return replace(
-        charge, status=to, looks=0, next_look_at=look_at, changed_at=now, version=charge.version + 1, cvc_handle=None
-    )
+    return replace(charge, status=to, looks=0, next_look_at=look_at, changed_at=now, version=charge.version + 1)
 
 
 def wait_before_look(looks: int) -> timedelta:

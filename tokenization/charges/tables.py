@@ -53,7 +53,6 @@ charges = Table(
     _optional("first_charge_id", Code),
     _required("status", Code, "'requested'"),
     *(_optional(name, Code) for name in ("reason", "response_code", "rrn", "approval_code", "network_reference")),
-    _optional("cvc_handle", Code),
     _required("looks", Integer, "0"),
     _optional("next_look_at", Instant),
     _required("created_at", Instant),

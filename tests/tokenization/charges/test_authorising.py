@@ -1,0 +1,170 @@
+"""Charging a card: what is taken, what is refused before any call, and what a lost answer turns into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pci.errors import Rejected
+from tests.tokenization.charges.charge_world import PAN, ChargeWorld, keep_card, until
+from tokenization.card_errors import CardExpired, TokenNotFound
+from tokenization.card_use import CardRestrictions
+from tokenization.charges.errors import ChargeAmountOutOfRange, ChargeIdTaken, NoStoredConsent
+from tokenization.charges.response_codes import CASHIER_TIPS, REASON_OF, RefusalReason, reason_of
+from tokenization.charges.states import ChargeStatus, Initiator
+
+
+async def test_a_purchase_takes_the_money_once(world: ChargeWorld) -> None:
+    charge = await world.charge(14_990)
+
+    assert (charge.status, charge.captured_kopecks, charge.card_mask) == ("captured", 14_990, "220000******0004")
+    assert charge.rrn == "000000000001"
+    assert charge.approval_code == "000001"
+    assert world.summary["net_kopecks"] == 14_990
+
+
+async def test_the_same_id_is_the_same_charge(world: ChargeWorld) -> None:
+    request = world.request(5_000)
+    first = await world.charge(5_000, id=request.id)
+
+    again = await world.charge(5_000, id=request.id)
+
+    assert again == first
+    assert world.summary["requests"] == 1
+    with pytest.raises(ChargeIdTaken):
+        await world.charge(5_001, id=request.id)
+
+
+@pytest.mark.parametrize("code", ["05", "14", "41", "51", "54", "61", "91", "99"])
+async def test_a_declined_card_says_why_in_our_words(world: ChargeWorld, code: str) -> None:
+    charge = await world.charge(990_000 + int(code))
+
+    assert charge.status is ChargeStatus.REFUSED
+    assert charge.response_code == code
+    assert charge.reason == reason_of(code)
+    assert world.summary["net_kopecks"] == 0
+
+
+def test_every_reason_has_a_tip_in_russian() -> None:
+    assert set(CASHIER_TIPS) == set(RefusalReason)
+    assert set(REASON_OF.values()) <= set(RefusalReason)
+    assert all(any("а" <= letter <= "я" for letter in tip) for tip in CASHIER_TIPS.values())
+
+
+@pytest.mark.parametrize(
+    ("terms", "error"),
+    [
+        pytest.param({"amount": 0}, ChargeAmountOutOfRange, id="nothing"),
+        pytest.param({"amount": 100_000_001}, ChargeAmountOutOfRange, id="too-much"),
+        pytest.param({"merchant_id": "mer_other"}, TokenNotFound, id="foreign-token"),
+        pytest.param({"card_token": "tok_0000000000000000000000000"}, TokenNotFound, id="no-such-token"),
+        pytest.param({"initiator": Initiator.MERCHANT}, NoStoredConsent, id="merchant-without-first"),
+        pytest.param(
+            {"initiator": Initiator.MERCHANT, "first_charge_id": "cpy_000000000000000000"}, NoStoredConsent,
+            id="first-unknown",
+        ),
+        pytest.param({"first_charge_id": "cpy_000000000000000000"}, NoStoredConsent, id="buyer-with-first"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_is_refused_before_any_call(
+    world: ChargeWorld, terms: dict[str, Any], error: type[Rejected]
+) -> None:
+    with pytest.raises(error):
+        await world.charge(**terms)
+
+    assert world.acquirer.messages == 0
+
+
+async def test_an_expired_card_is_refused_before_any_call(world: ChargeWorld) -> None:
+    world.clock.pass_by(days=800)
+
+    with pytest.raises(CardExpired):
+        await world.charge()
+
+    assert world.acquirer.messages == 0
+
+
+async def test_a_restricted_token_is_refused_before_any_call(world: ChargeWorld) -> None:
+    token = await keep_card(
+        world.desk.vault, world.clock.at, "4242424242424242", restrictions=CardRestrictions(amount_max_kopecks=100)
+    )
+
+    with pytest.raises(Rejected) as refused:
+        await world.charge(101, card_token=token)
+
+    assert refused.value.code == "vault.use_amount_refused"
+    assert world.acquirer.messages == 0
+
+
+async def test_a_later_charge_without_the_buyer_refers_to_the_first(world: ChargeWorld) -> None:
+    first = await world.charge(1_000, is_credential_kept=True)
+    later = await world.charge(2_000, initiator=Initiator.MERCHANT, first_charge_id=first.id)
+
+    assert later.status is ChargeStatus.CAPTURED
+    assert first.network_reference == "NET000000000001"
+
+    plain = await world.charge(1_000)
+    with pytest.raises(NoStoredConsent):
+        await world.charge(2_000, initiator=Initiator.MERCHANT, first_charge_id=plain.id)
+
+
+@pytest.mark.parametrize("fault", ["lost_request", "lost_answer", "cut", "wrong_rrn", "wrong_amount"])
+async def test_an_unknown_outcome_is_reversed(world: ChargeWorld, fault: str) -> None:
+    world.script(fault)
+
+    charge = await world.charge(7_000)
+    assert charge.status is ChargeStatus.UNKNOWN
+    await world.settle()
+
+    assert (await world.read(charge.id)).status is ChargeStatus.REVERSED
+    assert (await world.read(charge.id)).reason == "answer_lost"
+    assert world.summary["net_kopecks"] == 0
+
+
+async def test_a_duplicate_answer_changes_nothing(world: ChargeWorld) -> None:
+    world.script("duplicate_answer")
+
+    charge = await world.charge(7_000)
+    await until(lambda: world.desk.link.late == 1)
+
+    assert (await world.read(charge.id)).status is ChargeStatus.CAPTURED
+    assert world.summary["captured"] == 1
+
+
+async def test_an_approval_of_a_part_is_reversed(world: ChargeWorld) -> None:
+    charge = await world.charge(990_010)
+    assert charge.status is ChargeStatus.UNKNOWN
+    await world.settle()
+
+    assert (await world.read(charge.id)).reason == "declined"
+
+
+async def test_nothing_sent_is_a_refusal_at_once(world: ChargeWorld) -> None:
+    await world.desk.link.close()
+    world.desk.link.port = 1
+
+    charge = await world.charge()
+
+    assert (charge.status, charge.reason) == (ChargeStatus.REFUSED, "not_sent")
+
+
+async def test_an_approval_that_comes_after_the_reversal_is_reversed_once_more(world: ChargeWorld) -> None:
+    world.acquirer.host.scripts.set_faults({"delay_seconds": 1.0})
+    world.script("slow_request")
+
+    charge = await world.charge(7_000)
+    await world.desk_resolves()
+    assert (await world.read(charge.id)).status is ChargeStatus.REVERSED
+    await until(lambda: world.summary["net_kopecks"] == 7_000)
+    await until(lambda: world.desk.link.late == 1)
+    await world.settle()
+
+    assert world.summary["net_kopecks"] == 0
+    assert (await world.read(charge.id)).next_look_at is None
+
+
+async def test_no_card_number_is_printed_by_a_message_or_kept_by_the_acquirer(world: ChargeWorld) -> None:
+    await world.charge()
+
+    assert PAN not in repr(world.acquirer.host.charges)
