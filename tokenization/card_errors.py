@@ -6,7 +6,7 @@ Rejected
 ├── TokenRefused                    a token that does not open; the refusal is an event of its own
 │   ├── TokenNotFound, TokenExpired, TokenDeleted, TokenShredded
 │   └── UseRefused                  it is not for this use
-│       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UsedTooEarly, UsedTooLate
+│       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UseTooEarly, UseTooLate
 ├── ImportRefused                   ImportFormUnknown, ImportChanged
 ├── ExportRefused
 Unavailable
@@ -120,16 +120,16 @@ class CurrencyRefused(UseRefused):
     code = "vault.use_currency_refused"
 
 
-class UsedTooEarly(UseRefused):
+class UseTooEarly(UseRefused):
     """The token may not be used yet."""
 
-    code = "vault.used_too_early"
+    code = "vault.use_too_early"
 
 
-class UsedTooLate(UseRefused):
+class UseTooLate(UseRefused):
     """The token may not be used any more."""
 
-    code = "vault.used_too_late"
+    code = "vault.use_too_late"
 
 
 class CardKeysNotReady(Unavailable):

@@ -15,9 +15,9 @@ from tokenization.card_errors import (
     CurrencyRefused,
     HostRefused,
     RestrictionsMalformed,
-    UsedTooEarly,
-    UsedTooLate,
     UseRefused,
+    UseTooEarly,
+    UseTooLate,
 )
 
 HOSTS_MAX = 16
@@ -85,9 +85,9 @@ class CardRestrictions:
     def refusal_of(self, use: CardUse, now: datetime) -> UseRefused | None:
         """Why this use is not allowed; None when it is."""
         if self.usable_from is not None and now < self.usable_from:
-            return UsedTooEarly()
+            return UseTooEarly()
         if self.usable_until is not None and now >= self.usable_until:
-            return UsedTooLate()
+            return UseTooLate()
         if self.channels and use.channel not in self.channels:
             return ChannelRefused()
         if self.hosts and use.host not in self.hosts:

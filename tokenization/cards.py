@@ -166,16 +166,12 @@ async def _keep(session: Session, ring: KeyRing, cards: Sequence[CardIn], now: d
     for attempt in range(1, TRIES_MAX + 1):
         if not any(card.terms.wants_digits for card in cards):
             return await _keep_once(session, ring, cards, now)
-        savepoint = await session.begin_nested()
         try:
-            rows = await _keep_once(session, ring, cards, now)
+            async with session.begin_nested():
+                return await _keep_once(session, ring, cards, now)
         except IntegrityError as error:
-            await savepoint.rollback()
             if attempt == TRIES_MAX or "cards_digits_token_key" not in str(error.orig):
                 raise
-        else:
-            await savepoint.commit()
-            return rows
     raise AssertionError("unreachable")
 
 
