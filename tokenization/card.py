@@ -12,7 +12,7 @@ from typing import Any
 from pci.pan import Pan
 from pci.schemes import Scheme
 from tokenization import card_use
-from tokenization.card_errors import CardExpired, ExpiryMalformed, HolderNameMalformed, ScopeMalformed
+from tokenization.card_errors import CardExpired, CardExpiryMalformed, CardHolderMalformed, ScopeMalformed
 from tokenization.card_use import NO_RESTRICTIONS, CardRestrictions
 
 EXPIRES_YEARS_MAX = 20
@@ -61,15 +61,15 @@ class CardDetails:
     holder_name: str | None = field(default=None, repr=False)
 
     def check(self, now: datetime) -> None:
-        """Raises: ExpiryMalformed, CardExpired, HolderNameMalformed."""
+        """Raises: CardExpiryMalformed, CardExpired, CardHolderMalformed."""
         if not isinstance(self.expires_on, str) or _MONTH.fullmatch(self.expires_on) is None:
-            raise ExpiryMalformed
+            raise CardExpiryMalformed
         if self.expires_on < f"{now:%Y-%m}":
             raise CardExpired(expired_on=self.expires_on)
         if int(self.expires_on[:4]) > now.year + EXPIRES_YEARS_MAX:
-            raise ExpiryMalformed
+            raise CardExpiryMalformed
         if self.holder_name is not None and not _is_name(self.holder_name):
-            raise HolderNameMalformed
+            raise CardHolderMalformed
 
 
 def _is_name(text: str) -> bool:

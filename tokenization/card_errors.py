@@ -2,7 +2,7 @@
 
 Rejected
 ├── CardRefused                     a card that is not kept
-│   ├── CardExpired, ExpiryMalformed, HolderNameMalformed, ScopeMalformed, RestrictionsMalformed
+│   ├── CardExpired, CardExpiryMalformed, CardHolderMalformed, ScopeMalformed, RestrictionsMalformed
 ├── TokenRefused                    a token that does not open; the refusal is an event of its own
 │   ├── TokenNotFound, TokenExpired, TokenDeleted, TokenShredded
 │   └── UseRefused                  it is not for this use
@@ -34,13 +34,13 @@ class CardExpired(CardRefused):
     code = "vault.card_expired"
 
 
-class ExpiryMalformed(CardRefused):
+class CardExpiryMalformed(CardRefused):
     """A card expires in a month, YYYY-MM, of the next twenty years."""
 
     code = "vault.expiry_malformed"
 
 
-class HolderNameMalformed(CardRefused):
+class CardHolderMalformed(CardRefused):
     """A holder's name is 2 to 64 characters without digits in a row."""
 
     code = "vault.holder_name_malformed"
