@@ -30,6 +30,8 @@ from ledger.database import create_engine, transaction
 from pci.keys.ring import KeyRing
 from sbp_gateway.tls import is_loopback
 from tokenization.app import public_app, service_app
+from tokenization.charges.acquirer_link import link_to
+from tokenization.charges.resolving import resolved
 from tokenization.settings import VaultSettings
 from tokenization.sweeping import SWEEPS, repeat
 from tokenization.vault import Vault
@@ -78,11 +80,13 @@ async def opened(settings: VaultSettings) -> AsyncIterator[Vault]:
     engine, ring_engine = create_engine(url, size=settings.pool_size), create_engine(url, size=RING_CONNECTIONS)
     env = "live" if settings.is_production else "test"
     ring = KeyRing(functools.partial(transaction, ring_engine), keeper, env=env, origin=f"vault:{os.getpid()}")
-    vault = Vault(functools.partial(transaction, engine), machine_now, ring, settings)
+    line = link_to(settings.acquirer_url, machine_now)
+    vault = Vault(functools.partial(transaction, engine), machine_now, ring, settings, line)
     stop = asyncio.Event()
     sweepers = [asyncio.create_task(repeat(sweep, vault, stop)) for sweep in SWEEPS]
     try:
-        yield vault
+        async with resolved(vault):
+            yield vault
     finally:
         stop.set()
         await asyncio.gather(*sweepers)

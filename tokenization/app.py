@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
-from tokenization.routes import health
+from tokenization.routes import charges, health
 from tokenization.vault import Vault
 
 
@@ -20,6 +20,7 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
     """What the api and the worker may ask, area by area."""
     return [
         *health.routes(vault),
+        *charges.routes(vault),
     ]
 
 

@@ -93,6 +93,20 @@ STATUS: dict[str, int] = {
     # Audit log
     # Access
     # Charges
+    "vault.charge_rejected": 422,
+    "vault.charge_not_found": 404,
+    "vault.charge_refund_not_found": 404,
+    "vault.charge_id_taken": 409,
+    "vault.charge_amount_out_of_range": 422,
+    "vault.no_stored_consent": 422,
+    "vault.charge_not_authorised": 409,
+    "vault.capture_above_amount": 422,
+    "vault.charge_not_voidable": 409,
+    "vault.charge_not_captured": 409,
+    "vault.charge_refund_above_rest": 422,
+    "vault.charge_busy": 503,
+    "vault.acquirer_unreachable": 503,
+    "vault.acquirer_silent": 503,
     # Koshelek Pay
     # Evidence
 }

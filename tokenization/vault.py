@@ -12,6 +12,7 @@ from tokenization.settings import VaultSettings
 
 if TYPE_CHECKING:
     from pci.keys.ring import KeyRing
+    from tokenization.charges.acquirer_link import AcquirerLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class Vault:
     now: Callable[[], datetime]
     ring: KeyRing
     settings: VaultSettings
+    acquirer: AcquirerLink | None = None
+    """The line by which cards are charged, where there is an acquirer."""

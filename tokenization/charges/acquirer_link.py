@@ -199,3 +199,11 @@ def address_of(url: str) -> tuple[str, int]:
     if parts.scheme != "tcp" or not parts.hostname or not parts.port:
         raise ValueError("the acquirer's address must be tcp://host:port")
     return parts.hostname, parts.port
+
+
+def link_to(url: str, now: Callable[[], datetime]) -> AcquirerLink | None:
+    """The line to the acquirer at this address, not opened yet; nothing without an address. Raises: ValueError."""
+    if not url:
+        return None
+    host, port = address_of(url)
+    return AcquirerLink(host, port, now)

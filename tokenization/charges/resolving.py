@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -17,6 +18,7 @@ from tokenization.charges.refunding import repeat_refund
 from tokenization.charges.response_codes import APPROVED
 from tokenization.charges.reversing import reverse
 from tokenization.charges.states import ANSWER_WAIT, Charge, ChargeStatus, Operation
+from tokenization.vault import Vault
 
 log = structlog.get_logger("charges")
 
@@ -63,6 +65,23 @@ async def take_late_answer(desk: ChargeDesk, answer: Message) -> None:
             return
         await rows.save_charge(session, replace(charge, next_look_at=desk.vault.now(), looks=0))
         await stage(session, [event_of(charge, "approved_late", ITSELF, desk)])
+
+
+@asynccontextmanager
+async def resolved(vault: Vault) -> AsyncIterator[None]:
+    """While the block runs, the vault's charges are carried on and its line to the acquirer is kept alive."""
+    if vault.acquirer is None:
+        yield
+        return
+    desk = ChargeDesk(vault, vault.acquirer)
+    tasks = [asyncio.create_task(resolve_for_ever(desk)), asyncio.create_task(desk.link.keep_alive())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await desk.link.close()
 
 
 async def resolve_for_ever(desk: ChargeDesk) -> None:

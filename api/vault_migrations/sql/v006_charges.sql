@@ -21,7 +21,6 @@ CREATE TABLE charges (
     rrn                 text COLLATE "C",
     approval_code       text COLLATE "C",
     network_reference   text COLLATE "C",
-    cvc_handle          text COLLATE "C",
     looks               integer NOT NULL DEFAULT 0,
     next_look_at        timestamptz,
     created_at          timestamptz NOT NULL,
@@ -45,7 +44,6 @@ CREATE TABLE charges (
         CASE status WHEN 'captured' THEN captured_kopecks > 0 WHEN 'voiding' THEN true ELSE captured_kopecks = 0 END
     ),
     CONSTRAINT charges_rrn_form CHECK (rrn ~ '^[0-9A-Za-z]{12}$'),
-    CONSTRAINT charges_code_needed_once CHECK (status = 'requested' OR cvc_handle IS NULL),
     CONSTRAINT charges_watched_while_unsure CHECK (
         next_look_at IS NOT NULL OR status NOT IN ('requested', 'unknown', 'capturing', 'voiding')
     ),
