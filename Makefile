@@ -1,6 +1,6 @@
 # Kopeyka: everything a newcomer types. Works as root and as an ordinary user.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check lint bench clean hledger
+.PHONY: help demo up test test-long check lint bench clean hledger softhsm
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,10 +22,10 @@ demo: $(VENV)/installed  ## a day of real purchases, from the QR code to balance
 up: $(VENV)/installed  ## start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/kopeyka up $(ARGS)
 
-test: $(VENV)/installed-dev hledger lint  ## every check and every test, on a real PostgreSQL
+test: $(VENV)/installed-dev hledger softhsm lint  ## every check and every test, on a real PostgreSQL
 	$(PYTEST) $(ARGS)
 
-test-long: $(VENV)/installed-dev hledger  ## the tests that take minutes
+test-long: $(VENV)/installed-dev hledger softhsm  ## the tests that take minutes
 	$(PYTEST) -m long $(ARGS)
 
 check: $(VENV)/installed-dev lint  ## format, lint, types, import contracts, tests: before each commit
@@ -52,6 +52,13 @@ hledger:
 			&& { apt-get install -y -qq hledger || { apt-get update -qq && apt-get install -y -qq hledger; }; } \
 			>/dev/null 2>&1; } \
 		|| echo "hledger is missing: its tests will be skipped (Debian: apt install hledger)"
+
+softhsm:
+	@command -v softhsm2-util >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+			&& { apt-get install -y -qq softhsm2 || { apt-get update -qq && apt-get install -y -qq softhsm2; }; } \
+			>/dev/null 2>&1; } \
+		|| echo "softhsm2 is missing: tests of HSMs will be skipped (Debian: apt install softhsm2)"
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }

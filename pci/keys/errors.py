@@ -7,6 +7,7 @@ PciError
 │   ├── KeyWithdrawn           suspended, compromised or destroyed: it opens nothing
 │   ├── KeyMoveRefused         a key cannot go from this state to that one
 │   ├── WrongEnvironment       a test key in production, or the other way round
+│   ├── KekRefused             a KEK that could leave its device, or is missing in it
 │   ├── KeyFileRefused         the key file lies or looks wrong
 │   ├── PassphraseWrong        the key file does not open with this passphrase
 │   ├── ShareRefused           a share is damaged, foreign, or another custodian's
@@ -54,6 +55,12 @@ class WrongEnvironment(Rejected):
     """This key belongs to another environment."""
 
     code = "keys.wrong_environment"
+
+
+class KekRefused(Rejected):
+    """This KEK cannot be trusted with keys."""
+
+    code = "keys.kek_refused"
 
 
 class KeyFileRefused(Rejected):

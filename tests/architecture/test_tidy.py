@@ -30,6 +30,7 @@ MAY_CALL_THE_NETWORK = {
     "sbp_gateway/simulator/notifications.py": "the simulator is a network server of its own",
     "reconciliation/bank_http.py": "the adapter to the payout bank",
     "sbp_gateway/payout_bank_http.py": "the adapter to the bank that pays buyers",
+    "pci/keys/kek_openbao.py": "the way to the service that keeps the KEK",
 }
 MAY_USE_FLOATS = {
     "ledger/clock.py": "seconds of a monotonic clock",
