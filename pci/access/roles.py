@@ -1,6 +1,6 @@
 """Roles of the vault's people and what each may do. What is not in the table is refused.
 
-Source: PCI DSS 7.2.1, 7.2.2, 7.3.3: least privilege by job function, deny by default; 6.5.4, 3.6.1: separation of duties.
+Source: PCI DSS 7.2.1, 7.2.2, 7.3.3: least privilege by job function, deny by default; 6.5.4: separation of duties.
 """
 
 from __future__ import annotations

@@ -267,7 +267,8 @@ async def test_a_secret_moved_to_another_person_opens_nothing(
     boris = await enrolled(access, "boris", ["admin"], now)
     with psycopg.connect(vault_database.superuser_url) as connection:
         connection.execute(
-            "UPDATE people SET totp_secret = (SELECT totp_secret FROM people WHERE login = 'olga') WHERE login = 'boris'"
+            "UPDATE people SET totp_secret = (SELECT totp_secret FROM people WHERE login = 'olga')"
+            " WHERE login = 'boris'"
         )
 
     with pytest.raises(SealBroken):
