@@ -90,6 +90,21 @@ STATUS: dict[str, int] = {
     "vault.card_tampered": 500,
     # Keys
     "keys.sealed": 503,
+    "keys.provider_unavailable": 503,
+    "keys.reservation_spent": 503,
+    "keys.not_found": 404,
+    "keys.retired": 409,
+    "keys.withdrawn": 410,
+    "keys.move_refused": 409,
+    "keys.wrong_environment": 409,
+    "keys.kek_refused": 409,
+    "keys.file_refused": 409,
+    "keys.passphrase_wrong": 403,
+    "keys.share_refused": 422,
+    "keys.custodian_repeated": 409,
+    "keys.custodian_refused": 403,
+    "keys.rotation_refused": 409,
+    "keys.seal_broken": 500,
     # Audit log
     # Access
     # Charges
