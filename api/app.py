@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
+from api.card_number_wall import CardNumberWall
 from api.contracts.yookassa import routes as yookassa
 from api.documents import describe
 from api.documents import router as documents_router
@@ -56,6 +58,7 @@ from api.settings import Mode, Settings
 from api.wiring import wire
 from ledger.clock import Clock
 from ledger.database import create_engine
+from pci.pan_allowed import AllowedPans
 
 ROUTERS: tuple[APIRouter, ...] = (
     merchants.router,
@@ -114,7 +117,8 @@ class Kopeyka(FastAPI):
         return describe(self)
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Outermost(HotRoutes(AsyncExitStackMiddleware(self.router), self.routes))
+        allowed = self.state.door.allowed_pans
+        return Outermost(CardNumberWall(HotRoutes(AsyncExitStackMiddleware(self.router), self.routes), allowed))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -182,7 +186,13 @@ def open_door(settings: Settings) -> Door:
             writers=settings.group_commit_writers,
         ),
         balances=balance_reads.open_queue(url, queue_max=settings.group_commit_queue_max),
+        allowed_pans=allowed_pans(settings.allowed_pans_file),
     )
+
+
+def allowed_pans(file: Path | None) -> AllowedPans:
+    """Numbers that no wall stops. Raises: AllowListMalformed; OSError if the file cannot be read."""
+    return AllowedPans.read(file.read_text("utf-8")) if file is not None else AllowedPans()
 
 
 async def follow_clock(door: Door, stop: asyncio.Event) -> None:

@@ -27,6 +27,7 @@ from api.balance_reads import BalanceQueue
 from api.bodies import BODY_BYTES_MAX, Fingerprint, fingerprint, read_body, read_json
 from api.callers import Caller, Callers
 from api.errors import (
+    CardNumberRefused,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     MediaTypeUnsupported,
@@ -38,6 +39,8 @@ from api.wiring import Wiring
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
 from ledger.errors import KopeykaError
+from pci.card_numbers import may_hold_pan
+from pci.pan_allowed import NOTHING_ALLOWED, AllowedPans, tells_pan
 from pci.redaction import redact_text
 
 KEY_CHARACTERS_MIN = 16
@@ -47,6 +50,8 @@ CALL = "kopeyka.call"
 """Where the call stands in the ASGI scope."""
 HEADERS = "kopeyka.headers"
 REQUEST_ID = "kopeyka.request_id"
+PAN_REFUSED = "kopeyka.pan_refused"
+"""In the ASGI scope of a request that was refused for a card number in its body."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -65,6 +70,8 @@ class Door:
     balances: BalanceQueue
     wiring: Wiring
     """NSPK and the bank, as this process reaches them."""
+    allowed_pans: AllowedPans = NOTHING_ALLOWED
+    """Numbers that look like cards and are none: see ``Settings.allowed_pans_file``."""
     is_draining: bool = False
     running: dict[tuple[str, str], Running] = field(default_factory=dict)
     """Requests being carried out under an idempotency key, by scope and key."""
@@ -222,7 +229,7 @@ class DoorRoute(OpenRoute):
     async def open_call(self, scope: Scope, receive: Receive) -> Call:
         """The call behind a request.
 
-        Raises: CallRejected, IdempotencyRejected, KopeykaError of the database.
+        Raises: CallRejected (CardNumberRefused among them), IdempotencyRejected, KopeykaError of the database.
         """
         headers: Mapping[bytes, bytes] = scope[HEADERS]
         door: Door = scope["app"].state.door
@@ -243,6 +250,9 @@ class DoorRoute(OpenRoute):
             call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)
             call.raw, call.body = await self.read(scope, receive)
+            if (may_hold_pan(call.raw) or b"\\u003" in call.raw) and tells_pan(call.body, door.allowed_pans):
+                scope[PAN_REFUSED] = True
+                raise CardNumberRefused()
             call.now = door.clock.now()  # what waits for an answer counts from here, not from the first header
         scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body
         return call

@@ -4,7 +4,7 @@ Rejected
 ├── CallRejected                  before anything was looked at: who calls, what with
 │   ├── KeyMissing, KeyUnknown, KeyExpired, ScopeMissing, RateLimited
 │   ├── RouteUnknown, MethodNotAllowed, BodyTooLarge, BodyTimedOut, MediaTypeUnsupported, HttpRefused
-│   └── JsonInvalid, RequestInvalid, CursorUnknown
+│   └── JsonInvalid, RequestInvalid, CardNumberRefused, CursorUnknown
 ├── ResourceUnknown               there is no such thing, or it is not the caller's
 ├── ClockFixed                    production time is not moved
 ├── CallerRejected                an API key that may not be made so
@@ -15,13 +15,15 @@ Unavailable
 ├── DatabaseUnavailable           PostgreSQL is away, or all connections are taken
 ├── IdempotencyInProgress         the first request with this key still runs
 └── NotReady                      not (or no longer) fit to serve
+InvariantBroken
+└── CardNumberStopped             an answer would have shown a card number
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import InvariantBroken, Rejected, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,12 @@ class RequestInvalid(CallRejected):
         self.faults = faults
 
 
+class CardNumberRefused(CallRejected):
+    """A card number stands in the body, and has no place here: give it to the vault, and its token to us."""
+
+    code = "api.card_number_refused"
+
+
 class CursorUnknown(CallRejected):
     """The cursor is not one that this list gave."""
 
@@ -199,3 +207,9 @@ class NotReady(Unavailable):
     """This process is not ready to serve."""
 
     code = "api.not_ready"
+
+
+class CardNumberStopped(InvariantBroken):
+    """The answer was stopped: it would have shown a card number."""
+
+    code = "api.card_number_stopped"

@@ -41,6 +41,10 @@ nspk_breaker = Gauge(
 )
 in_flight = Gauge("kopeyka_http_requests_in_flight", "Requests being carried out.", multiprocess_mode="livesum")
 
+card_numbers = Counter(
+    "kopeyka_card_numbers", "Card numbers that met the wall: refused in a body, stopped in an answer.", ["outcome"]
+)
+
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 

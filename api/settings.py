@@ -101,4 +101,7 @@ class Settings(BaseSettings):
     group_commit_writers: int = Field(default=2, ge=1, le=4)
     rate_limit_per_second: int = Field(default=2000, ge=1)
     """Requests a second for each API key; bursts of two seconds."""
+    allowed_pans_file: Path | None = None
+    """Numbers that look like card numbers and are none, for instance a merchant's order numbers: one a line, or the
+    beginning of many with a star. Any other in a request's body is refused."""
     log_level: str = "info"

@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+from pci.card_numbers import issued
 from pci.errors import Rejected
 
 
@@ -45,6 +47,14 @@ class AllowedPans:
         return cls(frozenset(numbers), tuple(beginnings))
 
 
+NOTHING_ALLOWED = AllowedPans()
+
+
+def tells_pan(value: Any, allowed: AllowedPans) -> bool:
+    """Whether a card number stands in any text of a JSON value. Numbers are amounts and counters."""
+    return any(not allowed.holds(found.digits) for text in _texts(value) for found in issued(text))
+
+
 BEGINNING_DIGITS_MIN = 6
 """A shorter beginning would let whole schemes lie."""
 
@@ -56,3 +66,15 @@ def _entry_of(line: str) -> str:
     if said and not end:
         return said
     return said[:end].replace(" ", "").replace("-", "")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            yield from _texts(part)
