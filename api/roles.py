@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
+from api.acquirer_simulator import ACQUIRER_LISTEN_FD, ACQUIRER_STATE
 from api.data_dir import StartRefused, write_private
 from api.processes import Child
 from api.running import Installation
@@ -101,6 +102,21 @@ def add_api(running: Installation, stack: ExitStack) -> None:
         running.children.append(Child("api-nspk", python("api.serve_nspk"), own, [listener.fileno()], bury))
 
 
+def add_acquirer(running: Installation, stack: ExitStack) -> None:
+    """The sandbox's acquirer: ISO 8583 on one port, a tester's orders on another, a file in which it remembers."""
+    (messages,), (control,) = listen(running, 0, 1, stack), listen(running, 0, 1, stack)
+    running.urls["acquirer"] = url_of(messages).replace("http://", "tcp://")
+    running.urls["acquirer_control"] = url_of(control)
+    folder = running.server.place.path if running.server is not None else running.scratch
+    own = {
+        LISTEN_FD: str(control.fileno()),
+        ACQUIRER_LISTEN_FD: str(messages.fileno()),
+        ACQUIRER_STATE: str(folder / "acquirer.jsonl"),
+    }
+    descriptors = [messages.fileno(), control.fileno()]
+    running.children.append(Child("acquirer", python("api.acquirer_simulator"), own, descriptors))
+
+
 def add_vault(running: Installation, stack: ExitStack) -> None:
     """The vault: two listeners, its own database and nobody else's; in a sandbox a key and certificates too."""
     own = running.vault_settings
@@ -116,6 +132,8 @@ def add_vault(running: Installation, stack: ExitStack) -> None:
     }
     if running.settings.mode is Mode.SANDBOX:
         told |= sandbox_vault(running)
+    if "acquirer" in running.urls and not own.acquirer_url:
+        told["KOPEYKA_VAULT_ACQUIRER_URL"] = running.urls["acquirer"]
     child = Child("vault", python("api.serve_vault"), told, [service.fileno(), public.fileno()])
     running.children.append(child)
 
@@ -189,6 +207,8 @@ def python(module: str, *arguments: str) -> list[str]:
 def environment(running: Installation, child: Child) -> dict[str, str]:
     """What a child is told. The migrator's ways in stay here; the vault and the rest learn nothing of each other."""
     given = {name: value for name, value in os.environ.items() if name not in WITHHELD}
+    if child.name == "acquirer":  # it hears card numbers, and has nothing to do with us otherwise
+        return {name: value for name, value in given.items() if not name.startswith("KOPEYKA_")}
     if child.name == "vault":
         return {name: value for name, value in given.items() if is_of_the_vault(name)} | modes(running)
     return {name: value for name, value in given.items() if is_of_the_rest(name)} | told_to_the_rest(running, child)

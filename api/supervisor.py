@@ -143,6 +143,8 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     stack.callback(stop_all, running.children)
     if role in (Role.ALL, Role.SIMULATORS) and running.settings.mode is Mode.SANDBOX:
         roles.add_simulators(running, role, stack)
+        if role is Role.ALL and running.databases.vault and not running.vault_settings.acquirer_url:
+            roles.add_acquirer(running, stack)
     if role is Role.VAULT or (role is Role.ALL and running.databases.vault):
         roles.add_vault(running, stack)
     if role in (Role.ALL, Role.API):
