@@ -2,10 +2,12 @@
 
 PciError
 ├── Rejected
-│   └── AcceptanceRefused      audit.acceptance_refused
+│   ├── AcceptanceRefused      audit.acceptance_refused
+│   └── LeafNotFound           audit.leaf_not_found
 ├── Unavailable
 │   └── RolledBack             audit.rolled_back
 └── InvariantBroken
+    ├── SigningKeyRefused      audit.signing_key_refused
     ├── EventMalformed         audit.event_malformed
     ├── CheckpointMalformed    audit.checkpoint_malformed
     └── LogBroken              audit.log_broken
@@ -22,10 +24,22 @@ class AcceptanceRefused(Rejected):
     code = "audit.acceptance_refused"
 
 
+class LeafNotFound(Rejected):
+    """The log has no such leaf."""
+
+    code = "audit.leaf_not_found"
+
+
 class RolledBack(Unavailable):
     """The log is not what was exported of it: nothing is written until two custodians accept."""
 
     code = "audit.rolled_back"
+
+
+class SigningKeyRefused(InvariantBroken):
+    """The key that signs checkpoints is not to be used."""
+
+    code = "audit.signing_key_refused"
 
 
 class EventMalformed(InvariantBroken):

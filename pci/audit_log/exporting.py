@@ -1,4 +1,4 @@
-"""Exporting: every checkpoint goes to every sink, and counts as exported when the sink has it and we wrote that down."""
+"""Exporting: every checkpoint goes to every sink, and is exported when the sink has it and we wrote that down."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ witness is a file of a sink: it holds every leaf hash that was ever exported, so
 code 0 when everything holds, 1 when something does not, 2 when the question makes no sense.
 
 A line of a dump is {"leaf":"<its hash>","event":<the bytes that were hashed>}, or {"leaf":"<its hash>"} after retention
-took the event. The first line is leaf 0. Source: RFC 6962 2.1, RFC 9162 2.1.3.2 and 2.1.4.2.
+took the event (then say --retained-from LINE). The first line is leaf 0. Source: RFC 6962 2.1, RFC 9162 2.1.3.2 and 2.1.4.2.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ FLAWS_MAX = 20
 MIDDLE = b'","event":'
 HASH_ONLY = re.compile(rb'\{"leaf":"([0-9a-f]{64})"\}\n')
 FRAMED = re.compile(rb'\{"leaf":"([0-9a-f]{64})","event":(\{.*\})\}\n', re.DOTALL)
+BARE_BYTES = 76
+"""A line with a hash only."""
 NO_LINE = b""
 """Stands for the hash of a line that is not of a dump."""
 
@@ -292,14 +294,13 @@ def self_flaws(path: str) -> Iterator[str]:
                 yield f"line {number} was changed (leaf {number - 1}): its hash is not the one beside it"
 
 
-def recompute(path: str, size: int) -> tuple[Tree, int, int]:
-    """The tree over the first ``size`` lines, how many lines there are, and how many have only their hash."""
-    tree, lines_in_all, bare = Tree(), 0, 0
+def recompute(path: str, size: int) -> tuple[Tree, int, list[int]]:
+    """The tree over the first ``size`` lines, how many lines there are, and which have only their hash."""
+    tree, lines_in_all, bare = Tree(), 0, list[int]()
     for lines in pieces(path):
+        bare += [number for number, line in enumerate(lines, lines_in_all + 1) if len(line) == BARE_BYTES]
         lines_in_all += len(lines)
-        lines = lines[: max(0, size - tree.size)]
-        leaves = hashes_of(lines)
-        bare += sum(1 for line in lines if len(line) == 76)
+        leaves = hashes_of(lines[: max(0, size - tree.size)])
         tree.grow([leaf or sha256(b"").digest() for leaf in leaves] if NO_LINE in leaves else leaves)
     return tree, lines_in_all, bare
 
@@ -312,10 +313,12 @@ def verify_dump(asked: argparse.Namespace) -> Iterator[str]:
     keys = read_keys(asked.pubkey)
     checkpoint = read_checkpoint(asked.checkpoint, keys)
     tree, lines, bare = recompute(asked.dump, checkpoint.size)
+    gone = [number for number in bare if number >= asked.retained_from]
+    yield from (f"line {number} has lost its event: retention takes none so young" for number in gone[:FLAWS_MAX])
+    if len(bare) > len(gone):
+        say(f"{len(bare) - len(gone)} lines before line {asked.retained_from} have only their hash")
     if tree.size == checkpoint.size and tree.root() == checkpoint.root:
         say(f"{checkpoint.origin}: {checkpoint.size} leaves give the root that was signed")
-        if bare:
-            say(f"{bare} of them without their event: retention took it, the hash stays")
         if lines > checkpoint.size:
             say(f"{lines - checkpoint.size} more lines are not under this checkpoint")
         return
@@ -389,6 +392,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
             form.add_argument(word)
         if name == "verify-dump":
             form.add_argument("--witness", action="append", default=[], help="a sink's file, once or more")
+            form.add_argument("--retained-from", type=int, default=1, help="lines before this one may lack their event")
     return parser.parse_args(given)
 
 

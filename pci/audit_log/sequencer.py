@@ -90,6 +90,12 @@ async def find_head(session: Session) -> Head:
     return Head(Frontier.from_bytes(row.size, row.frontier), row.sealed_through)
 
 
+async def last_note(session: Session) -> str | None:
+    """The last signed checkpoint; nothing before the first."""
+    note: str | None = await session.scalar(text("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1"))
+    return note
+
+
 async def recompute(session: Session, *, tree: Frontier = EMPTY, size: int | None = None) -> Frontier:
     """The tree over the leaves that are there, from ``tree`` on, up to ``size`` leaves.
 
@@ -110,13 +116,13 @@ async def recompute(session: Session, *, tree: Frontier = EMPTY, size: int | Non
     return tree
 
 
-async def recompute_head(session: Session) -> Frontier:
-    """The whole tree from its leaves, which must be what the last checkpoint says: about a second for a million.
+async def recompute_head(session: Session, *, tree: Frontier = EMPTY) -> Frontier:
+    """The tree from its leaves (from ``tree`` on), which must be what the last checkpoint says: a second a million.
 
     Raises: LogBroken if it is not.
     """
     head = await find_head(session)
-    tree = await recompute(session)
+    tree = await recompute(session, tree=tree)
     if tree != head.tree:
         raise LogBroken(flaw="the leaves do not give the last checkpoint", leaves=tree.size, checkpoint=head.tree.size)
     return tree

@@ -1,4 +1,4 @@
-"""A log for tests: events staged and sealed in a real database, and ways to tamper with it that only a superuser has."""
+"""A log for tests: staged and sealed in a real database, and ways to tamper with it that only a superuser has."""
 
 from __future__ import annotations
 
