@@ -1,0 +1,85 @@
+"""Tables of payments by card as the migration makes them. What the database checks is in the migration's SQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from ledger.database import metadata
+from ledger.tables import Code, Instant, optional, required
+
+card_payments = Table(
+    "card_payments",
+    metadata,
+    Column("id", Code, primary_key=True),
+    required("merchant_id", Code),
+    optional("attempt_id", Code),
+    optional("first_payment_id", Code),
+    required("card_token", Code),
+    optional("card_mask", Code),
+    required("amount_kopecks", BigInteger),
+    optional("capture_kopecks", BigInteger),
+    required("captured_kopecks", BigInteger, "0"),
+    required("refund_kopecks", BigInteger, "0"),
+    required("fee_kopecks", BigInteger, "0"),
+    required("is_captured_at_once", Boolean),
+    required("initiator", Code),
+    required("is_credential_kept", Boolean),
+    required("status", Code, "'requested'"),
+    *(optional(name, Code) for name in ("reason", "acquirer_id", "rrn", "approval_code")),
+    optional("entry_id", Uuid),
+    required("looks", Integer, "0"),
+    optional("next_look_at", Instant),
+    required("created_at", Instant),
+    optional("captured_at", Instant),
+    optional("ended_at", Instant),
+    required("version", Integer, "1"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="card_payments_merchant_fkey"),
+    ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="card_payments_attempt_fkey"),
+    ForeignKeyConstraint(["first_payment_id"], ["card_payments.id"], name="card_payments_first_fkey"),
+    UniqueConstraint("attempt_id", name="card_payments_attempt_key"),
+    UniqueConstraint("entry_id", name="card_payments_entry_key"),
+    Index("card_payments_of_merchant", "merchant_id", "id"),
+    Index("card_payments_next_look", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+    Index(
+        "card_payments_held",
+        "attempt_id",
+        postgresql_where=text("status = 'authorised' AND attempt_id IS NOT NULL"),
+    ),
+)
+
+card_refunds = Table(
+    "card_refunds",
+    metadata,
+    Column("id", Code, primary_key=True),
+    required("payment_id", Code),
+    required("merchant_id", Code),
+    required("amount_kopecks", BigInteger),
+    required("fee_billed_kopecks", BigInteger, "0"),
+    optional("reason", Text),
+    required("status", Code, "'requested'"),
+    optional("refusal", Code),
+    optional("rrn", Code),
+    *(optional(name, Uuid) for name in ("hold_id", "fee_hold_id", "entry_id")),
+    required("looks", Integer, "0"),
+    optional("next_look_at", Instant),
+    required("created_at", Instant),
+    optional("ended_at", Instant),
+    ForeignKeyConstraint(["payment_id"], ["card_payments.id"], name="card_refunds_payment_fkey"),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="card_refunds_merchant_fkey"),
+    *(UniqueConstraint(f"{name}_id", name=f"card_refunds_{name}_key") for name in ("hold", "fee_hold", "entry")),
+    Index("card_refunds_of_payment", "payment_id", "id"),
+    Index("card_refunds_of_merchant", "merchant_id", "id"),
+    Index("card_refunds_next_look", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+)
