@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from pci.database import Session
 
 Row = Mapping[str, Any]
+
+COUNTING_SECONDS_MAX = 300
+"""A merchant may have tens of millions of cards."""
 
 CARD_COLUMNS = (
     "token, merchant_id, digits, first6, last4, scheme, expires, fingerprint_id, status, tokenized_at, expires_at,"
@@ -151,3 +154,137 @@ async def fingerprint_windows(session: Session, merchants: Sequence[str]) -> dic
         {"merchants": list(merchants)},
     )
     return {row.scope: row.number for row in found}
+
+
+async def keep_restrictions(session: Session, token: str, kept: Mapping[str, Any] | None, now: datetime) -> None:
+    """Write what a token may be used for."""
+    await session.execute(
+        text("UPDATE cards SET restrictions = CAST(:kept AS jsonb), changed_at = :now WHERE token = :token"),
+        {"token": token, "kept": None if kept is None else json.dumps(kept), "now": now},
+    )
+
+
+async def destroyed_card_keys(session: Session, merchant_id: str) -> list[int]:
+    """The keys that closed this merchant's cards and are no more."""
+    found = await session.execute(
+        text("SELECT number FROM keys WHERE purpose = 'card' AND scope = :scope AND state = 'destroyed'"),
+        {"scope": merchant_id},
+    )
+    return list(found.scalars())
+
+
+async def card_keys(session: Session, merchant_id: str) -> list[int]:
+    """The keys that may open this merchant's cards."""
+    found = await session.execute(
+        text(
+            "SELECT number FROM keys WHERE purpose = 'card' AND scope = :scope"
+            " AND state IN ('active', 'decrypt_only', 'compromised')"
+        ),
+        {"scope": merchant_id},
+    )
+    return list(found.scalars())
+
+
+async def _take_time(session: Session) -> None:
+    """Looking through all cards of a merchant takes longer than other statements may."""
+    await session.execute(text(f"SET LOCAL statement_timeout = '{COUNTING_SECONDS_MAX}s'"))
+
+
+async def count_active(session: Session, merchant_id: str) -> int:
+    """How many cards of a merchant there are to go over."""
+    await _take_time(session)
+    found = await session.execute(
+        text("SELECT count(*) FROM cards WHERE merchant_id = :merchant_id AND status = 'active'"),
+        {"merchant_id": merchant_id},
+    )
+    return int(found.scalar_one())
+
+
+_TAKE = (
+    "SELECT number, token, key_number, pan_sealed, holder_sealed, fingerprint_scope FROM cards"
+    " WHERE merchant_id = :merchant_id AND number > :after AND status = 'active' AND {} <> :newest"
+    " ORDER BY number LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED"
+)
+TAKE_TO_RESEAL = text(_TAKE.format("key_number"))
+TAKE_TO_FINGERPRINT = text(_TAKE.format("fingerprint_key"))
+KEY_COLUMNS = {"card": "key_number", "fingerprint": "fingerprint_key"}
+"""Which column a rotation of a kind goes by."""
+
+
+async def take_to_reseal(session: Session, merchant_id: str, newest: int, after: int, limit: int) -> list[Row]:
+    """The next cards that another key sealed. Locks: them; what others hold is passed over."""
+    return await _take(session, TAKE_TO_RESEAL, merchant_id, newest, after, limit)
+
+
+async def take_to_fingerprint(session: Session, merchant_id: str, newest: int, after: int, limit: int) -> list[Row]:
+    """The next cards known by another key's digest. Locks: them; what others hold is passed over."""
+    return await _take(session, TAKE_TO_FINGERPRINT, merchant_id, newest, after, limit)
+
+
+async def _take(
+    session: Session, statement: TextClause, merchant_id: str, newest: int, after: int, limit: int
+) -> list[Row]:
+    arguments = {"merchant_id": merchant_id, "newest": newest, "after": after, "limit": limit}
+    return list((await session.execute(statement, arguments)).mappings())
+
+
+async def is_any_left(session: Session, merchant_id: str, kind: str, newest: int) -> bool:
+    """Whether any card of a merchant is still under another key, whoever holds it now."""
+    await _take_time(session)
+    found = await session.execute(
+        text(
+            f"SELECT EXISTS (SELECT FROM cards WHERE merchant_id = :merchant_id AND status = 'active'"  # noqa: S608
+            f" AND {KEY_COLUMNS[kind]} <> :newest)"
+        ),
+        {"merchant_id": merchant_id, "newest": newest},
+    )
+    return bool(found.scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What a card holds, sealed anew."""
+
+    number: int
+    pan: bytes
+    holder: bytes | None
+
+
+async def keep_resealed(session: Session, merchant_id: str, cards: Sequence[Resealed], key_number: int) -> None:
+    """Write cards sealed anew; their rows are locked by this session."""
+    await session.execute(
+        text(
+            """UPDATE cards AS c SET key_number = :key_number, pan_sealed = a.pan, holder_sealed = a.holder
+                 FROM unnest(CAST(:numbers AS bigint[]), CAST(:pans AS bytea[]), CAST(:holders AS bytea[]))
+                      AS a (number, pan, holder)
+                WHERE c.merchant_id = :merchant_id AND c.number = a.number"""
+        ),
+        {
+            "key_number": key_number, "merchant_id": merchant_id, "numbers": [card.number for card in cards],
+            "pans": [card.pan for card in cards], "holders": [card.holder for card in cards],
+        },
+    )  # fmt: skip
+
+
+async def keep_fingerprints(
+    session: Session, merchant_id: str, known: Sequence[tuple[int, str, bytes]], key_number: int
+) -> list[str]:
+    """Write digests made anew for rows locked by this session, and give the tokens of twins, which keep none."""
+    found = await session.execute(
+        text(
+            """UPDATE cards AS c SET fingerprint_key = CASE WHEN a.is_twin THEN NULL ELSE :key_number END,
+                                     fingerprint = CASE WHEN a.is_twin THEN NULL ELSE a.digest END
+                 FROM (SELECT n.*, row_number() OVER (PARTITION BY n.scope, n.digest ORDER BY n.number) > 1 OR EXISTS (
+                           SELECT FROM cards AS o WHERE o.fingerprint_scope = n.scope
+                              AND o.fingerprint_key = :key_number AND o.fingerprint = n.digest) AS is_twin
+                         FROM unnest(CAST(:numbers AS bigint[]), CAST(:scopes AS text[]), CAST(:digests AS bytea[]))
+                              AS n (number, scope, digest)) AS a
+                WHERE c.merchant_id = :merchant_id AND c.number = a.number
+            RETURNING c.token, a.is_twin"""
+        ),
+        {
+            "key_number": key_number, "merchant_id": merchant_id, "numbers": [number for number, _, _ in known],
+            "scopes": [scope for _, scope, _ in known], "digests": [digest for _, _, digest in known],
+        },
+    )  # fmt: skip
+    return [row.token for row in found if row.is_twin]

@@ -28,6 +28,8 @@ class RotationKind(StrEnum):
     """Data keys, wrapped anew under the newest KEK."""
     CARD = "card"
     """Cards of one merchant, closed anew with its newest data key."""
+    FINGERPRINT = "fingerprint"
+    """Cards of one merchant, known by digests under its newest fingerprint key."""
 
 
 class RotationStatus(StrEnum):

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
-import pytest_asyncio
 
-from ledger.database import Engine, transaction
+from ledger.database import transaction
 from pci.keys.key import KeyPurpose
-from pci.keys.ring import KeyRing
 from pci.luhn import passes_luhn
 from pci.pan import Pan
-from tests.conftest import VaultDatabase
-from tests.vault_world import ready_ring
-from tokenization import cards, refusals
-from tokenization.card import Card, CardDetails, CardTerms, OpenCard, Tokenized
+from tests.card_world import CHARGE, MIR, NEIGHBOUR, OTHER, SHOP, VISA, World
+from tokenization import cards
+from tokenization.card import CardDetails, CardTerms, OpenCard
 from tokenization.card_errors import (
     AmountRefused,
     CardExpired,
@@ -33,62 +25,8 @@ from tokenization.card_errors import (
     TokenExpired,
     TokenNotFound,
 )
-from tokenization.card_use import CardPurpose, CardRestrictions, CardUse
+from tokenization.card_use import CardRestrictions
 from tokenization.cards import CardAsk, CardIn
-
-MIR, VISA, OTHER = "2200111753579001", "4242424242424242", "4111111111111111"
-SHOP, NEIGHBOUR = "mer_shop", "mer_neighbour"
-CHARGE = CardUse(CardPurpose.CHARGE, channel="online", amount_kopecks=100_00, currency="RUB")
-
-
-@dataclass(frozen=True)
-class World:
-    """A vault with keys for two merchants."""
-
-    engine: Engine
-    ring: KeyRing
-    now: datetime
-    database: VaultDatabase
-
-    async def tokenize(
-        self, number: str = MIR, expires: str = "2028-12", holder: str | None = None, **terms: Any
-    ) -> Tokenized:
-        details = CardDetails(Pan(number), expires, holder)
-        async with transaction(self.engine) as session:
-            return await cards.tokenize(
-                session, self.ring, details, CardTerms(**{"merchant_id": SHOP} | terms),
-                actor="service:api", origin="req_1", now=self.now,
-            )  # fmt: skip
-
-    async def read(
-        self, token: str, merchant_id: str = SHOP, use: CardUse = CHARGE, at: datetime | None = None
-    ) -> OpenCard:
-        async with refusals.kept(functools.partial(transaction, self.engine)) as session:
-            return await cards.read_pan(
-                session, self.ring, token, merchant_id=merchant_id, use=use,
-                actor="service:api", origin="req_2", now=at or self.now,
-            )  # fmt: skip
-
-    async def find(self, token: str, merchant_id: str = SHOP) -> Card:
-        async with transaction(self.engine) as session:
-            return await cards.find_card(session, token, merchant_id)
-
-    def sql(self, statement: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database.superuser_url, autocommit=True) as connection:
-            found = connection.execute(statement, arguments)  # type: ignore[arg-type] -- tests write their own SQL
-            return found.fetchall() if found.description else []
-
-    def events(self, action: str) -> list[dict[str, Any]]:
-        rows = self.sql("SELECT event FROM audit_events ORDER BY id")
-        return [event for event in (json.loads(row[0]) for row in rows) if event["action"] == action]
-
-
-@pytest_asyncio.fixture
-async def world(vault_engine: Engine, vault_database: VaultDatabase, now: datetime) -> World:
-    ring = await ready_ring(vault_engine, now)
-    for merchant_id in (SHOP, NEIGHBOUR):
-        await cards.prepare(ring, merchant_id, now)
-    return World(vault_engine, ring, now, vault_database)
 
 
 async def test_a_card_becomes_a_token_and_the_token_the_card(world: World) -> None:
@@ -193,8 +131,7 @@ async def test_a_token_whose_time_is_over_opens_nothing_and_its_card_is_new_agai
 
     with pytest.raises(TokenExpired):
         await world.read(tokenized.card.token, at=later)
-    later_world = World(world.engine, world.ring, later, world.database)
-    again = await later_world.tokenize()
+    again = await world.at(later).tokenize()
 
     assert again.is_new
     assert again.card.token != tokenized.card.token
