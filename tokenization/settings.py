@@ -70,6 +70,12 @@ class VaultSettings(BaseSettings):
     Source: PCI DSS 3.3.2: sensitive authentication data before authorisation is kept as short as can be.
     """
 
+    reveals_per_day: int = Field(default=10, ge=0, le=1_000)
+    """Card numbers a person may be shown in 24 hours; each further one needs a second person."""
+    password_passes: int = Field(default=3, ge=2, le=10)
+    """Source: OWASP password storage: Argon2id with no less than 19 MiB and two passes."""
+    password_memory_mib: int = Field(default=64, ge=19, le=1_024)
+
     @property
     def is_production(self) -> bool:
         """Whether real cards are entered here."""

@@ -67,6 +67,7 @@ cards = Table(
     UniqueConstraint("token", name="cards_token_key"),
     UniqueConstraint("digits_token", name="cards_digits_token_key"),
     UniqueConstraint("fingerprint_scope", "fingerprint_key", "fingerprint", name="cards_fingerprint_key"),
+    Index("cards_digits", "last4", "expires", postgresql_where=text("status = 'active'")),
     Index("cards_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND status = 'active'")),
 )
 

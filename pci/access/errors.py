@@ -7,7 +7,7 @@ Rejected
     ├── PersonRejected, PersonUnknown, PersonStatusRejected, ReasonRejected
     ├── PasswordWeak, PasswordRepeated, EnrolmentRefused
     ├── ResetUnknown, ResetOver
-    └── ReviewRejected
+    └── ReviewRejected, OriginForeign
 Unavailable
 └── SignInBusy
 """
@@ -123,6 +123,12 @@ class ReviewRejected(AccessRejected):
     """What is signed off is not what stands now: export it again."""
 
     code = "access.review_rejected"
+
+
+class OriginForeign(AccessRejected):
+    """Another site's page may not ask this for a person who is signed in here."""
+
+    code = "access.origin_foreign"
 
 
 class SignInBusy(Unavailable):

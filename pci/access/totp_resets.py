@@ -58,7 +58,7 @@ async def request_reset(attempt: Attempt, person_id: str, *, reason: str) -> Tot
     return reset
 
 
-async def approve_reset(attempt: Attempt, reset_id: str) -> Secret:
+async def approve_reset(attempt: Attempt, reset_id: str) -> tuple[TotpReset, Secret]:
     """Say that it is really they who lost it. The token opens nothing without their password.
 
     Raises: ResetUnknown, OwnRequest, OwnAccount, ResetOver. Locks: the person's row, then the reset.
@@ -79,7 +79,7 @@ async def approve_reset(attempt: Attempt, reset_id: str) -> Secret:
         attempt.session, reset.person_id, enrolments.EnrolmentKind.TOTP, by=by.label, now=now
     )
     await attempt.record(f"person:{reset.person_id}", reset=reset_id)
-    return token
+    return reset, token
 
 
 async def open_resets(session: Session, *, now: datetime) -> list[TotpReset]:

@@ -95,7 +95,9 @@ async def test_nobody_signs_in_between_the_two_steps(access: Access, now: dateti
         pytest.param(timedelta(0), FINISH_WITHIN + timedelta(seconds=1), id="finished a quarter of an hour late"),
     ],
 )
-async def test_late_is_refused(access: Access, now: datetime, begun_after: timedelta, finished_after: timedelta) -> None:
+async def test_late_is_refused(
+    access: Access, now: datetime, begun_after: timedelta, finished_after: timedelta
+) -> None:
     _, token = await invited(access, "olga", ["support"], now)
 
     with pytest.raises(EnrolmentRefused):
@@ -208,7 +210,7 @@ async def lost(access: Access, now: datetime) -> tuple[Member, Secret, Secret, t
 async def test_a_lost_second_factor_takes_two_people_and_the_password(access: Access, now: datetime) -> None:
     olga, _, officer, reset = await lost(access, now)
     async with attempt(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
-        token = await totp_resets.approve_reset(tried, reset.id)
+        _, token = await totp_resets.approve_reset(tried, reset.id)
 
     with pytest.raises(EnrolmentRefused):
         await begin(access, token, now, Secret("not her password 1"))

@@ -54,7 +54,9 @@ def test_who_lets_people_in_sees_no_card_and_who_approves_is_shown_none() -> Non
             assert roles == {Role.AUDITOR}
 
 
-@pytest.mark.parametrize("names", [["king"], ["admin", "support"], ["auditor", "custodian"], ["support", "security_officer"]])
+@pytest.mark.parametrize(
+    "names", [["king"], ["admin", "support"], ["auditor", "custodian"], ["support", "security_officer"]]
+)
 def test_roles_that_are_unknown_or_not_for_one_person_are_refused(names: list[str]) -> None:
     with pytest.raises(RolesRejected):
         read_roles(names)

@@ -1,0 +1,200 @@
+"""Four eyes: beyond the day's share, a second person says yes to one card number, once, within a quarter of an hour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Row
+
+from pci.access import ids
+from pci.access.attempts import Attempt
+from pci.access.errors import OwnRequest
+from pci.access.tables import reveal_requests
+from pci.database import Session
+from pci.redaction import redact_text
+from tokenization import card_lookup
+from tokenization.reveal_errors import (
+    RevealRequestOther,
+    RevealRequestOver,
+    RevealRequestUnknown,
+    RevealTermsRejected,
+)
+
+OPEN_FOR = timedelta(minutes=15)
+"""From the asking to the showing: who approves knows what is going on now, not yesterday."""
+LISTED_MAX = 100
+_TICKET = re.compile(r"[A-Za-zА-Яа-яЁё0-9][A-Za-zА-Яа-яЁё0-9_/.#-]{0,63}")
+_LONG_DIGITS = re.compile(r"[0-9]{12}")
+
+
+class RevealReason(StrEnum):
+    """Why a person must see a card number."""
+
+    CHARGEBACK = "chargeback"
+    FRAUD_INQUIRY = "fraud_inquiry"
+    BUYER_REQUEST = "buyer_request"
+    LAW_ENFORCEMENT = "law_enforcement"
+    RECONCILIATION = "reconciliation"
+
+
+class RevealRequestStatus(StrEnum):
+    """Where a request is."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    USED = "used"
+    EXPIRED = "expired"
+
+
+ALLOWED: dict[RevealRequestStatus, frozenset[RevealRequestStatus]] = {
+    RevealRequestStatus.REQUESTED: frozenset(
+        {RevealRequestStatus.APPROVED, RevealRequestStatus.REFUSED, RevealRequestStatus.EXPIRED}
+    ),
+    RevealRequestStatus.APPROVED: frozenset({RevealRequestStatus.USED, RevealRequestStatus.EXPIRED}),
+    RevealRequestStatus.REFUSED: frozenset(),
+    RevealRequestStatus.USED: frozenset(),
+    RevealRequestStatus.EXPIRED: frozenset(),
+}
+
+
+def advance(status: RevealRequestStatus, to: RevealRequestStatus) -> RevealRequestStatus:
+    """Move a request's status.
+
+    Raises: RevealRequestOver.
+    """
+    if to not in ALLOWED[status]:
+        raise RevealRequestOver(status=str(status))
+    return to
+
+
+@dataclass(frozen=True, slots=True)
+class RevealTerms:
+    """Which card number, and why."""
+
+    token: str
+    reason: str
+    ticket: str
+
+    def check(self) -> None:
+        """Raises: RevealTermsRejected, which repeats nothing."""
+        if self.reason not in set(RevealReason):
+            raise RevealTermsRejected(field="reason")
+        is_safe = _LONG_DIGITS.search(self.ticket) is None and redact_text(self.ticket) == self.ticket
+        if not _TICKET.fullmatch(self.ticket) or not is_safe:
+            raise RevealTermsRejected(field="ticket")
+
+
+@dataclass(frozen=True, slots=True)
+class RevealRequest:
+    """A wish to be shown one card number that a second person decides on."""
+
+    id: str
+    person_id: str
+    terms: RevealTerms
+    status: RevealRequestStatus
+    requested_at: datetime
+    expires_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+
+
+async def ask(attempt: Attempt, terms: RevealTerms) -> RevealRequest:
+    """Ask a second person.
+
+    Raises: RevealTermsRejected, TokenNotFound.
+    """
+    terms.check()
+    place = await card_lookup.find(attempt.session, terms.token)
+    now, actor = attempt.wish.now, attempt.actor
+    row = {
+        "id": ids.new_id("rvr"), "person_id": actor.person_id, "token": place.token, "reason": terms.reason,
+        "ticket": terms.ticket, "status": RevealRequestStatus.REQUESTED, "requested_at": now,
+        "expires_at": now + OPEN_FOR,
+    }  # fmt: skip
+    await attempt.session.execute(sqlalchemy.insert(reveal_requests).values(row))
+    facts = {"request": row["id"], "reason": terms.reason, "ticket": terms.ticket}
+    await attempt.record(f"card:{place.token}", merchant_id=place.merchant_id, **facts)
+    return (await _find(attempt.session, row["id"]))[0]
+
+
+async def decide(attempt: Attempt, request_id: str, *, is_approved: bool) -> RevealRequest:
+    """Say yes or no to what somebody else asked for.
+
+    Raises: RevealRequestUnknown, OwnRequest, RevealRequestOver. Locks: the request.
+    """
+    request, _ = await _find(attempt.session, request_id, for_update=True)
+    if request.person_id == attempt.actor.person_id:
+        raise OwnRequest()
+    now = attempt.wish.now
+    status = advance(request.status, RevealRequestStatus.APPROVED if is_approved else RevealRequestStatus.REFUSED)
+    if now >= request.expires_at:
+        raise RevealRequestOver(status="expired")
+    await _update(attempt.session, request_id, status=status, decided_by=attempt.actor.person_id, decided_at=now)
+    await attempt.record(f"card:{request.terms.token}", request=request_id, asked_by=f"person:{request.person_id}")
+    return (await _find(attempt.session, request_id))[0]
+
+
+async def use(attempt: Attempt, request_id: str, terms: RevealTerms) -> None:
+    """Use an approval up, for exactly what was approved.
+
+    Raises: RevealRequestUnknown, RevealRequestOther, RevealRequestOver. Locks: the request.
+    """
+    request, _ = await _find(attempt.session, request_id, for_update=True)
+    if request.person_id != attempt.actor.person_id:
+        raise RevealRequestUnknown()
+    if request.terms != terms:
+        raise RevealRequestOther()
+    status, now = advance(request.status, RevealRequestStatus.USED), attempt.wish.now
+    if now >= request.expires_at:
+        raise RevealRequestOver(status="expired")
+    await _update(attempt.session, request_id, status=status, used_at=now)
+
+
+async def expire_overdue(session: Session, *, now: datetime) -> int:
+    """Write down that requests are over whose time is. Says how many."""
+    is_open = reveal_requests.c.status.in_([RevealRequestStatus.REQUESTED, RevealRequestStatus.APPROVED])
+    ending = (
+        sqlalchemy.update(reveal_requests)
+        .where(is_open, reveal_requests.c.expires_at <= now)
+        .values(status=RevealRequestStatus.EXPIRED)
+    )
+    return (await session.execute(ending)).rowcount
+
+
+async def list_requests(session: Session, *, now: datetime, of: str | None = None) -> Sequence[RevealRequest]:
+    """What is open now, of everybody or of one person, the latest first."""
+    is_open = reveal_requests.c.status.in_([RevealRequestStatus.REQUESTED, RevealRequestStatus.APPROVED])
+    query = sqlalchemy.select(reveal_requests).where(is_open, reveal_requests.c.expires_at > now)
+    if of is not None:
+        query = query.where(reveal_requests.c.person_id == of)
+    rows = await session.execute(query.order_by(reveal_requests.c.requested_at.desc()).limit(LISTED_MAX))
+    return [_request(row) for row in rows]
+
+
+async def _find(session: Session, request_id: str, *, for_update: bool = False) -> tuple[RevealRequest, Row[Any]]:
+    query = sqlalchemy.select(reveal_requests).where(reveal_requests.c.id == request_id)
+    if for_update:
+        query = query.with_for_update()
+    row = (await session.execute(query)).first() if ids.is_id("rvr", request_id) else None
+    if row is None:
+        raise RevealRequestUnknown()
+    return _request(row), row
+
+
+async def _update(session: Session, request_id: str, **values: Any) -> None:
+    changing = sqlalchemy.update(reveal_requests).where(reveal_requests.c.id == request_id)
+    await session.execute(changing.values(**values))
+
+
+def _request(row: Row[Any]) -> RevealRequest:
+    return RevealRequest(
+        row.id, row.person_id, RevealTerms(row.token, row.reason, row.ticket), RevealRequestStatus(row.status),
+        row.requested_at, row.expires_at, row.decided_by, row.decided_at,
+    )  # fmt: skip
