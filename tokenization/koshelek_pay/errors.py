@@ -2,18 +2,18 @@
 
 DevicePayRejected                     every refusal about device tokens; final
 ├── De55Malformed                     the chip data cannot be read
-├── DeviceTokenNotFound, DeviceNotFound, RequestorNotFound, TokenRangeMissing
+├── DeviceTokenNotFound, DeviceNotFound, RequestorNotFound, RequestorTaken, TokenRangeMissing
 ├── ProvisioningRejected              a card was not put on a device
-│   ├── CardNotEligible, ProvisioningDeclined, DeviceKeyRefused
-│   └── CodeWrong, CodeOver, CodeNotExpected
+│   ├── CardNotEligible, DeviceKeyRefused, PhoneRefused
+│   └── CodeWrong, CodeOver, CodeNotExpected, CodesSpent
 ├── DeviceTokenStateRefused           not from the state it is in
 ├── SuspensionNotYours                another party suspended it
 ├── DeviceSignatureRefused            the device did not ask this
 ├── KeysNotDue                        there are enough keys on the device
 └── CryptogramRefused                 a payment by a device was not let through
     ├── DeviceTokenNotActive, DeviceTokenSuspended, DeviceWiped
-    ├── DomainRefused                 not this requestor, channel, merchant, code or sum
-    ├── AtcUsed, AtcTooFar, AtcNotIssued, KeyExpired
+    ├── RequestorDiffers, DomainRefused   not this requestor, channel, goods or sum
+    ├── AtcUsed, AtcTooFar, AtcNotIssued, KeyBurnt, KeyExpired, AuthorisationTaken
     ├── DeviceCloned                  one counter, two payments
     └── CryptogramWrong, AmountDiffers, CryptogramDataRefused
 """
@@ -105,6 +105,12 @@ class CodesSpent(ProvisioningRejected):
     """No more codes are sent for this token."""
 
     code = "vault.device_codes_spent"
+
+
+class PhoneRefused(ProvisioningRejected):
+    """The phone must be Russian, as +7 and ten digits: the code is sent to it."""
+
+    code = "vault.device_phone_refused"
 
 
 class DeviceTokenStateRefused(DevicePayRejected):

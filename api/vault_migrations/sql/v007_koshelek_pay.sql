@@ -143,11 +143,10 @@ CREATE INDEX device_tokens_of_merchant ON device_tokens (merchant_id, id);
 
 CREATE FUNCTION device_tokens_move_as_allowed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (NEW.trid, NEW.device_id, NEW.range_id, NEW.merchant_id, NEW.token_number, NEW.par, NEW.fingerprint_id,
-        NEW.decision, NEW.key_number)
+    -- Another card may come in the place of the one that was re-issued; all else of a token stands.
+    IF (NEW.trid, NEW.device_id, NEW.range_id, NEW.merchant_id, NEW.token_number, NEW.par, NEW.decision, NEW.key_number)
         IS DISTINCT FROM
-       (OLD.trid, OLD.device_id, OLD.range_id, OLD.merchant_id, OLD.token_number, OLD.par, OLD.fingerprint_id,
-        OLD.decision, OLD.key_number)
+       (OLD.trid, OLD.device_id, OLD.range_id, OLD.merchant_id, OLD.token_number, OLD.par, OLD.decision, OLD.key_number)
        OR (NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
             ('awaiting_code', 'approved'), ('awaiting_code', 'deleted'),
             ('approved', 'active'), ('approved', 'deleted'), ('active', 'deleted')))
@@ -290,8 +289,9 @@ GRANT SELECT, INSERT ON token_requestors TO kopeyka_vault;
 GRANT SELECT, INSERT ON token_devices, device_tokens, device_token_suspensions, device_token_codes,
     device_key_batches, device_keys, device_authorisations TO kopeyka_vault;
 GRANT UPDATE (status, changed_at) ON token_devices TO kopeyka_vault;
-GRANT UPDATE (status, assurance, card_token, card_mask, card_expires, wrong_cryptograms, changed_at, version)
-    ON device_tokens TO kopeyka_vault;
+GRANT UPDATE (
+    status, assurance, card_token, fingerprint_id, card_mask, card_expires, wrong_cryptograms, changed_at, version
+) ON device_tokens TO kopeyka_vault;
 GRANT UPDATE (lifted_at) ON device_token_suspensions TO kopeyka_vault;
 GRANT UPDATE (tries, status, sent_at) ON device_token_codes TO kopeyka_vault;
 GRANT UPDATE (status, changed_at) ON device_keys TO kopeyka_vault;
