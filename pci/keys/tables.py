@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -75,4 +76,54 @@ rotations = Table(
     Column("finished_at", Instant),
     PrimaryKeyConstraint("id", name="rotations_pkey"),
     Index("rotations_one_open", "kind", "scope", unique=True, postgresql_where=text("status <> 'done'")),
+)
+
+custodians = Table(
+    "custodians",
+    vault_metadata,
+    required("id", Code),
+    required("name", Text),
+    required("verifier", Code),
+    required("failed_tries", Integer, "0"),
+    required("created_at", Instant),
+    Column("deactivated_at", Instant),
+    PrimaryKeyConstraint("id", name="custodians_pkey"),
+    UniqueConstraint("name", name="custodians_name_key"),
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    vault_metadata,
+    required("custodian_id", Code),
+    required("text_version", Integer),
+    required("text_digest", LargeBinary),
+    required("acknowledged_at", Instant),
+    PrimaryKeyConstraint("custodian_id", "text_version", name="acknowledgements_pkey"),
+    ForeignKeyConstraint(["custodian_id"], ["custodians.id"], name="acknowledgements_custodian_fkey"),
+)
+
+ceremonies = Table(
+    "ceremonies",
+    vault_metadata,
+    required("id", Code),
+    required("kind", Code),
+    required("kek_provider", Code),
+    required("threshold", Integer),
+    required("shares", Integer),
+    required("held_at", Instant),
+    required("held_by", Text),
+    PrimaryKeyConstraint("id", name="ceremonies_pkey"),
+)
+
+ceremony_custodians = Table(
+    "ceremony_custodians",
+    vault_metadata,
+    required("ceremony_id", Code),
+    required("custodian_id", Code),
+    required("share_index", Integer),
+    required("confirmed_at", Instant),
+    PrimaryKeyConstraint("ceremony_id", "custodian_id", name="ceremony_custodians_pkey"),
+    UniqueConstraint("ceremony_id", "share_index", name="ceremony_custodians_share_key"),
+    ForeignKeyConstraint(["ceremony_id"], ["ceremonies.id"], name="ceremony_custodians_ceremony_fkey"),
+    ForeignKeyConstraint(["custodian_id"], ["custodians.id"], name="ceremony_custodians_custodian_fkey"),
 )

@@ -118,3 +118,62 @@ CREATE UNIQUE INDEX rotations_one_open ON rotations (kind, scope) WHERE status <
 
 GRANT SELECT, INSERT ON rotations TO kopeyka_vault;
 GRANT UPDATE (status, rows_total, rows_done, place, changed_at, finished_at) ON rotations TO kopeyka_vault;
+
+-- Who holds shares of a KEK, what they signed, and the meetings at which shares were made. Shares are nowhere.
+
+CREATE TABLE custodians (
+    id             text COLLATE "C" NOT NULL,
+    name           text NOT NULL,
+    verifier       text COLLATE "C" NOT NULL,
+    failed_tries   integer NOT NULL DEFAULT 0,
+    created_at     timestamptz NOT NULL,
+    deactivated_at timestamptz,
+    CONSTRAINT custodians_pkey PRIMARY KEY (id),
+    CONSTRAINT custodians_name_key UNIQUE (name),
+    CONSTRAINT custodians_id_is_shown CHECK (id ~ '^cus_[0-9A-Za-z]{20,40}$'),
+    CONSTRAINT custodians_name_length CHECK (length(name) BETWEEN 1 AND 100),
+    CONSTRAINT custodians_verifier_is_argon2id CHECK (verifier ~ '^[$]argon2id[$]v=19[$]' AND length(verifier) < 256),
+    CONSTRAINT custodians_tries_in_range CHECK (failed_tries BETWEEN 0 AND 10)
+);
+
+CREATE TABLE acknowledgements (
+    custodian_id    text COLLATE "C" NOT NULL,
+    text_version    integer NOT NULL,
+    text_digest     bytea NOT NULL,
+    acknowledged_at timestamptz NOT NULL,
+    CONSTRAINT acknowledgements_pkey PRIMARY KEY (custodian_id, text_version),
+    CONSTRAINT acknowledgements_custodian_fkey FOREIGN KEY (custodian_id) REFERENCES custodians,
+    CONSTRAINT acknowledgements_version_positive CHECK (text_version > 0),
+    CONSTRAINT acknowledgements_digest_is_sha256 CHECK (length(text_digest) = 32)
+);
+
+CREATE TABLE ceremonies (
+    id           text COLLATE "C" NOT NULL,
+    kind         text COLLATE "C" NOT NULL,
+    kek_provider text COLLATE "C" NOT NULL,
+    threshold    integer NOT NULL,
+    shares       integer NOT NULL,
+    held_at      timestamptz NOT NULL,
+    held_by      text NOT NULL,
+    CONSTRAINT ceremonies_pkey PRIMARY KEY (id),
+    CONSTRAINT ceremonies_id_is_shown CHECK (id ~ '^cer_[0-9A-Za-z]{20,40}$'),
+    CONSTRAINT ceremonies_kind_is_known CHECK (kind IN ('split', 'unseal')),
+    CONSTRAINT ceremonies_provider_is_known CHECK (kek_provider = 'file'),
+    CONSTRAINT ceremonies_two_at_least CHECK (threshold >= 2 AND threshold <= shares AND shares <= 16),
+    CONSTRAINT ceremonies_held_by_length CHECK (length(held_by) BETWEEN 1 AND 128)
+);
+
+CREATE TABLE ceremony_custodians (
+    ceremony_id  text COLLATE "C" NOT NULL,
+    custodian_id text COLLATE "C" NOT NULL,
+    share_index  integer NOT NULL,
+    confirmed_at timestamptz NOT NULL,
+    CONSTRAINT ceremony_custodians_pkey PRIMARY KEY (ceremony_id, custodian_id),
+    CONSTRAINT ceremony_custodians_share_key UNIQUE (ceremony_id, share_index),
+    CONSTRAINT ceremony_custodians_ceremony_fkey FOREIGN KEY (ceremony_id) REFERENCES ceremonies,
+    CONSTRAINT ceremony_custodians_custodian_fkey FOREIGN KEY (custodian_id) REFERENCES custodians,
+    CONSTRAINT ceremony_custodians_index_in_range CHECK (share_index BETWEEN 0 AND 15)
+);
+
+GRANT SELECT, INSERT ON custodians, acknowledgements, ceremonies, ceremony_custodians TO kopeyka_vault;
+GRANT UPDATE (verifier, failed_tries, deactivated_at) ON custodians TO kopeyka_vault;
