@@ -59,6 +59,7 @@ from api.wiring import wire
 from ledger.clock import Clock
 from ledger.database import create_engine
 from pci.pan_allowed import AllowedPans
+from ledger.direct import Lines
 
 ROUTERS: tuple[APIRouter, ...] = (
     merchants.router,
@@ -156,6 +157,7 @@ def app_of(settings: Settings, routers: Iterable[APIRouter]) -> FastAPI:
             stop.set()
             await follow
         await door.wiring.close()
+        await door.lines.close()
         await door.engine.dispose()
 
     app = Kopeyka(
@@ -187,6 +189,7 @@ def open_door(settings: Settings) -> Door:
         ),
         balances=balance_reads.open_queue(url, queue_max=settings.group_commit_queue_max),
         allowed_pans=allowed_pans(settings.allowed_pans_file),
+        lines=Lines(url),
     )
 
 

@@ -38,6 +38,7 @@ from api.settings import Settings
 from api.wiring import Wiring
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
+from ledger.direct import Lines
 from ledger.errors import KopeykaError
 from pci.card_numbers import may_hold_pan
 from pci.pan_allowed import NOTHING_ALLOWED, AllowedPans, tells_pan
@@ -68,6 +69,8 @@ class Door:
     entries: Any
     """The group commit of single entries: see ``api.entry_commit``."""
     balances: BalanceQueue
+    lines: Lines
+    """For what one statement does."""
     wiring: Wiring
     """NSPK and the bank, as this process reaches them."""
     allowed_pans: AllowedPans = NOTHING_ALLOWED

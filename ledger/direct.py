@@ -20,6 +20,14 @@ from psycopg.pq.abc import PGresult
 from ledger.database import libpq_options
 
 Answers = list[PGresult]
+BY_KEYS = (
+    "-c plan_cache_mode=force_generic_plan"
+    " -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+)
+"""Statements that find their rows by keys have one plan: looking for a better one takes longer than the statement,
+and what is found while a table is small is kept when it has grown."""
+LINES = 4
+"""A second one lets a statement run while the first waits for its fsync."""
 
 
 class Line:
@@ -42,13 +50,18 @@ class Line:
         self.closed = False
 
     @classmethod
-    async def open(cls, url: str) -> Line:
-        """Connect. Raises: psycopg.OperationalError."""
-        return cls(await AsyncConnection.connect(url, autocommit=True, options=libpq_options()))
+    async def open(cls, url: str, options: str = "") -> Line:
+        """Connect, with settings of its own in libpq's form. Raises: psycopg.OperationalError."""
+        return cls(await AsyncConnection.connect(url, autocommit=True, options=f"{libpq_options()} {options}"))
 
     async def close(self) -> None:
         """Hang up; who still waits is told so."""
         self._end(errors.OperationalError("the line was closed"))
+
+    @property
+    def waiting(self) -> int:
+        """Calls whose answers have not come yet."""
+        return len(self._waiting)
 
     async def call(self, statement: str, parameters: Sequence[str | None]) -> list[tuple[Any, ...]]:
         """Run a statement with parameters ``$1`` and on, in PostgreSQL's text form, and give its rows.
@@ -131,3 +144,41 @@ class Line:
             if not answered.done():
                 answered.set_exception(error)
         self._waiting.clear()
+
+
+class Lines:
+    """A few lines to one database, opened when they are first needed and again when they break."""
+
+    def __init__(self, url: str, count: int = LINES) -> None:
+        self._url = url
+        self._lines: list[Line | None] = [None] * count
+        self._opening = asyncio.Lock()
+
+    async def call(self, statement: str, parameters: Sequence[str | None]) -> list[tuple[Any, ...]]:
+        """Run a statement on the line with the shortest queue. Raises: psycopg.Error, as ``Line.call``."""
+        line = min((line for line in self._lines if line and not line.closed), key=_queue, default=None)
+        if line is None or (line.waiting and not self._opening.locked() and not all(map(_is_open, self._lines))):
+            line = await self._opened()
+        return await line.call(statement, parameters)
+
+    async def close(self) -> None:
+        """Hang up."""
+        for line in self._lines:
+            if line is not None:
+                await line.close()
+
+    async def _opened(self) -> Line:
+        async with self._opening:
+            for place, line in enumerate(self._lines):
+                if not _is_open(line):
+                    opened = self._lines[place] = await Line.open(self._url, BY_KEYS)
+                    return opened
+        return min((line for line in self._lines if line is not None), key=_queue)
+
+
+def _is_open(line: Line | None) -> bool:
+    return line is not None and not line.closed
+
+
+def _queue(line: Line) -> int:
+    return line.waiting

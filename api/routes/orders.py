@@ -16,7 +16,9 @@ from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.sale_watching import take_back
+from api.short_road import ShortRoad
 from api.wire import Body, Instant, Text, View
+from api.wiring import SbpRail
 from checkout import repository, till
 from checkout.attempts import Attempt, AttemptStatus
 from checkout.orders import Order, OrderRequest, OrderStatus
@@ -174,7 +176,8 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
         kept = await rail.shown(session, [attempt.id])  # what ``start`` brought may have been given up meanwhile
         return AttemptView.of(attempt, kept.get(attempt.id))
 
-    return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att")
+    road = ShortRoad(rail, order_id, AttemptView.of) if isinstance(rail, SbpRail) else None
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att", road=road)
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:

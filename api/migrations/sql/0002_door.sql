@@ -74,7 +74,7 @@ INSERT INTO idempotency_clearing DEFAULT VALUES;
 -- was committed before the locks were taken, so a row is never missed.
 CREATE FUNCTION known_keys(p_scopes text[], p_keys text[])
 RETURNS TABLE (place integer, is_busy boolean, lease_is_over boolean, known idempotency_keys)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
     v_is_free boolean[];
 BEGIN
@@ -82,10 +82,12 @@ BEGIN
       INTO v_is_free
       FROM unnest(p_scopes, p_keys) WITH ORDINALITY AS u(scope, key, place);
     RETURN QUERY
-    SELECT u.place::integer, NOT v_is_free[u.place], k.lease_until <= clock_timestamp(), k
+    SELECT u.place::integer, NOT v_is_free[u.place], (f.known).lease_until <= clock_timestamp(), f.known
       FROM unnest(p_scopes, p_keys) WITH ORDINALITY AS u(scope, key, place)
-      LEFT JOIN idempotency_keys AS k ON v_is_free[u.place] AND k.scope = u.scope AND k.key = u.key
-     WHERE NOT v_is_free[u.place] OR k.key IS NOT NULL;
+      LEFT JOIN LATERAL (
+           SELECT k AS known FROM idempotency_keys AS k
+            WHERE v_is_free[u.place] AND k.scope = u.scope AND k.key = u.key LIMIT 1) AS f ON true
+     WHERE NOT v_is_free[u.place] OR (f.known).key IS NOT NULL;
 END $$;
 
 -- Empties answers made before p_answers_before and removes rows made before p_rows_before,
