@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
-from tokenization.routes import charges, health
+from tokenization.routes import card_entry, card_form, cards, charges, health, people, reveals
 from tokenization.vault import Vault
 
 
@@ -20,6 +20,8 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
     """What the api and the worker may ask, area by area."""
     return [
         *health.routes(vault),
+        *card_entry.routes(vault),
+        *cards.routes(vault),
         *charges.routes(vault),
     ]
 
@@ -28,17 +30,22 @@ def public_routes(vault: Vault) -> list[BaseRoute]:
     """What is open to browsers, area by area."""
     return [
         *health.public_routes(vault),
+        *card_form.routes(vault),
+        *people.routes(vault),
+        *reveals.routes(vault),
     ]
 
 
 def service_app(vault: Vault) -> ASGIApp:
     """The application behind mutual TLS: whoever has no role in its certificate gets nothing."""
-    return VaultDoor(_router(service_routes(vault)), SERVICE_HEADERS, needs_peer=True)
+    return VaultDoor(
+        _router(service_routes(vault)), SERVICE_HEADERS, needs_peer=True, refuse_writes=vault.refuse_writes
+    )
 
 
 def public_app(vault: Vault) -> ASGIApp:
     """The application of the vault's origin."""
-    return VaultDoor(_router(public_routes(vault)), PUBLIC_HEADERS, needs_peer=False)
+    return VaultDoor(_router(public_routes(vault)), PUBLIC_HEADERS, needs_peer=False, refuse_writes=vault.refuse_writes)
 
 
 def _router(routes: Sequence[BaseRoute]) -> Router:

@@ -5,8 +5,8 @@ Rejected
 │   ├── PeerUnknown, AddressUnknown, MethodNotAllowed
 │   └── BodyTooLarge, BodyTooSlow, BodyNotJson, JsonInvalid, RequestInvalid
 └── CardEntryRejected             a card that was not taken in: see card_entry
-    ├── CardSessionNotFound, CardSessionOver, CardSessionUsed, CardSessionBlocked, CardSessionTaken, OriginRefused
-    ├── CvcMalformed, CvcMissing
+    ├── CardSessionNotFound, CardSessionOver, CardSessionUsed, CardSessionBlocked, CardSessionTaken
+    ├── OriginRefused, OriginForeign, CvcMalformed, CvcMissing
     └── SealedCardRefused, SealedCardKeyUnknown, SealedCardExpired, SealedCardReplayed, SealedCardForeign
 Unavailable
 └── DatabaseUnavailable
@@ -126,6 +126,12 @@ class OriginRefused(CardEntryRejected):
     """The page that shows the form must be named as https://host, without a path."""
 
     code = "vault.origin_refused"
+
+
+class OriginForeign(CardEntryRejected):
+    """A card is posted only by the vault's own page."""
+
+    code = "vault.origin_foreign"
 
 
 class CvcMalformed(CardEntryRejected):

@@ -93,14 +93,18 @@ async def read(request: Request, model: type[M], *, bytes_max: int = BODY_BYTES_
         raise BodyNotJson()
     if request.headers.get("content-encoding", "identity") != "identity":
         raise BodyNotJson()
+    return checked(model, read_json(await read_bytes(request, bytes_max)))
+
+
+async def read_bytes(request: Request, bytes_max: int) -> bytes:
+    """The body as it came. Raises: BodyTooLarge, BodyTooSlow, JsonInvalid if it was cut off."""
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
-            raw = await _bytes_of(request, bytes_max)
+            return await _bytes_of(request, bytes_max)
     except TimeoutError:
         raise BodyTooSlow() from None
     except ClientDisconnect:
         raise JsonInvalid("The connection was closed before the body had arrived.") from None
-    return checked(model, read_json(raw))
 
 
 def checked(model: type[M], value: Any) -> M:
