@@ -21,6 +21,23 @@ BOOKS_ROLES = ("kopeyka_app", "kopeyka_sequencer")
 VAULT_ROLES = ("kopeyka_vault", "kopeyka_vault_sequencer")
 DATABASES = {"kopeyka": BOOKS_ROLES, "kopeyka_vault": VAULT_ROLES}
 """Each database and the roles that may connect to it, besides the migrator."""
+QUIET = {
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_duration": "off",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
+    "log_executor_stats": "off",
+    "log_statement_stats": "off",
+}
+"""What the server's log says of the vault's statements: that one failed, and never with what values. Only a superuser
+may turn these back, so neither the vault nor who steals its password can; the one that anybody may set
+(``log_parameter_max_length_on_error``) adds a context that terse lines leave out.
+
+Source: PostgreSQL 18, 19.8 "Error Reporting and Logging"; PCI DSS 3.5.1."""
 
 
 def make_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:
@@ -53,10 +70,14 @@ def make_database(superuser_url: str, name: str, roles: tuple[str, ...]) -> None
 
 
 def restrict_database(connection: psycopg.Connection, name: str, roles: tuple[str, ...]) -> None:
-    """Let only ``roles`` and the migrator connect to the database."""
+    """Let only ``roles`` and the migrator connect to the database; of the vault's, log no value."""
     database = sql.Identifier(name)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
     connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, _identifiers((MIGRATOR, *roles))))
+    if roles == VAULT_ROLES:
+        for setting, value in QUIET.items():
+            statement = sql.SQL("ALTER DATABASE {} SET {} = {}")
+            connection.execute(statement.format(database, sql.Identifier(setting), sql.Literal(value)))
 
 
 def bootstrap(superuser_url: str, passwords: Mapping[str, str]) -> None:

@@ -19,14 +19,17 @@ import uvloop
 from starlette.types import ASGIApp
 
 from api import logs
+from api.audit_settings import AuditSettings
 from api.data_dir import StartRefused
 from api.serve import BACKLOG, GRACE_SECONDS_MAX, KEEP_ALIVE_SECONDS, LISTEN_FD, listening_socket
 from api.simulators_tls import inherited, serve_all
 from api.vault_certificates import LinkCertificates
+from api.vault_guard import VaultGuard
 from api.vault_kek import open_keeper
 from api.vault_tls import NamedPeer, server_context
 from ledger.clock import machine_now
 from ledger.database import create_engine, transaction
+from pci.hardening import protect_memory
 from pci.keys.ring import KeyRing
 from sbp_gateway.tls import is_loopback
 from tokenization.app import public_app, service_app
@@ -81,9 +84,13 @@ async def opened(settings: VaultSettings) -> AsyncIterator[Vault]:
     env = "live" if settings.is_production else "test"
     ring = KeyRing(functools.partial(transaction, ring_engine), keeper, env=env, origin=f"vault:{os.getpid()}")
     line = link_to(settings.acquirer_url, machine_now)
-    vault = Vault(functools.partial(transaction, engine), machine_now, ring, settings, line)
+    guard = VaultGuard(AuditSettings(), engine)
+    with suppress(Exception):  # the database may not be there yet; the guard looks again
+        await guard.look()
+    vault = Vault(guard.transactions, machine_now, ring, settings, line, guard.refuse_if_rolled_back)
     stop = asyncio.Event()
     sweepers = [asyncio.create_task(repeat(sweep, vault, stop)) for sweep in SWEEPS]
+    sweepers.append(asyncio.create_task(guard.watch(stop)))
     try:
         async with resolved(vault):
             yield vault
@@ -134,9 +141,10 @@ def _listen(port: int, variable: str, settings: VaultSettings) -> list[socket.so
 
 
 def main() -> None:
-    """Run the vault; a refusal to start is one line."""
+    """Run the vault, its memory closed to others; a refusal to start is one line."""
     settings = VaultSettings()
     logs.set_up(settings.log_level)
+    protect_memory()
     try:
         with suppress(KeyboardInterrupt):
             uvloop.run(serve(settings))

@@ -27,3 +27,14 @@ GRANT CONNECT ON DATABASE kopeyka_vault TO kopeyka_migrator, kopeyka_vault, kope
 ALTER SCHEMA public OWNER TO kopeyka_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO kopeyka_vault, kopeyka_vault_sequencer;
+-- The server's log may say that a statement of the vault failed, and never with what values.
+ALTER DATABASE kopeyka_vault SET log_statement = 'none';
+ALTER DATABASE kopeyka_vault SET log_min_error_statement = 'panic';
+ALTER DATABASE kopeyka_vault SET log_min_duration_statement = '-1';
+ALTER DATABASE kopeyka_vault SET log_min_duration_sample = '-1';
+ALTER DATABASE kopeyka_vault SET log_duration = 'off';
+ALTER DATABASE kopeyka_vault SET log_parameter_max_length = '0';
+ALTER DATABASE kopeyka_vault SET log_parameter_max_length_on_error = '0';
+ALTER DATABASE kopeyka_vault SET log_error_verbosity = 'terse';
+ALTER DATABASE kopeyka_vault SET log_executor_stats = 'off';
+ALTER DATABASE kopeyka_vault SET log_statement_stats = 'off';

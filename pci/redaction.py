@@ -31,11 +31,19 @@ _SUSPECT = re.compile(r"[0-9](?:[ -]?[0-9]){12}|kp_|://|(?i:bearer|basic)\s")
 """What any of the patterns below needs: most texts are let through after this one search."""
 _API_KEY = re.compile(r"kp_(test|live)_[0-9A-Za-z]+")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
+_SAD = re.compile(
+    r"(?i)\b((?:cvc2?|cvv2?|cvp2|cav2|cid|pin|pin_block|track_?[12])['\"]?\s{0,2}[:=]\s{0,2}[b'\"]{0,2})[0-9A-F%;^][^\s'\",;}]*"
+)
+"""A card's verification code, PIN or track in running text: ``cvc=123``, ``{'cvc': '123'}``."""
+_SAD_WORDS = ("cvc", "cvv", "cvp", "cav2", "cid", "pin", "track")
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
 
 
 def redact_text(text: str) -> str:
     """The text with card numbers, API keys and credentials replaced."""
+    lower = text.lower()
+    if any(word in lower for word in _SAD_WORDS):
+        text = _SAD.sub(rf"\1{STARS}", text)
     if _SUSPECT.search(text) is None:
         return text
     text = _hide_pans(text)

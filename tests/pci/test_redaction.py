@@ -74,6 +74,31 @@ def test_keys_and_credentials_are_hidden() -> None:
     assert "kopeyka_app" in hidden
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cvc=123",
+        "{'cvc': '123'}",
+        '{"cvv2":"1234"}',
+        "CVC2: 123",
+        "pin=1234",
+        "track2=;2200111753579001=3012?",
+        "CVP2=123",
+    ],
+)
+def test_what_must_never_be_kept_is_hidden_in_running_texts(text: str) -> None:
+    hidden = redact_text(f"failed on {text} again")
+
+    assert "123" not in hidden
+    assert "3012" not in hidden
+    assert "again" in hidden
+
+
+@pytest.mark.parametrize("text", ["shipping: 123", "pinned=12", "cvc: none", "the pin is wrong", "coincide=77"])
+def test_words_that_only_look_so_stay(text: str) -> None:
+    assert redact_text(text) == text
+
+
 @given(pan=card_numbers())
 def test_values_are_searched_to_the_bottom(pan: str) -> None:
     value = {"a": [{"b": (pan, int(pan))}], pan: 1, "cvc": "123", "Authorization": "x", "raw": pan.encode()}
