@@ -109,7 +109,9 @@ def run(code: str) -> str:
 def test_what_kills_the_process_or_a_thread_is_written_so() -> None:
     number = "'2200 1117' ' 5357 9001'"
     process = json.loads(run(f"raise ValueError({number})"))
-    thread = json.loads(run(f"import threading\ndef f(): raise ValueError({number})\nthreading.Thread(target=f).start()"))
+    thread = json.loads(
+        run(f"import threading\ndef f(): raise ValueError({number})\nthreading.Thread(target=f).start()")
+    )
 
     assert process["event"] == thread["event"] == "uncaught"
     assert "ValueError: 220011******9001" in process["exception"]
