@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
-from tokenization.routes import card_entry, card_form, cards, charges, health, people, reveals
+from tokenization.routes import card_entry, card_form, cards, charges, device_tokens, health, people, reveals
 from tokenization.vault import Vault
 
 
@@ -23,6 +23,7 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
         *card_entry.routes(vault),
         *cards.routes(vault),
         *charges.routes(vault),
+        *device_tokens.routes(vault),
     ]
 
 

@@ -60,6 +60,9 @@ class VaultSettings(BaseSettings):
     acquirer_url: str = ""
     """``tcp://host:port`` of the acquirer that carries out charges, or of its simulator."""
 
+    sms_url: str = ""
+    """The gateway that takes codes for buyers. A sandbox without one keeps them in a box."""
+
     card_session_minutes: int = Field(default=15, ge=1, le=60)
     """How long a card form stays open."""
     card_session_attempts: int = Field(default=10, ge=1, le=50)

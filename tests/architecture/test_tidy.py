@@ -31,6 +31,7 @@ MAY_CALL_THE_NETWORK = {
     "reconciliation/bank_http.py": "the adapter to the payout bank",
     "sbp_gateway/payout_bank_http.py": "the adapter to the bank that pays buyers",
     "pci/keys/kek_openbao.py": "the way to the service that keeps the KEK",
+    "tokenization/koshelek_pay/sms.py": "the way to the gateway that sends codes to buyers",
 }
 MAY_USE_FLOATS = {
     "ledger/clock.py": "seconds of a monotonic clock",

@@ -58,7 +58,8 @@ class DeviceDesk:
     transactions: Transactions
     ring: KeyRing
     sender: CodeSender
-    charger: DeviceCharger
+    charger: DeviceCharger | None
+    """None where nothing is charged."""
 
 
 async def provision(desk: DeviceDesk, request: ProvisioningRequest, doing: DeviceDoing) -> Provisioned:
@@ -138,6 +139,7 @@ async def pay(desk: DeviceDesk, presentment: Presentment, doing: DeviceDoing) ->
     if not PAYMENT_ALLOWED[accepted.status]:
         return accepted
     wanted = DeviceCharge(accepted.id, token.merchant_id, token.card_token, accepted.amount_kopecks, accepted.channel)
+    assert desk.charger is not None, "payments need an acquirer"
     outcome = await desk.charger.charge(wanted, doing)
     async with desk.transactions() as session:
         return await authorising.end(

@@ -2,7 +2,8 @@
 
 DevicePayRejected                     every refusal about device tokens; final
 ├── De55Malformed                     the chip data cannot be read
-├── DeviceTokenNotFound, DeviceNotFound, RequestorNotFound, RequestorTaken, TokenRangeMissing
+├── DeviceTokenNotFound, DeviceNotFound, DevicePaymentNotFound, SmsBoxAbsent
+├── RequestorNotFound, RequestorTaken, TokenRangeMissing
 ├── ProvisioningRejected              a card was not put on a device
 │   ├── CardNotEligible, DeviceKeyRefused, PhoneRefused
 │   └── CodeWrong, CodeOver, CodeNotExpected, CodesSpent
@@ -45,6 +46,18 @@ class DeviceNotFound(DevicePayRejected):
     """There is no such device, or it is not yours."""
 
     code = "vault.device_not_found"
+
+
+class DevicePaymentNotFound(DevicePayRejected):
+    """There is no such payment by a device, or it is not yours."""
+
+    code = "vault.device_payment_not_found"
+
+
+class SmsBoxAbsent(DevicePayRejected):
+    """Texts go to their buyers here: only a sandbox keeps them."""
+
+    code = "vault.sms_box_absent"
 
 
 class RequestorNotFound(DevicePayRejected):

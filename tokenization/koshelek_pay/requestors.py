@@ -17,7 +17,7 @@ from tokenization.koshelek_pay.errors import RequestorTaken
 from tokenization.koshelek_pay.statuses import PayChannel
 
 SERVICE_DIGITS = "643"
-"""Of this token service. Source: EMV payment tokenisation: a requestor's id is three digits of the service, and eight."""
+"""Of this token service. Source: EMV payment tokenisation: of a requestor's id the first three are the service's."""
 DRAWS_MAX = 20
 
 
