@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from pci.access.attempts import Attempt
+from pci.access.deeds import Deed
 from pci.database import Session
 from tokenization import cards
 from tokenization.card import Card
@@ -45,19 +45,19 @@ async def find(session: Session, token: str) -> CardPlace:
     return CardPlace(row.token, row.merchant_id, row.key_number)
 
 
-async def by_token(attempt: Attempt, token: str) -> Sequence[Card]:
+async def by_token(deed: Deed, token: str) -> Sequence[Card]:
     """The card of a token, if there is one: in a list, as by the digits on it. The looking is an event."""
     try:
-        place = await find(attempt.session, token)
+        place = await find(deed.session, token)
     except TokenNotFound:
         found: Sequence[Card] = []
     else:
-        found = [await cards.find_card(attempt.session, place.token, place.merchant_id)]
-    await attempt.record("cards:by_token", found=len(found))
+        found = [await cards.find_card(deed.session, place.token, place.merchant_id)]
+    await deed.record("cards:by_token", found=len(found))
     return found
 
 
-async def by_digits(attempt: Attempt, last4: str, expires_on: str) -> Sequence[Card]:
+async def by_digits(deed: Deed, last4: str, expires_on: str) -> Sequence[Card]:
     """The active cards with these last four digits that are good through this month. The looking is an event.
 
     Raises: RequestInvalid.
@@ -70,7 +70,7 @@ async def by_digits(attempt: Attempt, last4: str, expires_on: str) -> Sequence[C
         f"SELECT {CARD_COLUMNS} FROM cards WHERE last4 = :last4 AND expires = :expires AND status = 'active'"  # noqa: S608
         " ORDER BY merchant_id, number DESC LIMIT :limit"
     )
-    rows = await attempt.session.execute(statement, {"last4": last4, "expires": expires_on, "limit": FOUND_MAX})
+    rows = await deed.session.execute(statement, {"last4": last4, "expires": expires_on, "limit": FOUND_MAX})
     found = [Card.from_row(row) for row in rows.mappings()]
-    await attempt.record("cards:by_digits", found=len(found))
+    await deed.record("cards:by_digits", found=len(found))
     return found

@@ -13,7 +13,7 @@ import sqlalchemy
 from sqlalchemy import Row
 
 from pci.access import ids
-from pci.access.attempts import Attempt
+from pci.access.deeds import Deed
 from pci.access.errors import OwnRequest
 from pci.access.tables import reveal_requests
 from pci.database import Session
@@ -105,56 +105,56 @@ class RevealRequest:
     decided_at: datetime | None
 
 
-async def ask(attempt: Attempt, terms: RevealTerms) -> RevealRequest:
+async def ask(deed: Deed, terms: RevealTerms) -> RevealRequest:
     """Ask a second person.
 
     Raises: RevealTermsRejected, TokenNotFound.
     """
     terms.check()
-    place = await card_lookup.find(attempt.session, terms.token)
-    now, actor = attempt.wish.now, attempt.actor
+    place = await card_lookup.find(deed.session, terms.token)
+    now, actor = deed.wish.now, deed.actor
     row = {
         "id": ids.new_id("rvr"), "person_id": actor.person_id, "token": place.token, "reason": terms.reason,
         "ticket": terms.ticket, "status": RevealRequestStatus.REQUESTED, "requested_at": now,
         "expires_at": now + OPEN_FOR,
     }  # fmt: skip
-    await attempt.session.execute(sqlalchemy.insert(reveal_requests).values(row))
+    await deed.session.execute(sqlalchemy.insert(reveal_requests).values(row))
     facts = {"request": row["id"], "reason": terms.reason, "ticket": terms.ticket}
-    await attempt.record(f"card:{place.token}", merchant_id=place.merchant_id, **facts)
-    return (await _find(attempt.session, row["id"]))[0]
+    await deed.record(f"card:{place.token}", merchant_id=place.merchant_id, **facts)
+    return (await _find(deed.session, row["id"]))[0]
 
 
-async def decide(attempt: Attempt, request_id: str, *, is_approved: bool) -> RevealRequest:
+async def decide(deed: Deed, request_id: str, *, is_approved: bool) -> RevealRequest:
     """Say yes or no to what somebody else asked for.
 
     Raises: RevealRequestUnknown, OwnRequest, RevealRequestOver. Locks: the request.
     """
-    request, _ = await _find(attempt.session, request_id, for_update=True)
-    if request.person_id == attempt.actor.person_id:
+    request, _ = await _find(deed.session, request_id, for_update=True)
+    if request.person_id == deed.actor.person_id:
         raise OwnRequest()
-    now = attempt.wish.now
+    now = deed.wish.now
     status = advance(request.status, RevealRequestStatus.APPROVED if is_approved else RevealRequestStatus.REFUSED)
     if now >= request.expires_at:
         raise RevealRequestOver(status="expired")
-    await _update(attempt.session, request_id, status=status, decided_by=attempt.actor.person_id, decided_at=now)
-    await attempt.record(f"card:{request.terms.token}", request=request_id, asked_by=f"person:{request.person_id}")
-    return (await _find(attempt.session, request_id))[0]
+    await _update(deed.session, request_id, status=status, decided_by=deed.actor.person_id, decided_at=now)
+    await deed.record(f"card:{request.terms.token}", request=request_id, asked_by=f"person:{request.person_id}")
+    return (await _find(deed.session, request_id))[0]
 
 
-async def use(attempt: Attempt, request_id: str, terms: RevealTerms) -> None:
+async def use(deed: Deed, request_id: str, terms: RevealTerms) -> None:
     """Use an approval up, for exactly what was approved.
 
     Raises: RevealRequestUnknown, RevealRequestOther, RevealRequestOver. Locks: the request.
     """
-    request, _ = await _find(attempt.session, request_id, for_update=True)
-    if request.person_id != attempt.actor.person_id:
+    request, _ = await _find(deed.session, request_id, for_update=True)
+    if request.person_id != deed.actor.person_id:
         raise RevealRequestUnknown()
     if request.terms != terms:
         raise RevealRequestOther()
-    status, now = advance(request.status, RevealRequestStatus.USED), attempt.wish.now
+    status, now = advance(request.status, RevealRequestStatus.USED), deed.wish.now
     if now >= request.expires_at:
         raise RevealRequestOver(status="expired")
-    await _update(attempt.session, request_id, status=status, used_at=now)
+    await _update(deed.session, request_id, status=status, used_at=now)
 
 
 async def expire_overdue(session: Session, *, now: datetime) -> int:

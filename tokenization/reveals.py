@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy
 
 from pci.access import ids, repository
-from pci.access.attempts import Attempt, Wish, attempt
+from pci.access.deeds import Deed, Wish, deed
 from pci.access.tables import people, reveals
 from pci.database import Session, Transactions
 from pci.keys.errors import KeyWithdrawn
@@ -59,13 +59,13 @@ async def reveal(
     Beyond ``share_of_the_day``, an approved request of theirs for exactly this is used up.
     Raises: SignInNeeded, ScopeMissing, RevealRejected, TokenRefused, CardTampered, Sealed. Locks: the person's row.
     """
-    async with attempt(transactions, wish) as tried:
+    async with deed(transactions, wish) as tried:
         terms.check()
         place = await card_lookup.find(tried.session, terms.token)
     if place.key_number is not None:
         await _open_key(ring, place.key_number)
     terms = RevealTerms(place.token, terms.reason, terms.ticket)
-    async with attempt(transactions, wish) as tried:
+    async with deed(transactions, wish) as tried:
         await _spend(tried, terms, request_id, share_of_the_day)
         opened = await cards.read_pan(
             tried.session, ring, place.token, merchant_id=place.merchant_id, use=CardUse(CardPurpose.REVEAL),
@@ -83,7 +83,7 @@ async def _open_key(ring: KeyRing, number: int) -> None:
         return  # the card's refusal says so, and the log has it
 
 
-async def _spend(tried: Attempt, terms: RevealTerms, request_id: str | None, share_of_the_day: int) -> None:
+async def _spend(tried: Deed, terms: RevealTerms, request_id: str | None, share_of_the_day: int) -> None:
     """Use up an approval, or one of the day's share. Locks: the person's row: two at once are not both the last."""
     await repository.lock(tried.session, tried.actor.person_id)
     if request_id is not None:
@@ -92,7 +92,7 @@ async def _spend(tried: Attempt, terms: RevealTerms, request_id: str | None, sha
         raise ApprovalNeeded(share_of_the_day=share_of_the_day)
 
 
-async def _note(tried: Attempt, terms: RevealTerms, merchant_id: str, request_id: str | None) -> None:
+async def _note(tried: Deed, terms: RevealTerms, merchant_id: str, request_id: str | None) -> None:
     row = {
         "id": ids.new_id("rvl"), "person_id": tried.actor.person_id, "token": terms.token, "merchant_id": merchant_id,
         "reason": terms.reason, "ticket": terms.ticket, "request_id": request_id, "revealed_at": tried.wish.now,

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from pci.access.attempts import Wish
+from pci.access.deeds import Wish
 from pci.access.errors import OriginForeign
 from pci.access.roles import Scope
 from pci.access.sign_ins import OPEN_MAX

@@ -18,7 +18,7 @@ import sqlalchemy
 from sqlalchemy import Row
 
 from pci.access import ids, repository, sign_ins, twofactor
-from pci.access.attempts import NOBODY, Access, record_refusal
+from pci.access.deeds import NOBODY, Access, record_refusal
 from pci.access.errors import EnrolmentRefused, PasswordRepeated
 from pci.access.passwords import REMEMBERED, check_password
 from pci.access.person import Person, PersonStatus, advance
@@ -45,7 +45,7 @@ class EnrolmentKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunEnrolment:
     """An enrolment under way: what the authenticator has to be shown, once."""
 
     login: str
@@ -66,7 +66,7 @@ async def invite(session: Session, person_id: str, kind: EnrolmentKind, *, by: s
     return token
 
 
-async def begin(access: Access, token: Secret, password: Secret, *, origin: str, now: datetime) -> Begun:
+async def begin(access: Access, token: Secret, password: Secret, *, origin: str, now: datetime) -> BegunEnrolment:
     """Take the password, and show the secret of the second factor, once: a second try needs a new token.
 
     For ``first`` and ``password`` the password is new; for ``totp`` it is the present one.
@@ -92,7 +92,7 @@ async def begin(access: Access, token: Secret, password: Secret, *, origin: str,
             label = f"person:{person.id}"
             await stage(session, [AuditEvent("person.enrolment_begun", label, origin, label, now)])
     uri = None if secret is None else twofactor.enrolment_uri(secret, person.login)
-    return Begun(person.login, EnrolmentKind(enrolment.kind), uri)
+    return BegunEnrolment(person.login, EnrolmentKind(enrolment.kind), uri)
 
 
 async def finish(access: Access, token: Secret, code: Secret, *, origin: str, now: datetime) -> Person:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pci.access import enrolments, repository, sign_ins
-from pci.access.attempts import Access, Wish, attempt, record_refusal
+from pci.access.deeds import Access, Wish, deed, record_refusal
 from pci.access.errors import PasswordRepeated, PasswordWeak, SignInRefused
 from pci.access.signing_in import count_failure
 from pci.secret import Secret
@@ -15,7 +15,7 @@ async def change_password(access: Access, wish: Wish, present: Secret, new: Secr
     Raises: SignInNeeded; SignInRefused if the present password is wrong, counted like a failed sign-in;
     PasswordWeak, PasswordRepeated, SignInBusy. Locks: the person's row.
     """
-    async with attempt(access.transactions, wish) as tried:
+    async with deed(access.transactions, wish) as tried:
         actor = tried.actor
         person, factors = await repository.read(tried.session, actor.person_id)
     if person.is_locked(wish.now) or not await access.passwords.matches(present, factors.password_hash):
@@ -27,7 +27,7 @@ async def change_password(access: Access, wish: Wish, present: Secret, new: Secr
             access.transactions, wish.action, actor.label, wish.subject, refusal, origin=wish.origin, now=wish.now
         )
         raise
-    async with attempt(access.transactions, wish) as tried:
+    async with deed(access.transactions, wish) as tried:
         _, locked = await repository.lock(tried.session, actor.person_id)
         if locked.password_hash != factors.password_hash:
             raise SignInRefused()

@@ -12,7 +12,7 @@ import sqlalchemy
 from sqlalchemy.dialects import postgresql
 
 from pci.access import enrolments, ids, repository, sign_ins
-from pci.access.attempts import Attempt
+from pci.access.deeds import Deed
 from pci.access.errors import LoginTaken, OwnAccount, PersonStatusRejected
 from pci.access.person import IDLE_DAYS_MAX, Person, PersonStatus, advance, check_login, check_reason
 from pci.access.roles import Role, read_roles
@@ -47,82 +47,82 @@ async def add_person(
     return await repository.find(session, row["id"]), token
 
 
-async def change_roles(attempt: Attempt, person_id: str, roles: Iterable[str], *, reason: str) -> Person:
+async def change_roles(deed: Deed, person_id: str, roles: Iterable[str], *, reason: str) -> Person:
     """Give a person these roles and no others; their next request already has them.
 
     Raises: OwnAccount, RolesRejected, ReasonRejected, PersonUnknown. Locks: the person's row.
     """
-    person = await _other(attempt, person_id, reason)
+    person = await _other(deed, person_id, reason)
     wanted = read_roles(roles)
     changes = dict.fromkeys(wanted - person.roles, True) | dict.fromkeys(person.roles - wanted, False)
-    await repository.update(attempt.session, person_id, roles=sorted(wanted))
-    await _write_role_changes(attempt.session, person_id, changes, attempt.actor.label, reason, attempt.wish.now)
-    await attempt.record(f"person:{person_id}", **{str(role): given for role, given in changes.items()})
-    return await repository.find(attempt.session, person_id)
+    await repository.update(deed.session, person_id, roles=sorted(wanted))
+    await _write_role_changes(deed.session, person_id, changes, deed.actor.label, reason, deed.wish.now)
+    await deed.record(f"person:{person_id}", **{str(role): given for role, given in changes.items()})
+    return await repository.find(deed.session, person_id)
 
 
-async def disable(attempt: Attempt, person_id: str, *, reason: str) -> Person:
+async def disable(deed: Deed, person_id: str, *, reason: str) -> Person:
     """Put a person out at once: nothing they have open works any more.
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown, PersonStatusRejected. Locks: the person's row.
     """
-    person = await _other(attempt, person_id, reason)
-    ended = await _disable(attempt.session, person, by=attempt.actor.label, reason=reason, now=attempt.wish.now)
-    await attempt.record(f"person:{person_id}", ended_sign_ins=ended)
-    return await repository.find(attempt.session, person_id)
+    person = await _other(deed, person_id, reason)
+    ended = await _disable(deed.session, person, by=deed.actor.label, reason=reason, now=deed.wish.now)
+    await deed.record(f"person:{person_id}", ended_sign_ins=ended)
+    return await repository.find(deed.session, person_id)
 
 
-async def invite_again(attempt: Attempt, person_id: str, *, reason: str) -> Secret:
+async def invite_again(deed: Deed, person_id: str, *, reason: str) -> Secret:
     """Let a disabled person back, or an invited one whose token was lost, with factors chosen anew.
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown, PersonStatusRejected. Locks: the person's row.
     """
-    person, now = await _other(attempt, person_id, reason), attempt.wish.now
+    person, now = await _other(deed, person_id, reason), deed.wish.now
     if person.status is not PersonStatus.INVITED:
         await repository.update(
-            attempt.session, person_id, status=advance(person.status, PersonStatus.INVITED), idle_since=now,
+            deed.session, person_id, status=advance(person.status, PersonStatus.INVITED), idle_since=now,
             password_hash=None, password_changed_at=None, totp_secret=None, failed_attempts=0, locked_until=None,
             disabled_at=None, disabled_by=None, disabled_reason=None,
         )  # fmt: skip
-    by = attempt.actor.label
-    token = await enrolments.invite(attempt.session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
-    await attempt.record(f"person:{person_id}")
+    by = deed.actor.label
+    token = await enrolments.invite(deed.session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
+    await deed.record(f"person:{person_id}")
     return token
 
 
-async def reset_password(attempt: Attempt, person_id: str, *, reason: str) -> Secret:
+async def reset_password(deed: Deed, person_id: str, *, reason: str) -> Secret:
     """Let a person who forgot their password choose another; their second factor is still asked for.
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown, PersonStatusRejected. Locks: the person's row.
     """
-    person = await _other(attempt, person_id, reason)
+    person = await _other(deed, person_id, reason)
     if person.status is not PersonStatus.ACTIVE:
         raise PersonStatusRejected(status=str(person.status))
-    by, now = attempt.actor.label, attempt.wish.now
-    token = await enrolments.invite(attempt.session, person_id, enrolments.EnrolmentKind.PASSWORD, by=by, now=now)
-    await attempt.record(f"person:{person_id}")
+    by, now = deed.actor.label, deed.wish.now
+    token = await enrolments.invite(deed.session, person_id, enrolments.EnrolmentKind.PASSWORD, by=by, now=now)
+    await deed.record(f"person:{person_id}")
     return token
 
 
-async def unlock(attempt: Attempt, person_id: str, *, reason: str) -> Person:
+async def unlock(deed: Deed, person_id: str, *, reason: str) -> Person:
     """Let a locked person try again before the half hour is over, once it is known that it was they who failed.
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown. Locks: the person's row.
     """
-    await _other(attempt, person_id, reason)
-    await repository.update(attempt.session, person_id, failed_attempts=0, locked_until=None)
-    await attempt.record(f"person:{person_id}")
-    return await repository.find(attempt.session, person_id)
+    await _other(deed, person_id, reason)
+    await repository.update(deed.session, person_id, failed_attempts=0, locked_until=None)
+    await deed.record(f"person:{person_id}")
+    return await repository.find(deed.session, person_id)
 
 
-async def sign_out_everywhere(attempt: Attempt, person_id: str) -> int:
+async def sign_out_everywhere(deed: Deed, person_id: str) -> int:
     """End everything a person has open: their own, or by whoever may change people.
 
     Raises: PersonUnknown. Locks: the person's row.
     """
-    await repository.lock(attempt.session, person_id)
-    ended = await sign_ins.end_all(attempt.session, person_id, by=attempt.actor.label, now=attempt.wish.now)
-    await attempt.record(f"person:{person_id}", ended_sign_ins=ended)
+    await repository.lock(deed.session, person_id)
+    ended = await sign_ins.end_all(deed.session, person_id, by=deed.actor.label, now=deed.wish.now)
+    await deed.record(f"person:{person_id}", ended_sign_ins=ended)
     return ended
 
 
@@ -151,12 +151,12 @@ async def sweep(session: Session, *, now: datetime) -> int:
     return sum([await disable_idle(session, person_id, now=now) for person_id in (await session.scalars(query)).all()])
 
 
-async def _other(attempt: Attempt, person_id: str, reason: str) -> Person:
+async def _other(deed: Deed, person_id: str, reason: str) -> Person:
     """The person to be changed, who is not the one at work. Locks: the person's row."""
-    if person_id == attempt.actor.person_id:
+    if person_id == deed.actor.person_id:
         raise OwnAccount()
     check_reason(reason)
-    person, _ = await repository.lock(attempt.session, person_id)
+    person, _ = await repository.lock(deed.session, person_id)
     return person
 
 

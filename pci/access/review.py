@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy
 
 from pci.access import ids, repository
-from pci.access.attempts import Attempt
+from pci.access.deeds import Deed
 from pci.access.errors import ReviewRejected
 from pci.access.person import Person, check_reason
 from pci.access.roles import scopes_of
@@ -80,21 +80,21 @@ def as_csv(lines: Sequence[ReviewLine], now: datetime) -> str:
     return out.getvalue()
 
 
-async def sign_off(attempt: Attempt, digest: str, *, note: str) -> str:
+async def sign_off(deed: Deed, digest: str, *, note: str) -> str:
     """Keep that somebody looked through what stands now, and nobody's access is other than it should be.
 
     Raises: ReviewRejected if it changed since it was exported; ReasonRejected.
     """
     check_reason(note)
-    lines = await review_lines(attempt.session)
+    lines = await review_lines(deed.session)
     if digest != digest_of(lines):
         raise ReviewRejected()
     row = {
-        "id": ids.new_id("rvw"), "reviewed_by": attempt.actor.person_id, "reviewed_at": attempt.wish.now,
+        "id": ids.new_id("rvw"), "reviewed_by": deed.actor.person_id, "reviewed_at": deed.wish.now,
         "people": len(lines), "digest": bytes.fromhex(digest), "note": note,
     }  # fmt: skip
-    await attempt.session.execute(sqlalchemy.insert(access_reviews).values(row))
-    await attempt.record(f"review:{row['id']}", people=len(lines), digest=digest)
+    await deed.session.execute(sqlalchemy.insert(access_reviews).values(row))
+    await deed.record(f"review:{row['id']}", people=len(lines), digest=digest)
     return str(row["id"])
 
 

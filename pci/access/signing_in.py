@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pci.access import repository, sign_ins, twofactor
-from pci.access.attempts import NOBODY, Access
+from pci.access.deeds import NOBODY, Access
 from pci.access.errors import SignInRefused
 from pci.access.people import disable_idle
 from pci.access.person import FAILURES_MAX, LOCKED_FOR, Actor, Person, PersonStatus

@@ -13,7 +13,7 @@ import sqlalchemy
 from sqlalchemy import Row
 
 from pci.access import enrolments, ids, repository
-from pci.access.attempts import Attempt
+from pci.access.deeds import Deed
 from pci.access.errors import OwnAccount, OwnRequest, PersonStatusRejected, ResetOver, ResetUnknown
 from pci.access.person import PersonStatus, check_reason
 from pci.access.tables import totp_resets
@@ -37,48 +37,46 @@ class TotpReset:
     approved_at: datetime | None
 
 
-async def request_reset(attempt: Attempt, person_id: str, *, reason: str) -> TotpReset:
+async def request_reset(deed: Deed, person_id: str, *, reason: str) -> TotpReset:
     """Ask that a person may set their second factor anew.
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown, PersonStatusRejected. Locks: the person's row.
     """
-    if person_id == attempt.actor.person_id:
+    if person_id == deed.actor.person_id:
         raise OwnAccount()
     check_reason(reason)
-    person, _ = await repository.lock(attempt.session, person_id)
+    person, _ = await repository.lock(deed.session, person_id)
     if person.status is not PersonStatus.ACTIVE:
         raise PersonStatusRejected(status=str(person.status))
-    now = attempt.wish.now
+    now = deed.wish.now
     reset = TotpReset(
-        ids.new_id("rst"), person_id, attempt.actor.person_id, reason, now, now + OPEN_FOR, None, None
+        ids.new_id("rst"), person_id, deed.actor.person_id, reason, now, now + OPEN_FOR, None, None
     )  # fmt: skip
     row = {name: getattr(reset, name) for name in TotpReset.__dataclass_fields__}
-    await attempt.session.execute(sqlalchemy.insert(totp_resets).values(row))
-    await attempt.record(f"person:{person_id}", reset=reset.id)
+    await deed.session.execute(sqlalchemy.insert(totp_resets).values(row))
+    await deed.record(f"person:{person_id}", reset=reset.id)
     return reset
 
 
-async def approve_reset(attempt: Attempt, reset_id: str) -> tuple[TotpReset, Secret]:
+async def approve_reset(deed: Deed, reset_id: str) -> tuple[TotpReset, Secret]:
     """Say that it is really they who lost it. The token opens nothing without their password.
 
     Raises: ResetUnknown, OwnRequest, OwnAccount, ResetOver. Locks: the person's row, then the reset.
     """
-    reset = await _find(attempt.session, reset_id)
-    await repository.lock(attempt.session, reset.person_id)
-    reset = await _find(attempt.session, reset_id)
-    if reset.requested_by == attempt.actor.person_id:
+    reset = await _find(deed.session, reset_id)
+    await repository.lock(deed.session, reset.person_id)
+    reset = await _find(deed.session, reset_id)
+    if reset.requested_by == deed.actor.person_id:
         raise OwnRequest()
-    if reset.person_id == attempt.actor.person_id:
+    if reset.person_id == deed.actor.person_id:
         raise OwnAccount()
-    now, by = attempt.wish.now, attempt.actor
+    now, by = deed.wish.now, deed.actor
     if reset.approved_at is not None or now >= reset.expires_at:
         raise ResetOver()
     approved = {"approved_by": by.person_id, "approved_at": now}
-    await attempt.session.execute(sqlalchemy.update(totp_resets).where(totp_resets.c.id == reset_id).values(approved))
-    token = await enrolments.invite(
-        attempt.session, reset.person_id, enrolments.EnrolmentKind.TOTP, by=by.label, now=now
-    )
-    await attempt.record(f"person:{reset.person_id}", reset=reset_id)
+    await deed.session.execute(sqlalchemy.update(totp_resets).where(totp_resets.c.id == reset_id).values(approved))
+    token = await enrolments.invite(deed.session, reset.person_id, enrolments.EnrolmentKind.TOTP, by=by.label, now=now)
+    await deed.record(f"person:{reset.person_id}", reset=reset_id)
     return reset, token
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Router
 
 from ledger.database import Engine, transaction
 from pci.access import twofactor
-from pci.access.attempts import Access
+from pci.access.deeds import Access
 from pci.access.passwords import Passwords
 from pci.pan import Pan
 from pci.secret import Secret

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pci.access import enrolments
-from pci.access.attempts import Access
+from pci.access.deeds import Access
 from pci.secret import Secret
 from tokenization.sign_in_cookie import check_same_origin, origin_of
 from tokenization.vault import Vault

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from pci.access import people, repository, review, sign_ins, totp_resets
-from pci.access.attempts import Access, Attempt, attempt
+from pci.access.deeds import Access, Deed, deed
 from pci.access.own_password import change_password
 from pci.access.passwords import PasswordCost, Passwords
 from pci.access.person import Actor, Person
@@ -194,18 +194,18 @@ def _own(vault: Vault, access: Access) -> list[BaseRoute]:
         return answer(sign_in_view(actor), 201, setting(token))
 
     async def current(request: Request) -> Response:
-        async with attempt(vault.transactions, wish_of(vault, request, "sign_in.shown", None)) as tried:
+        async with deed(vault.transactions, wish_of(vault, request, "sign_in.shown", None)) as tried:
             return answer(sign_in_view(tried.actor))
 
     async def end_current(request: Request) -> Response:
-        async with attempt(vault.transactions, wish_of(vault, request, "sign_in.ended", None)) as tried:
+        async with deed(vault.transactions, wish_of(vault, request, "sign_in.ended", None)) as tried:
             actor = tried.actor
             await sign_ins.end_one(tried.session, actor.sign_in_id, by=actor.label, now=tried.wish.now)
             await tried.record(f"sign_in:{actor.sign_in_id}")
         return answer(EndedView(ended=1), headers=forgetting())
 
     async def end_own(request: Request) -> Response:
-        async with attempt(vault.transactions, wish_of(vault, request, "sign_in.ended", None)) as tried:
+        async with deed(vault.transactions, wish_of(vault, request, "sign_in.ended", None)) as tried:
             ended = await people.sign_out_everywhere(tried, tried.actor.person_id)
         return answer(EndedView(ended=ended), headers=forgetting())
 
@@ -228,7 +228,7 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
     """Letting people in."""
 
     async def list_people(request: Request) -> Response:
-        async with attempt(
+        async with deed(
             vault.transactions, wish_of(vault, request, "people.listed", Scope.PEOPLE_READ)
         ) as tried:  # fmt: skip
             found = await repository.list_people(tried.session)
@@ -238,7 +238,7 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
     async def add(request: Request) -> Response:
         wish = wish_of(vault, request, "person.added", Scope.PEOPLE_WRITE)
         body = await read(request, PersonBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             person, token = await people.add_person(
                 tried.session, body.login, body.name, body.roles, by=tried.actor.label, reason=body.reason, now=wish.now
             )
@@ -248,7 +248,7 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
     async def change_roles(request: Request) -> Response:
         wish = wish_of(vault, request, "person.roles_changed", Scope.PEOPLE_WRITE)
         body = await read(request, RolesBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             person = await people.change_roles(tried, _person_id(request), body.roles, reason=body.reason)
         return answer(PersonView.of(person, wish.now))
 
@@ -262,31 +262,31 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
 def _with_reason(vault: Vault) -> list[BaseRoute]:
     """What is done to one person, for a reason."""
 
-    def route(path: str, action: str, work: Callable[[Attempt, str, str], Awaitable[BaseModel]]) -> Route:
+    def route(path: str, action: str, work: Callable[[Deed, str, str], Awaitable[BaseModel]]) -> Route:
         async def carry_out(request: Request) -> Response:
             wish = wish_of(vault, request, action, Scope.PEOPLE_WRITE)
             body = await read(request, ReasonBody)
-            async with attempt(vault.transactions, wish) as tried:
+            async with deed(vault.transactions, wish) as tried:
                 view = await work(tried, _person_id(request), body.reason)
             return answer(view)
 
         return Route(f"/vault/v1/people/{{person_id}}/{path}", carry_out, methods=["POST"])
 
-    async def disable(tried: Attempt, person_id: str, reason: str) -> BaseModel:
+    async def disable(tried: Deed, person_id: str, reason: str) -> BaseModel:
         return PersonView.of(await people.disable(tried, person_id, reason=reason), tried.wish.now)
 
-    async def unlock(tried: Attempt, person_id: str, reason: str) -> BaseModel:
+    async def unlock(tried: Deed, person_id: str, reason: str) -> BaseModel:
         return PersonView.of(await people.unlock(tried, person_id, reason=reason), tried.wish.now)
 
-    async def invite(tried: Attempt, person_id: str, reason: str) -> BaseModel:
+    async def invite(tried: Deed, person_id: str, reason: str) -> BaseModel:
         token = await people.invite_again(tried, person_id, reason=reason)
         return InvitationView(person_id=person_id, enrolment_token=token.expose())
 
-    async def reset_password(tried: Attempt, person_id: str, reason: str) -> BaseModel:
+    async def reset_password(tried: Deed, person_id: str, reason: str) -> BaseModel:
         token = await people.reset_password(tried, person_id, reason=reason)
         return InvitationView(person_id=person_id, enrolment_token=token.expose())
 
-    async def sign_out(tried: Attempt, person_id: str, _reason: str) -> BaseModel:
+    async def sign_out(tried: Deed, person_id: str, _reason: str) -> BaseModel:
         return EndedView(ended=await people.sign_out_everywhere(tried, person_id))
 
     return [
@@ -304,25 +304,25 @@ def _reviews(vault: Vault) -> list[BaseRoute]:
     async def ask_reset(request: Request) -> Response:
         wish = wish_of(vault, request, "person.totp_reset_requested", Scope.PEOPLE_WRITE)
         body = await read(request, TotpResetBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             reset = await totp_resets.request_reset(tried, body.person_id, reason=body.reason)
         return answer(_reset_view(reset), 201)
 
     async def list_resets(request: Request) -> Response:
         wish = wish_of(vault, request, "person.totp_resets_listed", Scope.PEOPLE_READ)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             found = await totp_resets.open_resets(tried.session, now=wish.now)
         return answer(TotpResetsView(totp_resets=list(map(_reset_view, found))))
 
     async def approve_reset(request: Request) -> Response:
         wish = wish_of(vault, request, "person.totp_reset_approved", Scope.PEOPLE_APPROVE)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             reset, token = await totp_resets.approve_reset(tried, request.path_params["reset_id"])
         return answer(InvitationView(person_id=reset.person_id, enrolment_token=token.expose()))
 
     async def show_review(request: Request) -> Response:
         wish = wish_of(vault, request, "access.exported", Scope.PEOPLE_REVIEW)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             lines = await review.review_lines(tried.session)
             signed_off = await review.past_reviews(tried.session)
             await tried.record(people=len(lines))
@@ -332,7 +332,7 @@ def _reviews(vault: Vault) -> list[BaseRoute]:
     async def sign_off(request: Request) -> Response:
         wish = wish_of(vault, request, "access.reviewed", Scope.PEOPLE_REVIEW)
         body = await read(request, ReviewBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             await review.sign_off(tried, body.digest, note=body.note)
         return Response(status_code=204)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from pci.access.attempts import attempt
+from pci.access.deeds import deed
 from pci.access.roles import Scope
 from tokenization import card_lookup, reveal_requests, reveals
 from tokenization.card import Card
@@ -139,7 +139,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
     async def search(request: Request) -> Response:
         wish = wish_of(vault, request, "card.searched", Scope.CARDS_SEARCH, "cards:all")
         body = await read(request, CardSearchBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             if body.token is not None:
                 found = await card_lookup.by_token(tried, body.token)
             elif body.last4 is not None and body.expires_on is not None:
@@ -162,7 +162,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
 
     async def list_shown(request: Request) -> Response:
         wish = wish_of(vault, request, "reveals.listed", None)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             everybody = tried.actor.may(Scope.REVEALS_READ)
             if not everybody:
                 tried.actor.require(Scope.CARDS_REVEAL)
@@ -185,13 +185,13 @@ def _requests(vault: Vault) -> list[BaseRoute]:
     async def ask(request: Request) -> Response:
         wish = wish_of(vault, request, "card.reveal_requested", Scope.CARDS_REVEAL, "card:unknown")
         body = await read(request, RevealTermsBody)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             asked = await reveal_requests.ask(tried, body.terms())
         return answer(RevealRequestView.of(asked), 201)
 
     async def list_open(request: Request) -> Response:
         wish = wish_of(vault, request, "reveal_requests.listed", None)
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             decides = tried.actor.may(Scope.REVEALS_APPROVE)
             if not decides:
                 tried.actor.require(Scope.CARDS_REVEAL)
@@ -207,7 +207,7 @@ def _requests(vault: Vault) -> list[BaseRoute]:
 
     async def _decide(request: Request, action: str, *, is_approved: bool) -> Response:
         wish = wish_of(vault, request, action, Scope.REVEALS_APPROVE, "card:unknown")
-        async with attempt(vault.transactions, wish) as tried:
+        async with deed(vault.transactions, wish) as tried:
             request_id = str(request.path_params["request_id"])
             decided = await reveal_requests.decide(tried, request_id, is_approved=is_approved)
         return answer(RevealRequestView.of(decided))

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest_asyncio
 
 from ledger.database import Engine
-from pci.access.attempts import Access
+from pci.access.deeds import Access
 from tests.pci.access.world import make_access
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from pci.access import enrolments, own_password, people, totp_resets, twofactor
-from pci.access.attempts import Access, attempt
+from pci.access.deeds import Access, deed
 from pci.access.enrolments import FINISH_WITHIN, OPEN_FOR
 from pci.access.errors import (
     EnrolmentRefused,
@@ -47,7 +48,7 @@ def first_code(secret: bytes, now: datetime) -> Secret:
     return Secret(twofactor.code_at(secret, twofactor.step_of(now)))
 
 
-async def begin(access: Access, token: Secret, now: datetime, password: Secret = NEW) -> enrolments.Begun:
+async def begin(access: Access, token: Secret, now: datetime, password: Secret = NEW) -> enrolments.BegunEnrolment:
     return await enrolments.begin(access, token, password, origin=ORIGIN, now=now)
 
 
@@ -72,7 +73,7 @@ async def test_of_two_who_begin_at_the_same_moment_one_sees_the_secret(access: A
 
     ended = await asyncio.gather(*(begin(access, token, now) for _ in range(3)), return_exceptions=True)
 
-    assert sum(isinstance(one, enrolments.Begun) for one in ended) == 1
+    assert sum(isinstance(one, enrolments.BegunEnrolment) for one in ended) == 1
 
 
 async def test_nobody_signs_in_between_the_two_steps(access: Access, now: datetime) -> None:
@@ -100,10 +101,13 @@ async def test_late_is_refused(
 ) -> None:
     _, token = await invited(access, "olga", ["support"], now)
 
-    with pytest.raises(EnrolmentRefused):
+    async def enrol() -> None:
         begun = await begin(access, token, now + begun_after)
         later = now + begun_after + finished_after
         await finish(access, token, first_code(secret_in(begun.uri), later), later)
+
+    with pytest.raises(EnrolmentRefused):
+        await enrol()
 
 
 async def test_five_wrong_codes_end_it_and_nothing_of_it_stays(access: Access, now: datetime) -> None:
@@ -147,7 +151,7 @@ async def test_a_forgotten_password_is_set_anew_only_with_the_second_factor(acce
     _, session_token = await signed_in(access, admin, now)
     _, open_token = await signed_in(access, olga, now)
     later = now + STEP
-    async with attempt(access.transactions, wish(session_token, later, Scope.PEOPLE_WRITE)) as tried:
+    async with deed(access.transactions, wish(session_token, later, Scope.PEOPLE_WRITE)) as tried:
         token = await people.reset_password(tried, olga.person.id, reason="called from her phone")
 
     assert (await begin(access, token, later)).uri is None
@@ -158,7 +162,7 @@ async def test_a_forgotten_password_is_set_anew_only_with_the_second_factor(acce
     await finish(access, token, Secret(olga.code(later)), later)
 
     with pytest.raises(SignInNeeded):
-        async with attempt(access.transactions, wish(open_token, later)):
+        async with deed(access.transactions, wish(open_token, later)):
             pass
     with pytest.raises(SignInRefused):
         await signed_in(access, olga, later + STEP)
@@ -169,7 +173,7 @@ async def test_the_last_four_passwords_do_not_come_back(access: Access, now: dat
     olga = await enrolled(access, "olga", ["support"], now)
     _, token = await signed_in(access, olga, now)
     used = [PASSWORD, *(f"number {index} horse battery" for index in range(4))]
-    for index, (present, new) in enumerate(zip(used, used[1:], strict=False)):
+    for index, (present, new) in enumerate(pairwise(used)):
         at = now + timedelta(seconds=index)
         if index < 4:
             with pytest.raises(PasswordRepeated):
@@ -187,7 +191,7 @@ async def test_changing_a_password_ends_what_else_is_open_and_guessing_locks(acc
     at = now + STEP
     await own_password.change_password(access, wish(token, at), Secret(PASSWORD), NEW)
     with pytest.raises(SignInNeeded):
-        async with attempt(access.transactions, wish(other, at)):
+        async with deed(access.transactions, wish(other, at)):
             pass
 
     for _ in range(10):
@@ -202,14 +206,14 @@ async def lost(access: Access, now: datetime) -> tuple[Member, Secret, Secret, t
     olga = await enrolled(access, "olga", ["support"], now)
     _, admin = await signed_in(access, await enrolled(access, "root", ["admin"], now), now)
     _, officer = await signed_in(access, await enrolled(access, "vera", ["security_officer"], now), now)
-    async with attempt(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
+    async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
         reset = await totp_resets.request_reset(tried, olga.person.id, reason="lost her phone")
     return olga, admin, officer, reset
 
 
 async def test_a_lost_second_factor_takes_two_people_and_the_password(access: Access, now: datetime) -> None:
     olga, _, officer, reset = await lost(access, now)
-    async with attempt(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
+    async with deed(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
         _, token = await totp_resets.approve_reset(tried, reset.id)
 
     with pytest.raises(EnrolmentRefused):
@@ -226,32 +230,32 @@ async def test_who_asked_does_not_approve_and_a_reset_counts_once(access: Access
     _, admin, officer, reset = await lost(access, now)
 
     with pytest.raises(OwnRequest):  # even if a table of roles once let them
-        async with attempt(access.transactions, wish(admin, now)) as tried:
+        async with deed(access.transactions, wish(admin, now)) as tried:
             await totp_resets.approve_reset(tried, reset.id)
-    async with attempt(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
+    async with deed(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
         await totp_resets.approve_reset(tried, reset.id)
     for at in (now, now + totp_resets.OPEN_FOR):
         with pytest.raises((ResetOver, SignInNeeded)):
-            async with attempt(access.transactions, wish(officer, at, Scope.PEOPLE_APPROVE)) as tried:
+            async with deed(access.transactions, wish(officer, at, Scope.PEOPLE_APPROVE)) as tried:
                 await totp_resets.approve_reset(tried, reset.id)
 
 
 async def test_resets_of_nobody_of_oneself_and_of_the_invited_are_refused(access: Access, now: datetime) -> None:
     olga, admin, officer, _ = await lost(access, now)
     invitee, _ = await invited(access, "new", ["support"], now)
-    async with attempt(access.transactions, wish(admin, now)) as tried:
+    async with deed(access.transactions, wish(admin, now)) as tried:
         me = tried.actor.person_id
 
     with pytest.raises(OwnAccount):
-        async with attempt(access.transactions, wish(admin, now)) as tried:
+        async with deed(access.transactions, wish(admin, now)) as tried:
             await totp_resets.request_reset(tried, me, reason="lost")
     with pytest.raises(PersonStatusRejected):
-        async with attempt(access.transactions, wish(admin, now)) as tried:
+        async with deed(access.transactions, wish(admin, now)) as tried:
             await totp_resets.request_reset(tried, invitee.id, reason="lost")
     for unknown in ("rst_unknown", "rst_" + "a" * 26, "\x00"):
         with pytest.raises(ResetUnknown):
-            async with attempt(access.transactions, wish(officer, now)) as tried:
+            async with deed(access.transactions, wish(officer, now)) as tried:
                 await totp_resets.approve_reset(tried, unknown)
-    async with attempt(access.transactions, wish(officer, now)) as tried:
+    async with deed(access.transactions, wish(officer, now)) as tried:
         assert [one.person_id for one in await totp_resets.open_resets(tried.session, now=now)] == [olga.person.id]
         assert await totp_resets.open_resets(tried.session, now=now + totp_resets.OPEN_FOR) == []

@@ -12,7 +12,7 @@ from itertools import combinations, product
 import pytest
 
 from pci.access import enrolments, people, repository, review
-from pci.access.attempts import Access, attempt
+from pci.access.deeds import Access, deed
 from pci.access.errors import (
     AccessRejected,
     LoginTaken,
@@ -114,13 +114,13 @@ async def test_roles_change_at_once_and_the_log_says_which(
     admin, olga = await admin_of(access, now), await enrolled(access, "olga", ["support"], now)
     _, token = await signed_in(access, olga, now)
 
-    async with attempt(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE, "person.roles_changed")) as tried:
+    async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE, "person.roles_changed")) as tried:
         await people.change_roles(tried, olga.person.id, ["custodian"], reason="moved")
 
     told = events(vault_database.superuser_url)[-1]
     assert (told["action"], told["facts"]) == ("person.roles_changed", {"custodian": True, "support": False})
     with pytest.raises(ScopeMissing):
-        async with attempt(access.transactions, wish(token, now, Scope.CARDS_REVEAL, "card.revealed")):
+        async with deed(access.transactions, wish(token, now, Scope.CARDS_REVEAL, "card.revealed")):
             pass
     told = events(vault_database.superuser_url)[-1]
     assert (told["outcome"], told["actor"], told["facts"]) == (
@@ -134,19 +134,19 @@ async def test_who_is_disabled_is_out_at_once_and_comes_back_only_with_new_facto
     admin, olga = await admin_of(access, now), await enrolled(access, "olga", ["support"], now)
     _, token = await signed_in(access, olga, now)
 
-    async with attempt(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
+    async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
         gone = await people.disable(tried, olga.person.id, reason="left")
 
     assert (gone.status, gone.disabled_reason) == (PersonStatus.DISABLED, "left")
     with pytest.raises(SignInNeeded):
-        async with attempt(access.transactions, wish(token, now)):
+        async with deed(access.transactions, wish(token, now)):
             pass
     with pytest.raises(SignInRefused):
         await signed_in(access, olga, now + STEP)
     with pytest.raises(PersonStatusRejected):
-        async with attempt(access.transactions, wish(admin, now)) as tried:
+        async with deed(access.transactions, wish(admin, now)) as tried:
             await people.disable(tried, olga.person.id, reason="left")
-    async with attempt(access.transactions, wish(admin, now)) as tried:
+    async with deed(access.transactions, wish(admin, now)) as tried:
         again = await people.invite_again(tried, olga.person.id, reason="came back")
     with pytest.raises(SignInRefused):
         await signed_in(access, olga, now + STEP)
@@ -161,10 +161,10 @@ async def test_nobody_changes_themselves_and_nobody_unknown_is_changed(access: A
     for change in (people.disable, people.invite_again, people.reset_password, people.unlock):
         for person_id, refusal in ((member.person.id, OwnAccount), ("per_" + "a" * 26, PersonUnknown)):
             with pytest.raises(refusal):
-                async with attempt(access.transactions, wish(admin, now)) as tried:
+                async with deed(access.transactions, wish(admin, now)) as tried:
                     await change(tried, person_id, reason="why not")  # type: ignore[operator]
     with pytest.raises(OwnAccount):
-        async with attempt(access.transactions, wish(admin, now)) as tried:
+        async with deed(access.transactions, wish(admin, now)) as tried:
             await people.change_roles(tried, member.person.id, ["support"], reason="why not")
 
 
@@ -173,7 +173,7 @@ async def test_two_admins_who_disable_each_other_both_get_an_answer(access: Acce
     tokens = [(await signed_in(access, member, now))[1] for member in (one, two)]
 
     async def disable(token: Secret, whom: str) -> None:
-        async with attempt(access.transactions, wish(token, now, Scope.PEOPLE_WRITE)) as tried:
+        async with deed(access.transactions, wish(token, now, Scope.PEOPLE_WRITE)) as tried:
             await people.disable(tried, whom, reason="quarrel")
 
     ended = await asyncio.gather(
@@ -190,7 +190,7 @@ async def test_unlocking_lets_a_locked_person_try_again(access: Access, now: dat
         until = now + timedelta(minutes=30)
         await repository.update(session, olga.person.id, failed_attempts=10, locked_until=until)
 
-    async with attempt(access.transactions, wish(admin, now)) as tried:
+    async with deed(access.transactions, wish(admin, now)) as tried:
         assert not (await people.unlock(tried, olga.person.id, reason="it was she")).is_locked(now)
 
     await signed_in(access, olga, now)
@@ -229,9 +229,9 @@ async def test_a_sign_off_is_of_what_stands_now(access: Access, now: datetime) -
     await invited(access, "late", ["support"], now)
 
     with pytest.raises(ReviewRejected):
-        async with attempt(access.transactions, wish(token, now, Scope.PEOPLE_REVIEW)) as tried:
+        async with deed(access.transactions, wish(token, now, Scope.PEOPLE_REVIEW)) as tried:
             await review.sign_off(tried, digest, note="second half of 2026")
-    async with attempt(access.transactions, wish(token, now, Scope.PEOPLE_REVIEW)) as tried:
+    async with deed(access.transactions, wish(token, now, Scope.PEOPLE_REVIEW)) as tried:
         digest = review.digest_of(await review.review_lines(tried.session))
         await review.sign_off(tried, digest, note="second half of 2026")
 
@@ -241,4 +241,4 @@ async def test_a_sign_off_is_of_what_stands_now(access: Access, now: datetime) -
 
 
 def test_only_one_who_works_alone_gives_rights_or_looks_at_all() -> None:
-    assert ALONE == {Role.ADMIN, Role.AUDITOR}
+    assert {Role.ADMIN, Role.AUDITOR} == ALONE

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pci.access import people, repository, sign_ins
-from pci.access.attempts import Access, attempt
+from pci.access.deeds import Access, deed
 from pci.access.errors import SignInBusy, SignInNeeded, SignInRefused
 from pci.access.passwords import HASHES_WAITING_MAX, PasswordCost, Passwords
 from pci.access.person import FAILURES_MAX, LOCKED_FOR
@@ -26,7 +26,7 @@ SECOND = timedelta(seconds=1)
 
 async def works(access: Access, token: Secret, now: datetime) -> bool:
     try:
-        async with attempt(access.transactions, wish(token, now)):
+        async with deed(access.transactions, wish(token, now)):
             return True
     except SignInNeeded:
         return False
@@ -215,10 +215,10 @@ async def test_signing_out_ends_this_sign_in_only_and_everywhere_ends_all(access
     (_, one), (_, two), (_, three) = [await signed_in(access, member, now + step * STEP) for step in range(3)]
     later = now + 3 * STEP
 
-    async with attempt(access.transactions, wish(one, later)) as tried:
+    async with deed(access.transactions, wish(one, later)) as tried:
         await sign_ins.end_one(tried.session, tried.actor.sign_in_id, by=tried.actor.label, now=later)
     assert [await works(access, token, later) for token in (one, two, three)] == [False, True, True]
-    async with attempt(access.transactions, wish(two, later)) as tried:
+    async with deed(access.transactions, wish(two, later)) as tried:
         assert await people.sign_out_everywhere(tried, member.person.id) == 2
     assert not await works(access, three, later)
 

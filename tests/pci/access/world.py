@@ -15,7 +15,7 @@ import psycopg
 
 from ledger.database import Engine, transaction
 from pci.access import enrolments, people, twofactor
-from pci.access.attempts import Access, Wish
+from pci.access.deeds import Access, Wish
 from pci.access.passwords import PasswordCost, Passwords
 from pci.access.person import Actor, Person
 from pci.access.roles import Scope

@@ -49,7 +49,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Deed:
     """A wish under way: an open transaction, and who is at work."""
 
     session: Session
@@ -67,7 +67,7 @@ class Attempt:
 
 
 @asynccontextmanager
-async def attempt(transactions: Transactions, wish: Wish) -> AsyncIterator[Attempt]:
+async def deed(transactions: Transactions, wish: Wish) -> AsyncIterator[Deed]:
     """Open the transaction of a wish, once it is known who asks and that their roles allow it.
 
     If the rules refuse, everything is rolled back and the refusal alone is put into the log.
@@ -80,7 +80,7 @@ async def attempt(transactions: Transactions, wish: Wish) -> AsyncIterator[Attem
             who = actor.label
             if wish.scope is not None:
                 actor.require(wish.scope)
-            yield Attempt(session, actor, wish)
+            yield Deed(session, actor, wish)
     except Rejected as refusal:
         await record_refusal(transactions, wish.action, who, wish.subject, refusal, origin=wish.origin, now=wish.now)
         raise
