@@ -33,6 +33,8 @@ VAULT_LINK = frozenset({"URL", "CA_FILE", "CERT_FILE", "KEY_FILE"})
 """All that is told of the vault (``KOPEYKA_VAULT_…``) to whoever is not the vault."""
 OF_THE_VAULT = frozenset({"KOPEYKA_MODE", "KOPEYKA_LOG_LEVEL"})
 """All that the vault is told of the rest."""
+OF_THE_SEALER = OF_THE_VAULT | {"KOPEYKA_SEQUENCER_DATABASE_URL", "KOPEYKA_VAULT_SEQUENCER_DATABASE_URL"}
+"""All that the sealer is told, besides what is of the log (``KOPEYKA_AUDIT_…``). Nobody else gets these two."""
 
 
 class Role(StrEnum):
@@ -42,6 +44,7 @@ class Role(StrEnum):
     API = "api"
     WORKER = "worker"
     VAULT = "vault"
+    SEALER = "sealer"
     SIMULATORS = "simulators"
 
 
@@ -159,6 +162,28 @@ def development_passphrase(path: Path) -> str:
     return path.read_text()
 
 
+def audit_folder(running: Installation) -> dict[str, str]:
+    """Where the log's keys are, when the settings do not say: in the data directory, if there is one."""
+    if os.environ.get("KOPEYKA_AUDIT_FOLDER"):
+        return {}
+    folder = running.server.place.path if running.server is not None else running.settings.data_dir
+    return {"KOPEYKA_AUDIT_FOLDER": str((folder or running.scratch) / "audit")}
+
+
+def sealer(running: Installation) -> Child:
+    """Seals both logs: the only process with the sequencers' roles and the key that signs checkpoints."""
+    databases = running.databases
+    told = audit_folder(running) | {
+        "KOPEYKA_SEQUENCER_DATABASE_URL": databases.sequencer,
+        "KOPEYKA_VAULT_SEQUENCER_DATABASE_URL": databases.vault_sequencer,
+    }
+    metrics = running.scratch / "metrics"
+    if not metrics.exists():
+        return Child("sealer", python("api.sealer"), told)
+    bury = partial(multiprocess.mark_process_dead, path=str(metrics))
+    return Child("sealer", python("api.sealer"), told | {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}, bury=bury)
+
+
 def vault_folder(running: Installation) -> Path:
     """Where a sandbox keeps the vault's key and certificates: apart from the database's files."""
     folder = (running.server.place.path if running.server is not None else running.scratch) / "vault"
@@ -210,17 +235,31 @@ def environment(running: Installation, child: Child) -> dict[str, str]:
     if child.name == "acquirer":  # it hears card numbers, and has nothing to do with us otherwise
         return {name: value for name, value in given.items() if not name.startswith("KOPEYKA_")}
     if child.name == "vault":
-        return {name: value for name, value in given.items() if is_of_the_vault(name)} | modes(running)
+        of_the_vault = {name: value for name, value in given.items() if is_of_the_vault(name)}
+        return of_the_vault | modes(running) | audit_folder(running)
+    if child.name == "sealer":
+        return {name: value for name, value in os.environ.items() if is_of_the_sealer(name)} | modes(running)
     return {name: value for name, value in given.items() if is_of_the_rest(name)} | told_to_the_rest(running, child)
 
 
 def is_of_the_vault(name: str) -> bool:
-    """Whether the vault may have this variable."""
-    return not name.startswith("KOPEYKA_") or name.startswith("KOPEYKA_VAULT_") or name in OF_THE_VAULT
+    """Whether the vault may have this variable. It watches its log by the log's sinks."""
+    if name in OF_THE_SEALER - OF_THE_VAULT:
+        return False
+    return (
+        not name.startswith("KOPEYKA_") or name.startswith(("KOPEYKA_VAULT_", "KOPEYKA_AUDIT_")) or name in OF_THE_VAULT
+    )
+
+
+def is_of_the_sealer(name: str) -> bool:
+    """Whether the sealer may have this variable."""
+    return not name.startswith("KOPEYKA_") or name.startswith("KOPEYKA_AUDIT_") or name in OF_THE_SEALER
 
 
 def is_of_the_rest(name: str) -> bool:
     """Whether everybody but the vault may have this variable."""
+    if name.startswith("KOPEYKA_AUDIT_"):
+        return False
     return not name.startswith("KOPEYKA_VAULT_") or name.removeprefix("KOPEYKA_VAULT_") in VAULT_LINK
 
 

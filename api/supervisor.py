@@ -70,9 +70,11 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         raise StartRefused(f"The role {role} needs a database: set KOPEYKA_DATABASE_URL, or run kopeyka up alone")
     if role is Role.VAULT and not settings.vault_database_url.get_secret_value():
         raise StartRefused("The role vault needs its database: set KOPEYKA_VAULT_DATABASE_URL, or run kopeyka up alone")
+    if role is Role.SEALER and not settings.sequencer_database_url.get_secret_value():
+        raise StartRefused("The role sealer needs KOPEYKA_SEQUENCER_DATABASE_URL and KOPEYKA_AUDIT_FOLDER")
     if role is Role.ALL and settings.mode is Mode.PRODUCTION and not settings.nspk_url:
         raise StartRefused("Production has no simulators: set KOPEYKA_NSPK_URL and KOPEYKA_BANK_URL")
-    if role not in (Role.SIMULATORS, Role.VAULT):
+    if role not in (Role.SIMULATORS, Role.VAULT, Role.SEALER):
         nspk_tls(settings)
         refuse_without_certificates(settings)
         refuse_half_a_tkassa(settings)
@@ -151,6 +153,8 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
         roles.add_api(running, stack)
     if role in (Role.ALL, Role.WORKER):
         running.children.append(roles.worker(running))
+    if role is Role.SEALER or (role is Role.ALL and (running.databases.sequencer or running.databases.vault_sequencer)):
+        running.children.append(roles.sealer(running))
     if role is Role.ALL and running.settings.mode is Mode.SANDBOX:
         running.sandbox_key = sandbox_key(running)
         asyncio.run(take_in_banks(running.databases.app))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -30,6 +30,8 @@ PUBLIC_HEADERS: Headers = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
 )
 """A page of ours that needs more sets its own; then ours stays away."""
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Everything else writes or reveals."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _LONG_DIGITS = re.compile(r"[0-9]{13}")
@@ -38,8 +40,10 @@ _LONG_DIGITS = re.compile(r"[0-9]{13}")
 class VaultDoor:
     """Wraps a whole application of the vault."""
 
-    def __init__(self, app: ASGIApp, headers: Headers, *, needs_peer: bool) -> None:
-        self.app, self.headers, self.needs_peer = app, headers, needs_peer
+    def __init__(
+        self, app: ASGIApp, headers: Headers, *, needs_peer: bool, refuse_writes: Callable[[], None] = lambda: None
+    ) -> None:
+        self.app, self.headers, self.needs_peer, self.refuse_writes = app, headers, needs_peer, refuse_writes
         self.log = structlog.get_logger("vault").bind(listener="service" if needs_peer else "public")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +66,8 @@ class VaultDoor:
         try:
             if self.needs_peer:
                 peer_of(Request(scope))
+            if scope["method"] not in READING:
+                self.refuse_writes()
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
             fault = error

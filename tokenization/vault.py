@@ -25,3 +25,5 @@ class Vault:
     settings: VaultSettings
     acquirer: AcquirerLink | None = None
     """The line by which cards are charged, where there is an acquirer."""
+    refuse_writes: Callable[[], None] = lambda: None
+    """Raises RolledBack while the log is not what was exported of it: then nothing is written or revealed."""

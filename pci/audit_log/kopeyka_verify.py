@@ -11,7 +11,9 @@ witness is a file of a sink: it holds every leaf hash that was ever exported, so
 code 0 when everything holds, 1 when something does not, 2 when the question makes no sense.
 
 A line of a dump is {"leaf":"<its hash>","event":<the bytes that were hashed>}, or {"leaf":"<its hash>"} after retention
-took the event (then say --retained-from LINE). The first line is leaf 0. Source: RFC 6962 2.1, RFC 9162 2.1.3.2 and 2.1.4.2.
+took the event (then say --retained-from LINE). The first line is leaf 0.
+
+Source: RFC 6962 2.1, RFC 9162 2.1.3.2 and 2.1.4.2.
 """
 
 from __future__ import annotations
@@ -298,9 +300,10 @@ def recompute(path: str, size: int) -> tuple[Tree, int, list[int]]:
     """The tree over the first ``size`` lines, how many lines there are, and which have only their hash."""
     tree, lines_in_all, bare = Tree(), 0, list[int]()
     for lines in pieces(path):
-        bare += [number for number, line in enumerate(lines, lines_in_all + 1) if len(line) == BARE_BYTES]
         lines_in_all += len(lines)
-        leaves = hashes_of(lines[: max(0, size - tree.size)])
+        lines = lines[: max(0, size - tree.size)]
+        bare += [number for number, line in enumerate(lines, tree.size + 1) if len(line) == BARE_BYTES]
+        leaves = hashes_of(lines)
         tree.grow([leaf or sha256(b"").digest() for leaf in leaves] if NO_LINE in leaves else leaves)
     return tree, lines_in_all, bare
 
