@@ -2,13 +2,13 @@
 
 Rejected
 ├── CardRefused                     a card that is not kept
-│   ├── CardExpired, CardExpiryMalformed, CardHolderMalformed, ScopeMalformed, RestrictionsMalformed
+│   └── CardExpired, CardExpiryMalformed, CardHolderMalformed, ScopeMalformed, RestrictionsMalformed
 ├── TokenRefused                    a token that does not open; the refusal is an event of its own
 │   ├── TokenNotFound, TokenExpired, TokenDeleted, TokenShredded
 │   └── UseRefused                  it is not for this use
 │       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UseTooEarly, UseTooLate
-├── ImportRefused                   ImportFormUnknown, ImportChanged
-├── ExportRefused
+└── ImportRefused                   a file, or a line of it, that is not taken in
+    └── ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed, ImportAdvanced
 Unavailable
 ├── CardKeysNotReady
 └── TooManyUnknownTokens
@@ -130,6 +130,36 @@ class UseTooLate(UseRefused):
     """The token may not be used any more."""
 
     code = "vault.use_too_late"
+
+
+class ImportRefused(Rejected):
+    """This file of cards is not taken in."""
+
+    code = "vault.import_refused"
+
+
+class ImportFormUnknown(ImportRefused):
+    """The file is neither a CSV with the heading nor a JSON object a line."""
+
+    code = "vault.import_form_unknown"
+
+
+class ImportLineMalformed(ImportRefused):
+    """The line has too few fields, too many, or is too long."""
+
+    code = "vault.import_line_malformed"
+
+
+class ImportReferenceMalformed(ImportRefused):
+    """A reference is at most 64 printable characters and never a card number."""
+
+    code = "vault.import_reference_malformed"
+
+
+class ImportAdvanced(ImportRefused):
+    """Somebody else is taking in the same file."""
+
+    code = "vault.import_advanced"
 
 
 class CardKeysNotReady(Unavailable):

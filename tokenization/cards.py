@@ -176,7 +176,13 @@ async def _keep(session: Session, ring: KeyRing, cards: Sequence[CardIn], now: d
 
 
 async def _keep_once(session: Session, ring: KeyRing, cards: Sequence[CardIn], now: datetime) -> list[Row]:
-    sealed = seal_cards(ring, cards)
+    return await keep_sealed(session, ring, cards, seal_cards(ring, cards), now)
+
+
+async def keep_sealed(
+    session: Session, ring: KeyRing, cards: Sequence[CardIn], sealed: Sequence[NewCard], now: datetime
+) -> list[Row]:
+    """Keep what ``seal_cards`` made of cards, or find them. No event: whoever calls this stages its own."""
     rows = await repository.tokenize_cards(session, sealed, old=None, now=now)
     if cards and not rows:
         old = await _old_fingerprints(session, ring, cards)

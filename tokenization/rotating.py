@@ -8,6 +8,7 @@ A turn is one batch and one transaction with its progress; turns may be taken by
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
 from pci.keys import rotation as rotations
 from pci.keys.envelope import Dek, number_in
-from pci.keys.errors import SealBroken
+from pci.keys.errors import RotationRefused, SealBroken
 from pci.keys.key import KeyPurpose
 from pci.keys.register import KeyDoing
 from pci.keys.ring import KeyRing
@@ -76,6 +77,21 @@ async def turn(
     keys = {number: await ring.by_number(number) for number in numbers}
     async with transactions() as session:
         return await _take_turn(session, Turn(rotation, newest, keys, now, origin), min(limit, ROWS_MAX))
+
+
+async def turn_all(transactions: Transactions, ring: KeyRing, *, now: datetime, origin: str) -> int:
+    """A turn of every rotation of cards that runs; how many there were. Nothing while the keys are sealed.
+
+    Raises: ProviderUnavailable.
+    """
+    if not ring.state.is_ready:
+        return 0
+    async with transactions() as session:
+        running = [r for r in await rotations.list_rotations(session) if r.status == "running" and r.kind in WORK]
+    for rotation in running:
+        with suppress(RotationRefused):  # paused or finished by somebody else just now
+            await turn(transactions, ring, rotation.id, now=now, origin=origin)
+    return len(running)
 
 
 async def _take_turn(session: Session, this: Turn, limit: int) -> Rotation:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from tokenization import card_sessions, sad, sealed_cards
+from tokenization import card_sessions, ending, rotating, sad, sealed_cards
 from tokenization.vault import Vault
 
 log = structlog.get_logger("vault")
@@ -39,9 +39,22 @@ async def sweep_card_entry(vault: Vault) -> int:
         return forms + await sealed_cards.sweep(session, now=vault.now())
 
 
+async def sweep_tokens(vault: Vault) -> int:
+    """Empty cards whose tokens' time is over."""
+    async with vault.transactions() as session:
+        return await ending.sweep(session, now=vault.now(), origin="vault")
+
+
+async def turn_rotations(vault: Vault) -> int:
+    """Go one batch further with every merchant's cards whose key was renewed."""
+    return await rotating.turn_all(vault.transactions, vault.ring, now=vault.now(), origin="vault")
+
+
 SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("sad", sweep_sad, 5),
     VaultSweep("card_entry", sweep_card_entry, 60),
+    VaultSweep("tokens", sweep_tokens, 30),
+    VaultSweep("rotations", turn_rotations, 5),
 )
 
 

@@ -165,3 +165,14 @@ async def test_twins_of_a_race_at_the_start_are_found_and_told(world: World) -> 
     assert len(world.events("card.twin_found")) == 1
     assert world.sql("SELECT count(*) FROM cards WHERE fingerprint IS NULL AND status = 'active'") == [(1,)]
     assert not (await world.tokenize(MIR)).is_new
+
+
+async def test_the_vault_goes_on_with_rotations_by_itself(world: World) -> None:
+    await world.tokenize()
+    rotation = await begin(world)
+
+    turns = [await rotating.turn_all(world.transactions, world.ring, now=world.now, origin="vault") for _ in range(4)]
+
+    assert turns == [1, 1, 0, 0]
+    async with transaction(world.engine) as session:
+        assert (await rotations.find(session, rotation.id)).status == "done"
