@@ -27,6 +27,8 @@ from api.rate_limit import Buckets
 from api.routes import (
     account_bindings,
     buyer_payouts,
+    card_sessions,
+    cards,
     cash_links,
     clock,
     events,
@@ -58,8 +60,8 @@ from api.settings import Mode, Settings
 from api.wiring import wire
 from ledger.clock import Clock
 from ledger.database import create_engine
-from pci.pan_allowed import AllowedPans
 from ledger.direct import Lines
+from pci.pan_allowed import AllowedPans
 
 ROUTERS: tuple[APIRouter, ...] = (
     merchants.router,
@@ -73,6 +75,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     unmatched_payments.router,
     parked_notifications.router,
     refunds.router,
+    card_sessions.router,
+    cards.router,
+    cards.keys_router,
     payouts.router,
     tariffs.router,
     sbp_registrations.router,

@@ -30,11 +30,15 @@ SCOPES = {
     "refunds:write": "refund payments",
     "payouts:write": "pay out to merchants and read payouts",
     "merchants:write": "create merchants, stores and terminals",
+    "cards:read": "read tokens, masks and card forms",
+    "cards:write": "open card forms, send sealed cards, delete cards",
     "events:read": "read events",
     "admin": "everything, and the sandbox clock",
 }
 """What a key may be allowed to do."""
-MERCHANT_SCOPES = frozenset({"orders:read", "orders:write", "refunds:write", "events:read"})
+MERCHANT_SCOPES = frozenset(
+    {"orders:read", "orders:write", "refunds:write", "events:read", "cards:read", "cards:write"}
+)
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""
 SHOWN_CHARACTERS = 12
 """How much of a key is kept and shown, so that people can tell keys apart."""

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from api.bodies import API_VERSION
 from api.door import DoorRoute, open_router
 from api.errors import FieldFault, IdempotencyInProgress, KeyUnknown, RateLimited, RequestInvalid, ScopeMissing
-from api.problems import PROBLEM_JSON, STATUS, document
+from api.problems import PROBLEM_JSON, STATUS, TOLD_BY_THE_VAULT, document
 from ledger.errors import KopeykaError
 
 router = open_router("", "documents")
@@ -63,7 +63,7 @@ PROBLEM: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string", "enum": sorted(STATUS)},
+        "code": {"type": "string", "enum": sorted(STATUS.keys() | TOLD_BY_THE_VAULT)},
         "retryable": {"type": "boolean", "description": "The same request may be repeated with the same key."},
         "request_id": {"type": "string"},
         "errors": {

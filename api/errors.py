@@ -5,6 +5,7 @@ Rejected
 │   ├── KeyMissing, KeyUnknown, KeyExpired, ScopeMissing, RateLimited
 │   ├── RouteUnknown, MethodNotAllowed, BodyTooLarge, BodyTimedOut, MediaTypeUnsupported, HttpRefused
 │   └── JsonInvalid, RequestInvalid, CardNumberRefused, CursorUnknown
+├── VaultRefused                  what the vault refuses, with the vault's own code
 ├── ResourceUnknown               there is no such thing, or it is not the caller's
 ├── ClockFixed                    production time is not moved
 ├── CallerRejected                an API key that may not be made so
@@ -14,6 +15,8 @@ Rejected
 Unavailable
 ├── DatabaseUnavailable           PostgreSQL is away, or all connections are taken
 ├── IdempotencyInProgress         the first request with this key still runs
+├── VaultUnavailable, VaultNotNamed   the vault is sealed or away: nothing was done
+├── VaultUnknown                  its answer was lost: something may have been done
 └── NotReady                      not (or no longer) fit to serve
 InvariantBroken
 └── CardNumberStopped             an answer would have shown a card number
@@ -22,6 +25,7 @@ InvariantBroken
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ledger.errors import InvariantBroken, Rejected, Unavailable
 
@@ -201,6 +205,41 @@ class IdempotencyInProgress(Unavailable):
     """The first request with this idempotency key is still being carried out."""
 
     code = "idempotency.in_progress"
+
+
+class VaultRefused(Rejected):
+    """The vault refuses this."""
+
+    code = "vault.refused"
+
+    def __init__(self, code: str, detail: str, facts: Any = None, faults: Any = None) -> None:
+        super().__init__(detail or None, **(facts if isinstance(facts, dict) else {}))
+        object.__setattr__(self, "code", code)  # the vault's own: each has its line in the vault's table
+        given = faults if isinstance(faults, list) else []
+        self.faults = tuple(FieldFault(str(fault["pointer"]), str(fault["detail"])) for fault in given)
+
+
+class VaultUnavailable(Unavailable):
+    """The vault is sealed, away or slow just now: nothing was done."""
+
+    code = "vault.unavailable"
+
+    def __init__(self, code: str = "") -> None:
+        super().__init__()
+        if code:
+            object.__setattr__(self, "code", code)  # why, in the vault's own word
+
+
+class VaultUnknown(Unavailable):
+    """The vault's answer was lost; repeat the request with the same key and it is done once."""
+
+    code = "vault.unknown"
+
+
+class VaultNotNamed(Unavailable):
+    """No vault is named for this installation, so it takes no cards."""
+
+    code = "vault.not_named"
 
 
 class NotReady(Unavailable):

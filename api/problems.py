@@ -24,10 +24,15 @@ from api.errors import (
     MethodNotAllowed,
     RequestInvalid,
     RouteUnknown,
+    VaultRefused,
 )
 from ledger.errors import LEDGER_REFUSALS, EntryRejected, KopeykaError, refusal_of
 from pci.redaction import redact, redact_text
+from tokenization.problems import STATUS as VAULT_STATUS
+from tokenization.problems import every_error as vault_errors
 
+TOLD_BY_THE_VAULT = frozenset(VAULT_STATUS)
+"""Codes that are passed on: the vault's table says their status."""
 PROBLEM_JSON = "application/problem+json"
 TYPE = "urn:kopeyka:problem:"
 RETRY_AFTER_SECONDS = 1
@@ -60,6 +65,10 @@ STATUS: dict[str, int] = {
     "api.card_number_stopped": 500,
     "api.database_unavailable": 503,
     "api.not_ready": 503,
+    "vault.refused": 422,
+    "vault.unavailable": 503,
+    "vault.unknown": 503,
+    "vault.not_named": 503,
     "idempotency.refused": 400,
     "idempotency.key_missing": 400,
     "idempotency.key_invalid": 400,
@@ -313,13 +322,14 @@ def every_error(family: type[KopeykaError] = KopeykaError) -> Iterator[type[Kope
 @cache
 def titles() -> dict[str, str]:
     """What each code says: the refusals of the books, and the first line of each class."""
-    found = {error.code: (error.__doc__ or "").strip().splitlines()[0] for error in every_error()}
+    errors = (*vault_errors(), *every_error())
+    found = {error.code: (error.__doc__ or "").strip().splitlines()[0] for error in errors}
     return {**found, **LEDGER_REFUSALS, INTERNAL: "Something broke on our side; the request may be repeated."}
 
 
 def status_of(error: KopeykaError) -> int:
     """The HTTP status of an error. A code that the table does not know is our bug."""
-    return STATUS.get(error.code, 500)
+    return STATUS.get(error.code) or VAULT_STATUS.get(error.code, 500)
 
 
 def as_ours(error: BaseException) -> KopeykaError | None:
@@ -412,7 +422,7 @@ def retry_after(error: KopeykaError, status: int) -> int | None:
 
 
 def _faults(error: KopeykaError) -> tuple[FieldFault, ...]:
-    if isinstance(error, RequestInvalid):
+    if isinstance(error, (RequestInvalid, VaultRefused)):
         return error.faults
     if isinstance(error, EntryRejected) and "field" in error.facts:
         return (FieldFault(f"/{error.facts['field']}", str(error.facts.get("expected", ""))),)

@@ -14,6 +14,7 @@ from api.payment_results import StatusReader
 from api.refund_calls import RefundCalls
 from api.sale_results import SaleReader
 from api.settings import Mode, Settings
+from api.vault_client import VaultClient, vault_client
 from checkout.rail import Offer, ShownQr, Start, StartStatus
 from ledger.clock import Clock
 from ledger.database import Engine, Session
@@ -103,6 +104,7 @@ class Wiring:
     sales: SaleReader
     bindings: BindingCalls
     tkassa: TkassaHttp | None
+    vault: VaultClient
 
     async def close(self) -> None:
         """Hang up."""
@@ -110,6 +112,7 @@ class Wiring:
         if self.tkassa is not None:
             await self.tkassa.close()
         await self.bank.close()
+        await self.vault.close()
         await self.payout_bank.close()
 
 
@@ -139,6 +142,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         SaleReader(engine, cash_links, clock),
         BindingCalls(engine, NspkBindingsHttp(nspk.transport, settings.nspk_agent_id), clock),
         tkassa,
+        vault_client(settings),
     )
 
 
