@@ -5,12 +5,17 @@ Rejected
     ├── MerchantNotFound, StoreNotFound, TerminalNotFound, OrderNotFound
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, OrderNotRoubles, InvalidOrderNumber, OrderNumberTaken
-    └── OrderNotOpen, OrderNotPaid, AttemptLive
+    ├── OrderNotOpen, OrderNotPaid, AttemptLive
+    ├── CardPaymentNotFound, NoStoredConsent, CardTokenMalformed
+    ├── CardPaymentNotAuthorised, CardCaptureAboveAmount, CardCaptureNotWhole, CardPaymentNotCaptured
+    └── CardRefundAmountNotPositive, CardRefundAboveRest, CardRefundNotCovered, CardRefundNotFound
+Unavailable
+└── CardPaymentBusy
 """
 
 from __future__ import annotations
 
-from ledger.errors import Rejected
+from ledger.errors import Rejected, Unavailable
 
 
 class CheckoutRejected(Rejected):
@@ -107,3 +112,75 @@ class AttemptLive(CheckoutRejected):
     """The order has an attempt that may still be paid."""
 
     code = "checkout.attempt_live"
+
+
+class CardPaymentNotFound(CheckoutRejected):
+    """There is no such payment by card."""
+
+    code = "checkout.card_payment_not_found"
+
+
+class CardTokenMalformed(CheckoutRejected):
+    """A card is named by its token from the vault, never by its number."""
+
+    code = "checkout.card_token_malformed"
+
+
+class NoStoredConsent(CheckoutRejected):
+    """The buyer never agreed to be charged without being there: name the paid payment of this card that says so."""
+
+    code = "checkout.no_stored_consent"
+
+
+class CardPaymentNotAuthorised(CheckoutRejected):
+    """Only money that is held can be captured or let go."""
+
+    code = "checkout.card_payment_not_authorised"
+
+
+class CardCaptureAboveAmount(CheckoutRejected):
+    """From one kopeck to what was authorised can be captured."""
+
+    code = "checkout.card_capture_above_amount"
+
+
+class CardCaptureNotWhole(CheckoutRejected):
+    """The payment of an order is captured whole: the order costs no less."""
+
+    code = "checkout.card_capture_not_whole"
+
+
+class CardPaymentNotCaptured(CheckoutRejected):
+    """Only captured money can be given back."""
+
+    code = "checkout.card_payment_not_captured"
+
+
+class CardRefundAmountNotPositive(CheckoutRejected):
+    """A refund is of at least one kopeck."""
+
+    code = "checkout.card_refund_amount_not_positive"
+
+
+class CardRefundAboveRest(CheckoutRejected):
+    """More than is left of the payment cannot be given back."""
+
+    code = "checkout.card_refund_above_rest"
+
+
+class CardRefundNotCovered(CheckoutRejected):
+    """The merchant has not enough money with us for this refund."""
+
+    code = "checkout.card_refund_not_covered"
+
+
+class CardRefundNotFound(CheckoutRejected):
+    """There is no such refund to a card."""
+
+    code = "checkout.card_refund_not_found"
+
+
+class CardPaymentBusy(Unavailable):
+    """The acquirer is being asked about this payment just now."""
+
+    code = "checkout.card_payment_busy"

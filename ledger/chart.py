@@ -9,6 +9,9 @@ SBP_LATE_RECEIPTS = "liability:late_receipts:sbp"
 SBP_UNMATCHED_RECEIPTS = "liability:unmatched_receipts:sbp"
 """Money that came under our links and belongs to no order yet; a person says whose it is."""
 
+CARD_FEE_INCOME = "income:fee:card"
+"""Our fee for payments by card, taken from what the merchant is owed."""
+
 SBP_BANK_FEE = "expense:bank_fee:sbp"
 """What banks charge us for SBP payments whose money we collect."""
 
@@ -21,6 +24,11 @@ def merchant_payable(merchant_id: str) -> str:
 def sbp_settlement(member_id: str) -> str:
     """The money a bank, named by its NSPK member id, holds for us after SBP payments."""
     return f"asset:sbp_settlement:{member_id}"
+
+
+def card_settlement(acquirer_id: str) -> str:
+    """The money an acquirer owes us after payments by card."""
+    return f"asset:card_settlement:{acquirer_id}"
 
 
 def bank_fee_payable(member_id: str) -> str:

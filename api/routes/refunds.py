@@ -12,7 +12,11 @@ from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Body, Instant, Text, View
+from checkout import card_payment_rows as card_rows
+from checkout import card_refunding
 from checkout import repository as till_rows
+from checkout.card_payments import CardRefund, CardRefundStatus
+from checkout.card_refunding import CardRefundAnswer
 from checkout.errors import OrderNotPaid
 from ledger.database import Session, transaction
 from sbp_gateway import refund_rows, refunding
@@ -49,6 +53,8 @@ class RefundView(View):
     """A refund as it stands; ``unknown`` is an answer too: read it again later."""
 
     id: str
+    rail: str = "sbp"
+    """Which way the money goes back: the way it came."""
     payment_id: str
     order_id: str | None
     merchant_id: str
@@ -59,15 +65,15 @@ class RefundView(View):
     """What of it the merchant owes us from now on: our fee, which it had no money left to bear."""
     currency: str
     reason: str | None
-    status: RefundStatus
+    status: RefundStatus | CardRefundStatus
     is_final: bool
     is_automatic: bool
     agent_refund_request_id: str
-    """The id under which NSPK knows our request."""
+    """The id under which NSPK, or the acquirer, knows our request."""
     opkc_refund_request_id: str | None
     """NSPK's own id of it."""
     trx_id: str | None
-    """NSPK's id of the operation that gave the money back."""
+    """NSPK's id of the operation that gave the money back; of a card the acquirer's number of it."""
     refusal_code: str | None
     refusal_message: str | None
     next_allowed_at: Instant | None
@@ -84,11 +90,14 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
     ``refund.refused`` and ``refund.failed``. When NSPK's answer is lost the refund is ``unknown``.
     """
 
+    if (by_card := await _card_payment_of(body, call)) is not None:
+        _refuse_other_money(body.currency)
+        return await give_back_to_card(call, by_card, body.amount_kopecks, body.reason)
+
     async def intent(session: Session, claim: Claim) -> tuple[str, RefundRequest | None]:
         if claim.attempt_no > 1 and await refund_rows.find_refund(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
-        if body.currency != "RUB":
-            raise RefundNotRoubles(currency_expected="RUB")
+        _refuse_other_money(body.currency)
         wish = RefundWish(
             await _payment_of(session, body, call), body.amount_kopecks, body.reason,
             is_fee_returned=call.door.settings.sbp_refund_returns_fee,
@@ -113,6 +122,61 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="ref", location="/v1/refunds/{id}")
 
 
+def _refuse_other_money(currency: str) -> None:
+    if currency != "RUB":
+        raise RefundNotRoubles(currency_expected="RUB")
+
+
+async def _card_payment_of(body: RefundBody, call: Call) -> str | None:
+    """The payment by card that is meant; nothing if it was paid another way, or not at all."""
+    if body.order_id is None:
+        return body.payment_id if (body.payment_id or "").startswith("cpy_") else None
+    async with transaction(call.engine) as session:
+        attempts = await till_rows.attempts_of_orders(session, [body.order_id])
+    return next((each.payment_id for each in attempts if each.payment_id is not None and each.rail == "card"), None)
+
+
+async def give_back_to_card(call: Call, payment_id: str, amount_kopecks: int | None, reason: str | None) -> Response:
+    """Give money back to a card. Intent: it is set aside. Call: the vault asks the acquirer. Outcome: booked."""
+
+    async def intent(session: Session, claim: Claim) -> tuple[str, CardRefund | None]:
+        if claim.attempt_no > 1 and await card_rows.find_refund(session, claim.resource_id) is not None:
+            return claim.resource_id, None  # we died in the call; the worker finds out
+        refund = await card_refunding.request_refund(
+            session, claim.resource_id, payment_id, amount_kopecks=amount_kopecks, reason=reason,
+            merchant_id=call.caller.merchant_id, now=call.now,
+        )  # fmt: skip
+        return refund.id, refund
+
+    async def act(intended: tuple[str, CardRefund | None]) -> CardRefundAnswer | None:
+        return None if intended[1] is None else await call.door.wiring.cards.ask_refund(intended[1])
+
+    async def outcome(
+        session: Session, intended: tuple[str, CardRefund | None], answer: CardRefundAnswer | None
+    ) -> RefundView:
+        if answer is None:
+            return await card_refund_view(session, await card_rows.load_refund(session, intended[0]))
+        refund = await card_refunding.record_refund(session, intended[0], answer, now=call.now)
+        return await card_refund_view(session, refund)
+
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="ref", location="/v1/refunds/{id}")
+
+
+async def card_refund_view(session: Session, refund: CardRefund) -> RefundView:
+    """A refund to a card as it is shown."""
+    payment = await card_rows.load_payment(session, refund.payment_id)
+    attempts = [] if payment.attempt_id is None else [payment.attempt_id]
+    orders = await till_rows.orders_of_attempts(session, attempts)
+    return RefundView(
+        id=refund.id, rail="card", payment_id=refund.payment_id, order_id=orders.get(payment.attempt_id or ""),
+        merchant_id=refund.merchant_id, amount_kopecks=int(refund.amount), fee_returned_kopecks=0,
+        fee_billed_kopecks=int(refund.fee_billed), currency="RUB", reason=refund.reason, status=refund.status,
+        is_final=refund.is_final, is_automatic=False, agent_refund_request_id=refund.id,
+        opkc_refund_request_id=None, trx_id=refund.rrn, refusal_code=refund.refusal, refusal_message=None,
+        next_allowed_at=None, created_at=refund.created_at, ended_at=refund.ended_at,
+    )  # fmt: skip
+
+
 async def _payment_of(session: Session, body: RefundBody, call: Call) -> str:
     """The payment named, or the one that paid the order named. Raises: OrderNotFound, OrderNotPaid."""
     if body.payment_id is not None:
@@ -130,6 +194,9 @@ async def _payment_of(session: Session, body: RefundBody, call: Call) -> str:
 async def read_refund(refund_id: str, call: CanRead) -> RefundView:
     """One refund."""
     async with transaction(call.engine) as session:
+        by_card = await card_rows.find_refund(session, refund_id)
+        if by_card is not None and call.caller.merchant_id in (None, by_card.merchant_id):
+            return await card_refund_view(session, by_card)
         refund = await refund_rows.load_refund(session, refund_id, merchant_id=call.caller.merchant_id)
         return (await _views(call, session, [refund]))[0]
 
@@ -153,12 +220,34 @@ async def list_refunds(
             attempts = [attempt.id for attempt in await till_rows.attempts_of_orders(session, [order.id])]
             of_order = await refund_rows.payments_of_attempts(session, attempts)
             payments = [each for each in of_order if payment_id in (None, each)]
+        whose = call.caller.merchant_id or merchant_id
         found, has_more = await refund_rows.list_refunds(
-            session, payment_ids=payments, merchant_id=call.caller.merchant_id or merchant_id, status=status,
-            after=start, limit=limit,
-        )  # fmt: skip
-        views = await _views(call, session, found)
+            session, payment_ids=payments, merchant_id=whose, status=status, after=start, limit=limit
+        )
+        cards = await _refunds_to_cards(session, payment_id, order_id, whose, status, start, limit)
+        views = await _views(call, session, found) + cards
+    views.sort(key=lambda view: view.id)
+    has_more, views = has_more or len(views) > limit, views[:limit]
     return page_of("refunds", views, has_more, views[-1].id if views else None, after)
+
+
+async def _refunds_to_cards(
+    session: Session, payment_id: str | None, order_id: str | None, merchant_id: str | None,
+    status: RefundStatus | None, start: str, limit: int,
+) -> list[RefundView]:  # fmt: skip
+    """The same of refunds to cards, one more than asked for when there are more."""
+    if status is not None and status.value not in [each.value for each in CardRefundStatus]:
+        return []
+    payments = None if payment_id is None else [payment_id]
+    if order_id is not None:
+        attempts = await till_rows.attempts_of_orders(session, [order_id])
+        paid = [each.payment_id for each in attempts if each.payment_id is not None]
+        payments = [each for each in paid if payment_id in (None, each)]
+    found = await card_rows.list_refunds(
+        session, payment_ids=payments, merchant_id=merchant_id, after=start, limit=limit,
+        status=None if status is None else CardRefundStatus(status.value),
+    )  # fmt: skip
+    return [await card_refund_view(session, refund) for refund in found]
 
 
 async def _views(call: Call, session: Session, refunds: Sequence[Refund]) -> list[RefundView]:

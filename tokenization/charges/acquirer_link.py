@@ -34,8 +34,8 @@ from tokenization.charges.messages import (
 log = structlog.get_logger("acquirer_link")
 
 CONNECT_SECONDS_MAX = 2.0
-ANSWER_SECONDS_MAX = 8.0
-"""A buyer stands at the till. The acquirer's own limit is longer, so late answers do come."""
+ANSWER_SECONDS_MAX = 6.0
+"""A buyer stands at the till, and the api waits ten. The acquirer's own limit is longer, so late answers do come."""
 ECHO_SECONDS = 30.0
 """A line that was silent for so long is asked whether it lives."""
 WAITING_MAX = 512

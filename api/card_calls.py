@@ -1,0 +1,173 @@
+"""Payments by card on their way: the vault is asked to charge, capture, let go and give back. Calls are never
+inside a transaction; whatever they bring is carried out in one.
+
+Asking again is safe: our id is the vault's id of the charge, and it charges once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from api.card_paying import carry_out, let_withdrawn_go
+from api.errors import VaultNotNamed, VaultRefused, VaultUnavailable, VaultUnknown
+from checkout import card_payment_rows as rows
+from checkout.card_payments import (
+    ANSWER_WAIT,
+    CardPayment,
+    CardPaymentStatus,
+    CardRefund,
+    CardRefundStatus,
+    ChargeAnswer,
+    ChargeNews,
+)
+from checkout.card_refunding import CardRefundAnswer, record_refund
+from ledger.clock import Clock
+from ledger.database import Engine, in_transaction, transaction
+from ledger.errors import KopeykaError
+
+log = structlog.get_logger("card_calls")
+
+CALLS_AT_ONCE = 8
+NOTHING_DONE = frozenset({"vault.unavailable", "vault.not_named", "keys.sealed", "vault.acquirer_unreachable"})
+"""With these the vault has certainly not charged; with another it may have, before its database went away."""
+_NEWS = {
+    "authorised": ChargeNews.AUTHORISED,
+    "captured": ChargeNews.CAPTURED,
+    "refused": ChargeNews.REFUSED,
+    "reversed": ChargeNews.REFUSED,
+    "voided": ChargeNews.VOIDED,
+}
+"""What the vault's words mean to us; all others mean that it does not know yet."""
+Due = TypeVar("Due", CardPayment, CardRefund)
+
+
+class CardVault(Protocol):
+    """What payments by card need of the vault."""
+
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
+    ) -> Any:
+        """The vault's answer. Raises: VaultRefused, VaultUnavailable, VaultUnknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardCalls:
+    """What payments by card need of the outside world."""
+
+    engine: Engine
+    vault: CardVault
+    clock: Clock
+
+    async def ask(self, payment: CardPayment) -> ChargeAnswer:
+        """Call: whatever the payment waits for. Never raises for what the network does."""
+        path, body = request_of(payment)
+        try:
+            said = await self.vault.call("POST", path, body, idempotency_key=payment.id)
+        except VaultUnknown:
+            return ChargeAnswer(ChargeNews.PENDING)
+        except (VaultUnavailable, VaultNotNamed) as away:
+            is_first = payment.status is CardPaymentStatus.REQUESTED and payment.looks == 0
+            if is_first and away.code in NOTHING_DONE:
+                return ChargeAnswer(ChargeNews.REFUSED, reason="not_sent")
+            return ChargeAnswer(ChargeNews.PENDING)
+        except VaultRefused as refused:
+            return _after_refusal(payment, refused.code)
+        return answer_of(payment, said)
+
+    async def carry_on(self, payment: CardPayment) -> CardPayment:
+        """Ask about a payment once more and carry out what is said."""
+        answer = await self.ask(payment)
+        return await in_transaction(
+            self.engine, lambda session: carry_out(session, payment.id, answer, now=self.clock.now())
+        )
+
+    async def ask_refund(self, refund: CardRefund) -> CardRefundAnswer:
+        """Call: give money back, under the refund's own id. Never raises for what the network does."""
+        body = {"id": refund.id, "merchant_id": refund.merchant_id, "amount_kopecks": int(refund.amount)}
+        try:
+            said = await self.vault.call(
+                "POST", f"/v1/charges/{refund.payment_id}/refunds", body, idempotency_key=refund.id
+            )
+        except (VaultUnknown, VaultUnavailable, VaultNotNamed):
+            return CardRefundAnswer(CardRefundStatus.UNKNOWN)
+        except VaultRefused as refused:
+            return CardRefundAnswer(CardRefundStatus.REFUSED, refused.code)
+        if said["status"] == "requested":
+            return CardRefundAnswer(CardRefundStatus.UNKNOWN)
+        return CardRefundAnswer(CardRefundStatus(said["status"]), said["reason"], said["rrn"])
+
+    async def carry_on_refund(self, refund: CardRefund) -> CardRefund:
+        """Ask about a refund once more and carry out what is said."""
+        answer = await self.ask_refund(refund)
+        return await in_transaction(
+            self.engine, lambda session: record_refund(session, refund.id, answer, now=self.clock.now())
+        )
+
+
+def request_of(payment: CardPayment) -> tuple[str, dict[str, Any]]:
+    """What the vault is asked about a payment as it stands."""
+    path, own = f"/v1/charges/{payment.id}", {"merchant_id": payment.merchant_id}
+    if payment.status is CardPaymentStatus.CAPTURING:
+        assert payment.capture is not None
+        return f"{path}/capture", {**own, "amount_kopecks": int(payment.capture)}
+    if payment.status is CardPaymentStatus.VOIDING:
+        return f"{path}/void", {**own}
+    return "/v1/charges", {
+        **own, "id": payment.id, "card_token": payment.card_token, "amount_kopecks": int(payment.amount),
+        "capture": payment.is_captured_at_once, "initiator": payment.initiator.value,
+        "keep_credential": payment.is_credential_kept, "first_charge_id": payment.first_payment_id,
+    }  # fmt: skip
+
+
+def answer_of(payment: CardPayment, said: Mapping[str, Any]) -> ChargeAnswer:
+    """The vault's view of a charge, in our words."""
+    news = _NEWS.get(str(said["status"]), ChargeNews.PENDING)
+    if payment.status is CardPaymentStatus.VOIDING and news is ChargeNews.REFUSED:
+        news = ChargeNews.VOIDED  # the charge it was to let go had come to nothing by itself
+    return ChargeAnswer(
+        news, said["reason"], said["card_mask"], said["acquirer_id"], said["rrn"], said["approval_code"],
+        said["captured_kopecks"],
+    )  # fmt: skip
+
+
+def _after_refusal(payment: CardPayment, code: str) -> ChargeAnswer:
+    """The vault refuses the question itself. A new charge is refused by that; of an old one it is our bug."""
+    if payment.status in (CardPaymentStatus.REQUESTED, CardPaymentStatus.UNKNOWN):
+        return ChargeAnswer(ChargeNews.REFUSED, reason=code.removeprefix("vault."))
+    log.error("vault_refuses_what_it_must_know", payment_id=payment.id, status=payment.status.value, code=code)
+    return ChargeAnswer(ChargeNews.PENDING)
+
+
+async def carry_on_card_payments(calls: CardCalls) -> int:
+    """Ask the vault about payments and refunds that are due, a few at once."""
+    now = calls.clock.now()
+    async with transaction(calls.engine) as session:
+        payments = await rows.take_due_payments(session, now=now, lease_until=now + ANSWER_WAIT)
+        refunds = await rows.take_due_refunds(session, now=now, lease_until=now + ANSWER_WAIT)
+    return await _each(payments, calls.carry_on) + await _each(refunds, calls.carry_on_refund)
+
+
+async def release_withdrawn_cards(calls: CardCalls) -> int:
+    """Let go of money that is held for attempts nobody waits for any more."""
+    async with transaction(calls.engine) as session:
+        return await let_withdrawn_go(session, now=calls.clock.now())
+
+
+async def _each(due: Sequence[Due], work: Callable[[Due], Awaitable[object]]) -> int:
+    """Work on all that is due; what fails is tried again when its lease is over."""
+    places = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(item: Due) -> None:
+        async with places:
+            try:
+                await work(item)
+            except KopeykaError as error:
+                log.warning("card_not_carried_on", of=item.id, code=error.code)
+
+    await asyncio.gather(*(one(item) for item in due))
+    return len(due)
