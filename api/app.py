@@ -27,6 +27,7 @@ from api.rate_limit import Buckets
 from api.routes import (
     account_bindings,
     buyer_payouts,
+    card_payments,
     card_sessions,
     cards,
     cash_links,
@@ -75,6 +76,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     unmatched_payments.router,
     parked_notifications.router,
     refunds.router,
+    card_payments.router,
     card_sessions.router,
     cards.router,
     cards.keys_router,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from api.bank_address import bank_address, payout_bank_address
 from api.bindings import BindingCalls
+from api.card_calls import CardCalls
 from api.cash_link_rail import shown_plates
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
@@ -105,6 +106,7 @@ class Wiring:
     bindings: BindingCalls
     tkassa: TkassaHttp | None
     vault: VaultClient
+    cards: CardCalls
 
     async def close(self) -> None:
         """Hang up."""
@@ -130,7 +132,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         links = Providers(nspk, tkassa, settings.tkassa_members)
         refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
     cash_links = NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link)
-    ttl = settings.sbp_qr_ttl_minutes
+    ttl, vault = settings.sbp_qr_ttl_minutes, vault_client(settings)
     return Wiring(
         nspk,
         BankHttp(bank_address(settings)),
@@ -142,7 +144,8 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         SaleReader(engine, cash_links, clock),
         BindingCalls(engine, NspkBindingsHttp(nspk.transport, settings.nspk_agent_id), clock),
         tkassa,
-        vault_client(settings),
+        vault,
+        CardCalls(engine, vault, clock),
     )
 
 

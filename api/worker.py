@@ -20,6 +20,7 @@ import uvloop
 
 from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
+from api.card_calls import carry_on_card_payments, release_withdrawn_cards
 from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
@@ -32,6 +33,8 @@ from api.sale_watching import resume_cash_links, watch_activations
 from api.settings import Settings
 from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
+from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
+from checkout.card_payment_rows import WITHDRAWN_MAX
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
@@ -110,6 +113,8 @@ JOBS: Sequence[Job] = (
         2.0,
         LOOK_UP_BATCH_MAX,
     ),
+    Job("carry_on_card_payments", lambda t: carry_on_card_payments(t.wiring.cards), 0.5, CARD_BATCH_MAX),
+    Job("release_withdrawn_cards", lambda t: release_withdrawn_cards(t.wiring.cards), 1.0, WITHDRAWN_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),

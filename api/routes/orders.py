@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, StrictInt, model_validator
+from pydantic import Field, StrictBool, StrictInt, model_validator
 from starlette.responses import Response
 
 from api.bindings import BindingRail
+from api.card_rail import CardRail, CardTerms
 from api.cash_link_rail import CashLinkRail
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
@@ -19,7 +20,7 @@ from api.sale_watching import take_back
 from api.short_road import ShortRoad
 from api.wire import Body, Instant, Text, View
 from api.wiring import SbpRail
-from checkout import repository, till
+from checkout import card_payment_rows, repository, till
 from checkout.attempts import Attempt, AttemptStatus
 from checkout.orders import Order, OrderRequest, OrderStatus
 from checkout.rail import Offer, Rail, ShownQr, Start
@@ -50,7 +51,13 @@ class OrderBody(Body):
 class AttemptBody(Body):
     """How the buyer wants to pay."""
 
-    rail: Literal["sbp"]
+    rail: Literal["sbp", "card"]
+    card_token: Annotated[str, Field(strict=True, max_length=64)] | None = None
+    """Which card, for the rail ``card``; the buyer entered it in the vault's form."""
+    capture: StrictBool = True
+    """False holds the card's money; capture or void it later by the payment."""
+    keep_credential: StrictBool = False
+    """The buyer agrees that the merchant charges this card later without them."""
     cash_link_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
     """Arm the till's cash link with the sum, instead of making a new QR."""
     binding_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
@@ -63,6 +70,11 @@ class AttemptBody(Body):
         """One way at a time."""
         if self.cash_link_id is not None and self.binding_id is not None:
             raise ValueError("either cash_link_id or binding_id")
+        of_sbp = (self.cash_link_id, self.binding_id, self.ttl_minutes)
+        if self.rail == "card" and (self.card_token is None or any(each is not None for each in of_sbp)):
+            raise ValueError("a card needs card_token, and none of SBP's fields")
+        if self.rail == "sbp" and (self.card_token is not None or not self.capture or self.keep_credential):
+            raise ValueError("card_token, capture and keep_credential are for the rail card")
         return self
 
 
@@ -150,7 +162,6 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
 
     When NSPK's answer is lost the attempt is ``unknown`` and has no QR yet; read the order again.
     """
-    assert body.rail == "sbp"
     rail = _rail_of(call, body)
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:
@@ -181,8 +192,10 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:
-    """A new QR, the same charged by a binding, or the till's cash link."""
+    """A card, a new QR, the same charged by a binding, or the till's cash link."""
     wiring, settings = call.door.wiring, call.door.settings
+    if body.card_token is not None:
+        return CardRail(wiring.cards, CardTerms(body.card_token, body.capture, is_credential_kept=body.keep_credential))
     if body.cash_link_id is None:
         rail = wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
         return rail if body.binding_id is None else BindingRail(rail, body.binding_id)
@@ -252,6 +265,8 @@ async def _order_views(call: Call, session: Session, orders: Sequence[Order]) ->
     shown = await _attempt_views(call, session, attempts)
     paid = {attempt.order_id: attempt.payment_id for attempt in attempts if attempt.payment_id is not None}
     refunded = await refund_rows.refunded_by_payment(session, list(paid.values())) if paid else {}
+    if any(attempt.rail == "card" for attempt in attempts):
+        refunded |= await card_payment_rows.refunded_by_payment(session, list(paid.values()))
     return [
         OrderView.of(
             order,
