@@ -256,7 +256,7 @@ async def test_a_sealer_killed_at_any_moment_loses_and_doubles_nothing(
 
 
 async def wait_until_sealed(url: str) -> None:
-    for _ in range(200):
+    for _ in range(400):
         with psycopg.connect(url) as connection:
             row = connection.execute(
                 """SELECT (SELECT count(*) FROM audit_events) - (SELECT count(*) FROM audit_leaves),
