@@ -105,7 +105,7 @@ STATUS: dict[str, int] = {
     # Keys
     "keys.sealed": 503,
     "keys.provider_unavailable": 503,
-    "keys.reservation_spent": 503,
+    "keys.uses_spent": 503,
     "keys.not_found": 404,
     "keys.retired": 409,
     "keys.withdrawn": 410,
@@ -139,7 +139,7 @@ STATUS: dict[str, int] = {
     "access.reset_unknown": 404,
     "access.reset_over": 409,
     "access.review_rejected": 409,
-    "access.origin_foreign": 403,
+    "access.page_foreign": 403,
     "access.sign_in_busy": 503,
     "vault.reveal_rejected": 422,
     "vault.reveal_terms_rejected": 422,

@@ -56,7 +56,7 @@ async def keep(
     """Keep the CVC of a card for its next authorisation; an earlier one is overwritten.
 
     The key must be ready before the transaction: ``await ring.ensure(KeyPurpose.SAD, SCOPE, now)``.
-    Raises: Sealed; ReservationSpent.
+    Raises: Sealed; KeyUsesSpent.
     """
     assert 1 <= minutes <= KEPT_MINUTES_MAX
     dek = ring.primary(KeyPurpose.SAD, SCOPE)

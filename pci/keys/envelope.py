@@ -17,7 +17,7 @@ from typing import NoReturn
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pci.keys.errors import KeyRetired, ReservationSpent, SealBroken
+from pci.keys.errors import KeyRetired, KeyUsesSpent, SealBroken
 from pci.keys.key import Algorithm
 
 VERSION = 1
@@ -68,12 +68,12 @@ class KeyUses:
     def take(self, count: int) -> None:
         """Use up ``count``.
 
-        Raises: KeyRetired; ReservationSpent if more must be reserved first (``KeyRing.ensure`` does).
+        Raises: KeyRetired; KeyUsesSpent if more must be reserved first (``KeyRing.ensure`` does).
         """
         if self.is_retired:
             raise KeyRetired
         if self.left < count:
-            raise ReservationSpent
+            raise KeyUsesSpent
         self.left -= count
 
 
@@ -97,7 +97,7 @@ class Dek:
 def seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
     """Close ``plaintext`` so that it opens only beside the same ``aad``.
 
-    Raises: KeyRetired, ReservationSpent.
+    Raises: KeyRetired, KeyUsesSpent.
     """
     dek.uses.take(1)
     return _seal(dek, plaintext, aad)
@@ -106,7 +106,7 @@ def seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
 def seal_many(dek: Dek, parts: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     """Close many (plaintext, aad) pairs, counted at once.
 
-    Raises: KeyRetired, ReservationSpent.
+    Raises: KeyRetired, KeyUsesSpent.
     """
     dek.uses.take(len(parts))
     return [_seal(dek, plaintext, aad) for plaintext, aad in parts]

@@ -17,7 +17,7 @@ PciError
 ├── Unavailable
 │   ├── Sealed                 the vault is sealed: custodians must give their shares
 │   ├── ProviderUnavailable    the keeper of the KEK does not answer
-│   └── ReservationSpent       this process must reserve more encryptions first
+│   └── KeyUsesSpent           this process must reserve more encryptions first
 └── InvariantBroken
     └── SealBroken             what was opened is not what was closed
 """
@@ -111,10 +111,10 @@ class ProviderUnavailable(Unavailable):
     code = "keys.provider_unavailable"
 
 
-class ReservationSpent(Unavailable):
+class KeyUsesSpent(Unavailable):
     """This process has used up the encryptions it reserved for the key."""
 
-    code = "keys.reservation_spent"
+    code = "keys.uses_spent"
 
 
 class SealBroken(InvariantBroken):

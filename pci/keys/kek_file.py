@@ -8,17 +8,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pci.keys import key_file, shares
 from pci.keys.envelope import cipher_of, close, open_closed
 from pci.keys.errors import CustodianRepeated, KeyFileRefused, PassphraseWrong, SealBroken, Sealed, ShareRefused
 from pci.keys.kek import READY, KekDescription, SealState, WrappedKey
-from pci.keys.key_file import KeyFile, OpenKeks
+from pci.keys.key_file import KeyFile, OpenKeks, ShareHolder
 from pci.secret import Secret
 
+SHARES_WAIT = timedelta(minutes=30)
+"""How long a share is kept for the next custodian to come."""
 VERSIONS_MAX = 32
 """KEKs in one file: re-wrap and retire old ones before more are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenShare:
+    """A custodian's share, waiting in memory for the others."""
+
+    share: Secret
+    given_at: datetime
 
 
 @dataclass(slots=True)
@@ -28,7 +39,7 @@ class FileKek:
     path: Path
     file: KeyFile
     apart_from: Sequence[Path] = ()
-    given: dict[str, Secret] = field(default_factory=dict, repr=False)
+    given: dict[str, GivenShare] = field(default_factory=dict, repr=False)
     """Shares given so far, by custodian; forgotten as soon as the file opens or they turn out wrong."""
     box_key: bytes | None = field(default=None, repr=False)
     keks: OpenKeks | None = field(default=None, repr=False)
@@ -52,7 +63,7 @@ class FileKek:
             raise KeyFileRefused("this key file opens with custodians' shares, not with a passphrase")
         await self._open(passphrase.expose().encode())
 
-    async def give_share(self, custodian: str, share: Secret) -> SealState:
+    async def give_share(self, custodian: str, share: Secret, now: datetime) -> SealState:
         """Take one custodian's share; the last one needed opens the file.
 
         The custodian has been recognised by the caller.
@@ -62,8 +73,9 @@ class FileKek:
             raise KeyFileRefused("this key file opens with a passphrase, not with shares")
         if self.keks is not None:
             return self.seal_state
+        self.given = {name: given for name, given in self.given.items() if now - given.given_at < SHARES_WAIT}
         self._refuse_share(custodian, share)
-        self.given[custodian] = share
+        self.given[custodian] = GivenShare(share, now)
         if len(self.given) >= self.file.threshold:
             await self._open_with_shares()
         return self.seal_state
@@ -79,7 +91,7 @@ class FileKek:
     async def _open_with_shares(self) -> None:
         given, self.given = self.given, {}
         try:
-            await self._open(shares.combine(list(given.values())))
+            await self._open(shares.combine([one.share for one in given.values()]))
         except PassphraseWrong:
             raise ShareRefused("these shares do not open this key file: all must be given again") from None
 
@@ -119,6 +131,20 @@ class FileKek:
         if version == keks.primary:
             raise KeyFileRefused("the KEK that wraps cannot be destroyed")
         self._keep(OpenKeks(keks.primary, {name: kek for name, kek in keks.keys.items() if name != version}))
+
+    async def split_again(self, opener: bytes, threshold: int, holders: Sequence[ShareHolder]) -> None:
+        """Close the same KEKs with new shares: the old ones open nothing any more.
+
+        Raises: Sealed; KeyFileRefused.
+        """
+        keks = self._opened()
+        file = await asyncio.to_thread(
+            key_file.new_file, opener,
+            context=self.file.context, cost=self.file.cost, threshold=threshold, holders=holders, keks=keks,
+        )  # fmt: skip
+        key_file.write(self.path, file)
+        self.file = file
+        await self._open(opener)
 
     def _keep(self, keks: OpenKeks) -> None:
         assert self.box_key is not None

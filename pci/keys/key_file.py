@@ -176,13 +176,17 @@ def read(path: Path, *, apart_from: Sequence[Path] = ()) -> KeyFile:
     """
     refuse_place(path, apart_from)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with open(path, "rb", opener=without_links) as stream:
+            refuse_owner(os.fstat(stream.fileno()), path)
+            content = stream.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise KeyFileRefused(f"the key file cannot be read: {error.strerror}", path=str(path)) from error
-    with os.fdopen(descriptor, "rb") as stream:
-        refuse_owner(os.fstat(descriptor), path)
-        content = stream.read(FILE_BYTES_MAX + 1)
     return parse(content, path)
+
+
+def without_links(path: str, flags: int) -> int:
+    """Opens a file, and not what a link points to."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def refuse_place(path: Path, apart_from: Sequence[Path]) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from pci.audit_log.event import AuditEvent
 from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
 from pci.keys import register, rotation
+from pci.keys.errors import RotationRefused
 from pci.keys.kek import KekProvider, WrappedKey
 from pci.keys.register import COLUMNS, KeyDoing, StoredKey
 from pci.keys.ring import context_of
@@ -37,7 +39,7 @@ async def begin(transactions: Transactions, provider: KekProvider, rotation_id: 
     """
     async with transactions() as session:
         if (open_one := await rotation.find_open(session, RotationKind.KEK, EVERYTHING)) is not None:
-            raise rotation.RotationRefused("a KEK rotation is open already", id=open_one.id)
+            raise RotationRefused("a KEK rotation is open already", id=open_one.id)
     version = await provider.rotate()
     async with transactions() as session:
         total = await count_elsewhere(session, provider.name, version)
@@ -131,6 +133,6 @@ async def next_keys(session: Session, provider: str, known: Rotation, limit: int
     return [stored for row in found.mappings() if (stored := register.read_stored(row)) is not None]
 
 
-def _event(one: RewrappedKey, doing: KeyDoing) -> rotation.AuditEvent:
+def _event(one: RewrappedKey, doing: KeyDoing) -> AuditEvent:
     facts = {"from": one.stored.key.kek_version, "to": one.wrapped.version}
     return register.event("key.rewrapped", one.stored.key.number, doing, **facts)

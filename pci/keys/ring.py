@@ -26,7 +26,7 @@ from pci.keys.kek import KekProvider, SealState
 from pci.keys.key import OPENS, POLICIES, SCOPE_FORM, Algorithm, Key, KeyPurpose, KeyState, wrapping_context
 from pci.keys.register import KeyDoing, StoredKey
 
-RESERVATION = 65_536
+USES_AT_ONCE = 65_536
 """Encryptions counted at once: one more write in so many, and at most so many too many after a crash."""
 LOW_WATER = 16_384
 """``ensure`` leaves at least this many, so a batch of up to this size needs one call."""
@@ -154,14 +154,14 @@ class KeyRing:
     async def _reserve(self, session: Session, key: Key) -> bool:
         if key.algorithm is not Algorithm.AES_256_GCM:
             return True
-        return await register.reserve(session, key.number, RESERVATION)
+        return await register.reserve(session, key.number, USES_AT_ONCE)
 
     async def _use(self, stored: StoredKey) -> Dek:
         number = stored.key.number
         known = self._open.get(number) or await self._unwrap(stored)
         known.key = stored.key
         known.dek.uses.is_retired = False
-        known.dek.uses.left += RESERVATION
+        known.dek.uses.left += USES_AT_ONCE
         self._primaries[(stored.key.purpose, stored.key.scope)] = number
         return known.dek
 
@@ -241,7 +241,7 @@ def new_key(
 ) -> tuple[Key, KeyMaterial]:
     """A key that has never been anywhere yet, and its record."""
     policy = POLICIES[purpose]
-    reserved = RESERVATION if policy.algorithm is Algorithm.AES_256_GCM else 0
+    reserved = USES_AT_ONCE if policy.algorithm is Algorithm.AES_256_GCM else 0
     key = Key(
         number=number, purpose=purpose, scope=scope, version=version, state=KeyState.ACTIVE,
         algorithm=policy.algorithm, storage_form="wrapped", kek_provider=provider, kek_version="", env=env,

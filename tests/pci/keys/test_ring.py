@@ -17,9 +17,9 @@ from pci.keys.envelope import seal, unseal
 from pci.keys.errors import (
     KeyNotFound,
     KeyRetired,
+    KeyUsesSpent,
     KeyWithdrawn,
     ProviderUnavailable,
-    ReservationSpent,
     SealBroken,
     WrongEnvironment,
 )
@@ -27,7 +27,7 @@ from pci.keys.kek import KekDescription, WrappedKey
 from pci.keys.kek_file import FileKek
 from pci.keys.key import ENCRYPTIONS_MARK, Key, KeyPurpose, KeyState
 from pci.keys.register import KeyDoing
-from pci.keys.ring import FRESH_SECONDS, LOW_WATER, RESERVATION, KeyRing
+from pci.keys.ring import FRESH_SECONDS, LOW_WATER, USES_AT_ONCE, KeyRing
 from tests.conftest import VaultDatabase
 from tests.vault_world import FOLDER, ready_kek, ready_ring
 
@@ -145,18 +145,18 @@ async def test_a_key_that_closed_two_to_the_thirty_first_times_is_succeeded(
 async def test_encryptions_are_counted_before_they_are_done(vault_engine: Engine, now: datetime) -> None:
     ring = await ready_ring(vault_engine, now)
     dek = await ring.ensure(KeyPurpose.CARD, MERCHANT, now)
-    assert (await keys_of(vault_engine))[0].encryptions == RESERVATION
+    assert (await keys_of(vault_engine))[0].encryptions == USES_AT_ONCE
 
-    dek.uses.take(RESERVATION - LOW_WATER)
+    dek.uses.take(USES_AT_ONCE - LOW_WATER)
     await ring.ensure(KeyPurpose.CARD, MERCHANT, now)
-    assert (await keys_of(vault_engine))[0].encryptions == RESERVATION
+    assert (await keys_of(vault_engine))[0].encryptions == USES_AT_ONCE
 
     dek.uses.take(1)
     await ring.ensure(KeyPurpose.CARD, MERCHANT, now)
-    assert (await keys_of(vault_engine))[0].encryptions == 2 * RESERVATION
+    assert (await keys_of(vault_engine))[0].encryptions == 2 * USES_AT_ONCE
 
     dek.uses.take(dek.uses.left)
-    with pytest.raises(ReservationSpent):
+    with pytest.raises(KeyUsesSpent):
         seal(dek, b"x", b"")
 
 
