@@ -112,7 +112,7 @@ _SUSPEND = text(
        ON CONFLICT DO NOTHING RETURNING number"""
 )
 _LIFT = text(
-    """UPDATE device_token_suspensions SET lifted_at = :now
+    """UPDATE device_token_suspensions SET lifted_at = greatest(CAST(:now AS timestamptz), suspended_at)
         WHERE device_token_id = :id AND suspender = :suspender AND lifted_at IS NULL RETURNING number"""
 )
 _BURN = text(
