@@ -18,6 +18,7 @@ PROOFS = {
     "days_equal_postings": "Day totals and what is not folded yet equal the sum of postings.",
     "entries_whole": "Every entry has its postings from 1 without a gap.",
     "in_transit_zero": "What one book sent to another has arrived.",
+    "entries_sealed": "Every entry up to the log's last checkpoint is a leaf of it, and is what was sealed.",
 }
 
 
@@ -38,4 +39,16 @@ async def broken_proofs(session: Session, *, book: str = MAIN_BOOK) -> list[Brok
     """
     number = await repository.number_of(session, book)
     rows = await session.execute(text("SELECT proof, account, facts FROM broken_proofs(:number)"), {"number": number})
-    return [BrokenProof(row.proof, row.account, row.facts) for row in rows]
+    broken = [BrokenProof(row.proof, row.account, row.facts) for row in rows]
+    return broken + await _unsealed(session, number)
+
+
+async def _unsealed(session: Session, number: int) -> list[BrokenProof]:
+    """Entries without their leaf, leaves without their entry, and entries that are no longer what was sealed."""
+    rows = await session.execute(
+        text("SELECT entry_id, idx, flaw FROM entries_without_their_leaf(:number)"), {"number": number}
+    )
+    return [
+        BrokenProof("entries_sealed", None, {"entry_id": str(row.entry_id), "leaf": row.idx, "flaw": row.flaw})
+        for row in rows
+    ]
