@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
+from pci.evidence.outages import beat
+from pci.evidence.retention import purge_due, was_purged_since
 from tokenization import card_sessions, ending, rotating, sad, sealed_cards
+from tokenization.retention import RETAINED
 from tokenization.vault import Vault
+
+PURGE_EVERY = timedelta(hours=23)
+"""Nightly, whenever the night before was."""
+RETENTION_REST_SECONDS = 60
 
 log = structlog.get_logger("vault")
 
@@ -50,9 +59,21 @@ async def turn_rotations(vault: Vault) -> int:
     return await rotating.turn_all(vault.transactions, vault.ring, now=vault.now(), origin="vault")
 
 
+async def sweep_retention(vault: Vault) -> int:
+    """Show that the vault works, and once a day take away what is past its retention."""
+    now, origin = vault.now(), f"vault:{os.getpid()}"
+    async with vault.transactions() as session:
+        await beat(session, "vault", period_seconds=RETENTION_REST_SECONDS, now=now, origin=origin)
+        if await was_purged_since(session, now - PURGE_EVERY):
+            return 0
+    await purge_due(vault.transactions, RETAINED, now=now, origin=origin)
+    return 0
+
+
 SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("sad", sweep_sad, 5),
     VaultSweep("card_entry", sweep_card_entry, 60),
+    VaultSweep("retention", sweep_retention, RETENTION_REST_SECONDS),
     VaultSweep("tokens", sweep_tokens, 30),
     VaultSweep("rotations", turn_rotations, 5),
 )

@@ -17,6 +17,7 @@ PACKAGES = (
     "tokenization",
     "tokenization.charges",
     "tokenization.koshelek_pay",
+    "pci.evidence",
 )
 """Whose tables live here."""
 

@@ -1,1 +1,2 @@
-SELECT 1;
+DROP TABLE outages, heartbeats, purges, retention_policies;
+DROP FUNCTION evidence_only_grows();

@@ -1,0 +1,23 @@
+"""Refusals of the evidence.
+
+PciError
+├── Rejected
+│   ├── RetentionPolicyRefused   evidence.retention_policy_refused
+│   └── PackRefused              evidence.pack_refused
+"""
+
+from __future__ import annotations
+
+from pci.errors import Rejected
+
+
+class RetentionPolicyRefused(Rejected):
+    """A retention policy says what, how long and why; nothing is kept longer than the house allows."""
+
+    code = "evidence.retention_policy_refused"
+
+
+class PackRefused(Rejected):
+    """This is not a pack of evidence as it was signed."""
+
+    code = "evidence.pack_refused"
