@@ -115,8 +115,9 @@ async def charge_world(engine: Engine, now: datetime, *, answer_seconds: float =
     listener = await asyncio.start_server(acquirer.speak, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     clock = BusinessClock(now)
-    vault = Vault(functools.partial(transaction, engine), clock.now, await ready_ring(engine, now), VaultSettings())
     link = AcquirerLink("127.0.0.1", port, clock.now, answer_seconds=answer_seconds)
+    ring, settings = await ready_ring(engine, now), VaultSettings()
+    vault = Vault(functools.partial(transaction, engine), clock.now, ring, settings, link)
     desk = ChargeDesk(vault, link)
     link.on_late = functools.partial(take_late_answer, desk)
     token = await keep_card(vault, now)
