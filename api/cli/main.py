@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from api.cli import bench, clock, demo, export, keys, migrate, openapi, sbp, scan, up, verify
+from api.cli import audit, bench, clock, demo, export, keys, migrate, openapi, sbp, scan, up, verify
 from ledger.errors import KopeykaError
 from pci.errors import PciError
 
@@ -29,6 +29,7 @@ app.command()(export.export)
 app.command()(scan.scan)
 app.add_typer(keys.app, name="keys")
 app.add_typer(clock.app, name="clock")
+app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(sbp.app, name="sbp")
 app.command()(openapi.openapi)
