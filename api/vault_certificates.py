@@ -4,6 +4,7 @@
 <folder>/vault.pem, vault.key     the vault's, for its service listener
 <folder>/api.pem, api.key         the api's: its role stands in it as a name, ``urn:kopeyka:role:api``
 <folder>/worker.pem, worker.key   the worker's
+<folder>/operator.pem, .key       of whoever runs the vault, for `kopeyka vault keys`
 <folder>/authority.key            to vouch for others; every key is 0400
 
 Made at the first start of a sandbox, and anew when they end within 30 days. Production may use an authority of the
@@ -27,7 +28,7 @@ from api.sandbox_certificates import are_good, ends_at, hosts, signed, write_pai
 ROLE_NAME = "urn:kopeyka:role:"
 """How a role begins in a certificate's alternative names."""
 SERVER = "vault"
-CLIENTS = ("api", "worker")
+CLIENTS = ("api", "worker", "operator")
 KEY_MODE = 0o400
 
 

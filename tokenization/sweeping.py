@@ -13,6 +13,7 @@ import structlog
 
 from pci.evidence.outages import beat
 from pci.evidence.retention import purge_due, was_purged_since
+from pci.keys import rewrapping
 from tokenization import card_sessions, ending, rotating, sad, sealed_cards
 from tokenization.retention import RETAINED
 from tokenization.vault import Vault
@@ -59,6 +60,11 @@ async def turn_rotations(vault: Vault) -> int:
     return await rotating.turn_all(vault.transactions, vault.ring, now=vault.now(), origin="vault")
 
 
+async def turn_kek_rotation(vault: Vault) -> int:
+    """Wrap one batch of keys more under a new KEK."""
+    return await rewrapping.turn_all(vault.transactions, vault.ring.provider, now=vault.now(), origin="vault")
+
+
 async def sweep_retention(vault: Vault) -> int:
     """Show that the vault works, and once a day take away what is past its retention."""
     now, origin = vault.now(), f"vault:{os.getpid()}"
@@ -76,6 +82,7 @@ SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("retention", sweep_retention, RETENTION_REST_SECONDS),
     VaultSweep("tokens", sweep_tokens, 30),
     VaultSweep("rotations", turn_rotations, 5),
+    VaultSweep("kek_rotation", turn_kek_rotation, 5),
 )
 
 

@@ -31,8 +31,8 @@ JSON = "application/json"
 PEER = "kopeyka.peer"
 """Where the other side's role stands in the ASGI scope, as its certificate says."""
 REQUEST_ID = "kopeyka.request_id"
-ROLES = frozenset({"api", "worker"})
-"""Who may call the service listener."""
+ROLES = frozenset({"api", "worker", "operator"})
+"""Who may call the service listener. The operator is whoever runs the vault: see ``routes/keys.py``."""
 
 
 class Body(BaseModel):

@@ -33,7 +33,7 @@ GOOD = frozenset({200, 204})
 
 
 @dataclass(frozen=True, slots=True)
-class TransitTerms:
+class TransitKekTerms:
     """Where the engine is, what we are known by there, and which key."""
 
     url: str
@@ -47,7 +47,7 @@ class TransitTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class TransitAnswer:
+class KekAnswer:
     """What the engine said."""
 
     status: int
@@ -60,7 +60,7 @@ class TransitAnswer:
 class TransitKek:
     """A key of a Transit engine."""
 
-    terms: TransitTerms
+    terms: TransitKekTerms
     http: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class TransitKek:
 
     async def _ask(
         self, method: str, path: str, body: Mapping[str, Any] | None, *, refusals: set[int] | None = None
-    ) -> TransitAnswer:
+    ) -> KekAnswer:
         for wait in range(TRIES_MAX):
             answer = await self._ask_once(method, path, body)
             if answer.status in GOOD or answer.status in (refusals or ()):
@@ -147,7 +147,7 @@ class TransitKek:
             await asyncio.sleep(min(max(answer.retry_after, wait), WAIT_SECONDS_MAX))
         raise ProviderUnavailable("the KEK's keeper refuses", status=answer.status, errors=answer.errors)
 
-    async def _ask_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> TransitAnswer:
+    async def _ask_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> KekAnswer:
         url = f"{self.terms.url.rstrip('/')}/v1/{self.terms.mount}/{path}"
         headers = {"X-Vault-Token": self.terms.token.expose(), "X-Vault-Request": "true"}
         try:
@@ -168,7 +168,7 @@ class TransitKek:
         return self.http
 
 
-async def read_answer(response: aiohttp.ClientResponse) -> TransitAnswer:
+async def read_answer(response: aiohttp.ClientResponse) -> KekAnswer:
     """Read an answer that is short and JSON, or say that it is not.
 
     Raises: ProviderUnavailable.
@@ -184,7 +184,7 @@ async def read_answer(response: aiohttp.ClientResponse) -> TransitAnswer:
         raise ProviderUnavailable("the KEK's keeper answers no JSON", status=response.status) from None
     after = response.headers.get("Retry-After", "")
     errors = "; ".join(map(str, found.get("errors") or ()))[:200]
-    return TransitAnswer(response.status, found.get("data") or {}, errors, int(after) if after.isdigit() else 0)
+    return KekAnswer(response.status, found.get("data") or {}, errors, int(after) if after.isdigit() else 0)
 
 
 def encoded(value: bytes) -> str:

@@ -6,7 +6,9 @@ outside any transaction and kept only where the row is still as it was read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 
@@ -136,3 +138,19 @@ async def next_keys(session: Session, provider: str, known: Rotation, limit: int
 def _event(one: RewrappedKey, doing: KeyDoing) -> AuditEvent:
     facts = {"from": one.stored.key.kek_version, "to": one.wrapped.version}
     return register.event("key.rewrapped", one.stored.key.number, doing, **facts)
+
+
+async def turn_all(transactions: Transactions, provider: KekProvider, *, now: datetime, origin: str) -> int:
+    """A batch of the KEK rotation that runs, if one does; how many keys are still to come, or 0 when none runs.
+
+    Raises: ProviderUnavailable; SealBroken.
+    """
+    if not provider.seal_state.is_ready:
+        return 0
+    async with transactions() as session:
+        known = await rotation.find_open(session, RotationKind.KEK, EVERYTHING)
+    if known is None or known.status is not RotationStatus.RUNNING:
+        return 0
+    with suppress(RotationRefused):  # paused by somebody just now
+        known = await run_batch(transactions, provider, known.id, KeyDoing("system:rotation", origin, now))
+    return int(known.status is RotationStatus.RUNNING)

@@ -109,8 +109,8 @@ class KeyRing:
             stored = await register.find_stored(session, number)
         return (await self._unwrap(stored)).dek
 
-    async def renew(self, purpose: KeyPurpose, scope: str, now: datetime) -> Dek:
-        """A new key closes from now on; the present one only opens.
+    async def renew(self, purpose: KeyPurpose, scope: str, now: datetime, *, doing: KeyDoing | None = None) -> Dek:
+        """A new key closes from now on; the present one only opens. ``doing``: who wanted it, when not the ring itself.
 
         Raises: as ``ensure``.
         """
@@ -118,7 +118,8 @@ class KeyRing:
         async with self._locks[(purpose, scope)]:
             async with self.transactions() as session:
                 stored = await register.find_active(session, purpose, scope, self.env)
-            return await self._replace(purpose, scope, now, instead_of=None if stored is None else stored.key.number)
+            instead_of = None if stored is None else stored.key.number
+            return await self._replace(purpose, scope, now, instead_of=instead_of, doing=doing)
 
     def forget(self, number: int) -> None:
         """Let go of a key that was moved to another state."""
@@ -165,14 +166,16 @@ class KeyRing:
         self._primaries[(stored.key.purpose, stored.key.scope)] = number
         return known.dek
 
-    async def _replace(self, purpose: KeyPurpose, scope: str, now: datetime, *, instead_of: int | None) -> Dek:
+    async def _replace(
+        self, purpose: KeyPurpose, scope: str, now: datetime, *, instead_of: int | None, doing: KeyDoing | None = None
+    ) -> Dek:
+        doing = doing or KeyDoing("system:key_ring", self.origin, now)
         for _ in range(TRIES_MAX):
             async with self.transactions() as session:
                 number = await register.next_number(session)
                 version = await register.next_version(session, purpose, scope, self.env)
             key, material = new_key(number, purpose, scope, version, env=self.env, provider=self.provider.name, now=now)
             wrapped = await self.provider.wrap(material.expose(), context_of(key))
-            doing = KeyDoing("system:key_ring", self.origin, now)
             async with self.transactions() as session:
                 await register.lock_scope(session, purpose, scope, self.env)
                 stored = await register.find_active(session, purpose, scope, self.env)

@@ -19,7 +19,7 @@ import pytest
 
 from pci.keys.kek import KekProvider
 from pci.keys.kek_file import FileKek, load
-from pci.keys.kek_openbao import TransitKek, TransitTerms
+from pci.keys.kek_openbao import TransitKek, TransitKekTerms
 from pci.keys.kek_pkcs11 import DeviceKek, DeviceTerms
 from pci.secret import Secret
 from tests.vault_world import PASSPHRASE, ready_kek
@@ -125,7 +125,7 @@ class BaoKeeper:
     async def stop(self) -> None:
         await self.kek.close()
         terms = self.kek.terms
-        self.kek = TransitKek(TransitTerms(f"http://127.0.0.1:{free_port()}", terms.token, terms.key))
+        self.kek = TransitKek(TransitKekTerms(f"http://127.0.0.1:{free_port()}", terms.token, terms.key))
 
     async def slow(self) -> None:
         os.kill(self.server.process.pid, signal.SIGSTOP)
@@ -134,7 +134,7 @@ class BaoKeeper:
         os.kill(self.server.process.pid, signal.SIGCONT)
         terms = self.kek.terms
         await self.kek.close()
-        self.kek = TransitKek(TransitTerms(self.server.url, terms.token, terms.key, timeout_seconds=0.5))
+        self.kek = TransitKek(TransitKekTerms(self.server.url, terms.token, terms.key, timeout_seconds=0.5))
 
     async def close(self) -> None:
         os.kill(self.server.process.pid, signal.SIGCONT)

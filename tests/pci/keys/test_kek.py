@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from pci.errors import Unavailable
 from pci.keys.errors import ProviderUnavailable, SealBroken
-from pci.keys.kek_openbao import TransitKek, TransitTerms
+from pci.keys.kek_openbao import TransitKek, TransitKekTerms
 from pci.keys.kek_pkcs11 import DeviceKek
 from pci.secret import Secret
 from tests.pci.keys.keepers import BaoKeeper, DeviceKeeper, Keeper, file_keeper
@@ -38,7 +38,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
         await device.rotate()
         return DeviceKeeper(device)
     server = request.getfixturevalue("bao_server")
-    bao = TransitKek(TransitTerms(server.url, Secret(server.token), name, timeout_seconds=2))
+    bao = TransitKek(TransitKekTerms(server.url, Secret(server.token), name, timeout_seconds=2))
     await bao.create()
     return BaoKeeper(server, bao)
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from pci.keys.errors import KekRefused, ProviderUnavailable, SealBroken
-from pci.keys.kek_openbao import TransitKek, TransitTerms, version_of
+from pci.keys.kek_openbao import TransitKek, TransitKekTerms, version_of
 from pci.secret import Secret
 from tests.pci.keys.keepers import BaoServer
 
@@ -17,7 +17,7 @@ from tests.pci.keys.keepers import BaoServer
 @pytest_asyncio.fixture
 async def kek(bao_server: BaoServer) -> AsyncIterator[TransitKek]:
     name = f"test-{secrets.token_hex(4)}"
-    made = TransitKek(TransitTerms(bao_server.url, Secret(bao_server.token), name))
+    made = TransitKek(TransitKekTerms(bao_server.url, Secret(bao_server.token), name))
     await made.create()
     yield made
     await made.close()
@@ -32,7 +32,7 @@ async def test_an_exportable_key_is_refused(kek: TransitKek, bao_server: BaoServ
 
 async def test_a_key_of_another_kind_is_refused(bao_server: BaoServer) -> None:
     bao_server.call("transit/keys/rsa", {"type": "rsa-2048"})
-    kek = TransitKek(TransitTerms(bao_server.url, Secret(bao_server.token), "rsa"))
+    kek = TransitKek(TransitKekTerms(bao_server.url, Secret(bao_server.token), "rsa"))
 
     with pytest.raises(KekRefused):
         await kek.describe()
@@ -42,11 +42,11 @@ async def test_a_key_of_another_kind_is_refused(bao_server: BaoServer) -> None:
 @pytest.mark.parametrize("url", ["http://bao.example:8200", "ftp://127.0.0.1", "bao.example"])
 async def test_nothing_is_sent_in_the_clear_over_a_network(url: str) -> None:
     with pytest.raises(KekRefused):
-        TransitKek(TransitTerms(url, Secret("t")))
+        TransitKek(TransitKekTerms(url, Secret("t")))
 
 
 async def test_another_token_is_refused_without_a_word_of_it(kek: TransitKek) -> None:
-    stranger = TransitKek(TransitTerms(kek.terms.url, Secret("s.notours"), kek.terms.key))
+    stranger = TransitKek(TransitKekTerms(kek.terms.url, Secret("s.notours"), kek.terms.key))
 
     with pytest.raises(ProviderUnavailable) as refused:
         await stranger.wrap(b"k" * 32, b"")
