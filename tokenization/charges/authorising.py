@@ -13,9 +13,10 @@ from pci.audit_log.event import AuditOutcome
 from pci.audit_log.staging import stage
 from pci.database import Session
 from tokenization import refusals, sad
+from tokenization.card import OpenCard
 from tokenization.card_errors import CardExpired
 from tokenization.card_use import CardPurpose, CardUse
-from tokenization.cards import OpenCard, find_card, read_pan
+from tokenization.cards import find_card, read_pan
 from tokenization.charges import repository as rows
 from tokenization.charges.calling import AcquirerAnswer, ActedBy, ChargeDesk, call, event_of, keep_answer
 from tokenization.charges.errors import ChargeAmountOutOfRange, ChargeIdTaken, NoStoredConsent
