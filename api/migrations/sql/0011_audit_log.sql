@@ -112,7 +112,7 @@ BEGIN
         v_first := date_trunc('month', clock_timestamp())::date + make_interval(months => i);
         v_name := 'audit_events_' || to_char(v_first, 'YYYY_MM');
         CONTINUE WHEN to_regclass('public.' || v_name) IS NOT NULL;
-        EXECUTE format('CREATE TABLE public.%I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)',
+        EXECUTE format('CREATE TABLE %I.%I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)', 'public',
                        v_name, v_first::timestamptz, (v_first + interval '1 month')::timestamptz);
         PERFORM guard_audit_table(v_name);
         v_made := v_made + 1;
