@@ -1,0 +1,85 @@
+"""``kopeyka segtest``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api import installation
+from api.cli.options import DataDirOption, JsonOption
+from api.data_dir import default_path
+from api.installation import RUNTIME_FILE
+from api.segment_test import Premises, SegmentTry, TryOutcome, event_of, is_broken, run_tries
+from api.settings import Mode, Settings
+from ledger.clock import machine_now
+from ledger.database import create_engine, transaction
+from pci.audit_log.event import AuditEvent
+from pci.audit_log.staging import stage
+
+COLOURS = {TryOutcome.REFUSED: "green", TryOutcome.REACHED: "red", TryOutcome.NOT_SEPARATED: "yellow"}
+
+
+def segtest(
+    data_dir: DataDirOption = None,
+    vault_postgres: Annotated[
+        str, typer.Option("--vault-postgres", help="host:port of the vault's own PostgreSQL, if it has one.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Try to reach the vault from where the api stands; code 1 when something of it was reached."""
+    settings = Settings()
+    is_production = settings.mode is Mode.PRODUCTION
+    with installation.databases(settings, data_dir) as databases:
+        folder = data_dir or settings.data_dir or default_path()
+        told = runtime(folder)
+        premises = Premises(
+            app_url=databases.app,
+            vault_url=settings.vault_url or told.get("urls", {}).get("vault", ""),
+            vault_postgres=vault_postgres,
+            folder=folder if folder.is_dir() else None,
+            api_pids=tuple(told.get("pids", {}).get("api", ())),
+            is_production=is_production,
+        )
+        tries = run_tries(premises)
+        event = event_of(tries, origin=f"segtest:{os.getpid()}", now=machine_now(), is_production=is_production)
+        asyncio.run(write_down(databases.app, event))
+    show(tries, as_json)
+    raise typer.Exit(1 if is_broken(tries, is_production=is_production) else 0)
+
+
+def runtime(folder: Path) -> dict[str, Any]:
+    """What runs on a data directory now."""
+    try:
+        told: dict[str, Any] = json.loads((folder / RUNTIME_FILE).read_text())
+    except OSError:
+        return {}
+    return told
+
+
+async def write_down(url: str, event: AuditEvent) -> None:
+    """Put the test into the log."""
+    engine = create_engine(url)
+    try:
+        async with transaction(engine) as session:
+            await stage(session, [event])
+    finally:
+        await engine.dispose()
+
+
+def show(tries: list[SegmentTry], as_json: bool) -> None:
+    """Every way that was tried, and what came of it."""
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in tries], ensure_ascii=False))
+        return
+    table = Table("tried", "outcome", "said")
+    for one in tries:
+        table.add_row(one.way, f"[{COLOURS[one.outcome]}]{one.outcome}", one.said)
+    Console().print(table)
