@@ -52,6 +52,7 @@ async def enter(vault: Vault, session_id: str, typed: TypedCard, entrant: CardEn
     form = await _count_attempt(vault, session_id)
     try:
         details, cvc = _looked_at(typed, vault.now(), wants_cvc=form.wants_cvc)
+        cvc = cvc if form.wants_cvc else None  # what nobody asked for is not kept
     except Rejected as refused:
         await _write_refusal(vault, form, refused, entrant)
         raise

@@ -97,6 +97,6 @@ async def open_card_session(call: CanWrite, body: CardSessionBody) -> Response:
 @router.get("/{session_id}")
 async def read_card_session(call: CanRead, session_id: str, merchant_id: MerchantId | None = None) -> CardSessionView:
     """What became of a form."""
-    path = path_of("merchants", whose(call, merchant_id), "card-sessions", session_id)
+    path = path_of(whose(call, merchant_id), "card-sessions", session_id)
     said = await call.door.wiring.vault.call("GET", path, request_id=call.request_id)
     return CardSessionView.model_validate(said)
