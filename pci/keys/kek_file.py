@@ -155,7 +155,12 @@ class FileKek:
     def _look_again(self) -> None:
         assert self.box_key is not None
         self.file = key_file.read(self.path, apart_from=self.apart_from)
-        self.keks = self.file.open_with(self.box_key)
+        try:
+            self.keks = self.file.open_with(self.box_key)
+        except PassphraseWrong:
+            raise KeyFileRefused(
+                "the key file has been given new shares: start the vault again and unseal it"
+            ) from None
 
     def _opened(self) -> OpenKeks:
         if self.keks is None:

@@ -29,6 +29,8 @@ from pci.keys.errors import KeyFileRefused, PassphraseWrong
 VERSION = 1
 KEK_BYTES = 32
 MODE = 0o400
+POSTGRESQL_MARK = "PG_VERSION"
+"""A file that PostgreSQL keeps in every folder of data."""
 FILE_BYTES_MAX = 64 * 1024
 MEMORY_BYTES_MAX = 4 * 1024**3
 OPERATIONS_MAX = 64
@@ -192,9 +194,9 @@ def without_links(path: str, flags: int) -> int:
 def refuse_place(path: Path, apart_from: Sequence[Path]) -> None:
     """Whoever copies the database must not have the key with it. Source: PCI DSS 3.6.1.2."""
     real = path.resolve()
-    for folder in apart_from:
-        if real.is_relative_to(folder.resolve()):
-            raise KeyFileRefused("the key file lies beside the database: keep it elsewhere", path=str(path))
+    is_named = any(real.is_relative_to(folder.resolve()) for folder in apart_from)
+    if is_named or any((folder / POSTGRESQL_MARK).exists() for folder in real.parents):
+        raise KeyFileRefused("the key file lies beside the database: keep it elsewhere", path=str(path))
 
 
 def refuse_owner(status: os.stat_result, path: Path) -> None:

@@ -112,7 +112,7 @@ def test_certificates_are_kept_and_renewed_in_time_and_keys_are_ours_alone(tmp_p
     make_vault_certificates(tmp_path / "c", now=now)
     assert made.of("api").certificate.read_bytes() == before
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "c").glob("*.key")} == {0o400}
-    assert set(made.ends()) == {"authority", "vault", "api", "worker"}
+    assert set(made.ends()) == {"authority", "vault", "api", "worker", "operator"}
     make_vault_certificates(tmp_path / "c", now=now + LIFE - RENEW_BEFORE + timedelta(seconds=1))
     assert made.of("api").certificate.read_bytes() != before
 

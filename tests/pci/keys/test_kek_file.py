@@ -154,6 +154,9 @@ async def test_new_shares_open_what_the_old_ones_did_and_the_old_ones_nothing(pa
     old = kek_file.load(path)
     with pytest.raises(ShareRefused):
         await old.give_share(ANNA, split.shares[0], now)
+    running = FileKek(path, again.file, (), {}, b"x" * 32, again.keks)
+    with pytest.raises(KeyFileRefused, match="new shares"):
+        await running.rotate()
 
 
 async def test_each_way_of_opening_refuses_the_others_file(path: Path, now: datetime) -> None:
@@ -190,6 +193,15 @@ async def test_a_file_beside_the_database_is_refused(tmp_path: Path) -> None:
     for place in (database / "kek.json", tmp_path / "elsewhere.json", tmp_path / "x" / ".." / "postgresql/kek.json"):
         with pytest.raises(KeyFileRefused):
             kek_file.load(place, apart_from=[database])
+
+
+async def test_a_file_in_any_folder_of_postgresqls_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    await ready_kek(tmp_path / "base" / "kek.json")
+    (tmp_path / "PG_VERSION").write_text("18")
+
+    with pytest.raises(KeyFileRefused):
+        kek_file.load(tmp_path / "base" / "kek.json")
 
 
 async def test_a_link_and_a_missing_file_are_refused(path: Path, tmp_path: Path) -> None:
