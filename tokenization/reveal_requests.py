@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from pci.access import ids
 from pci.access.deeds import Deed
 from pci.access.errors import OwnRequest
-from pci.access.tables import reveal_requests
+from pci.access.tables import people, reveal_requests
 from pci.database import Session
 from pci.redaction import redact_text
 from tokenization import card_lookup
@@ -97,7 +97,10 @@ class RevealRequest:
 
     id: str
     person_id: str
+    person_name: str
     terms: RevealTerms
+    mask: str
+    """Of the card; empty when it is no longer there."""
     status: RevealRequestStatus
     requested_at: datetime
     expires_at: datetime
@@ -121,7 +124,7 @@ async def ask(deed: Deed, terms: RevealTerms) -> RevealRequest:
     await deed.session.execute(sqlalchemy.insert(reveal_requests).values(row))
     facts = {"request": row["id"], "reason": terms.reason, "ticket": terms.ticket}
     await deed.record(f"card:{place.token}", merchant_id=place.merchant_id, **facts)
-    return (await _find(deed.session, row["id"]))[0]
+    return await _find(deed.session, row["id"])
 
 
 async def decide(deed: Deed, request_id: str, *, is_approved: bool) -> RevealRequest:
@@ -129,7 +132,7 @@ async def decide(deed: Deed, request_id: str, *, is_approved: bool) -> RevealReq
 
     Raises: RevealRequestUnknown, OwnRequest, RevealRequestOver. Locks: the request.
     """
-    request, _ = await _find(deed.session, request_id, for_update=True)
+    request = await _find(deed.session, request_id, for_update=True)
     if request.person_id == deed.actor.person_id:
         raise OwnRequest()
     now = deed.wish.now
@@ -138,7 +141,7 @@ async def decide(deed: Deed, request_id: str, *, is_approved: bool) -> RevealReq
         raise RevealRequestOver(status="expired")
     await _update(deed.session, request_id, status=status, decided_by=deed.actor.person_id, decided_at=now)
     await deed.record(f"card:{request.terms.token}", request=request_id, asked_by=f"person:{request.person_id}")
-    return (await _find(deed.session, request_id))[0]
+    return await _find(deed.session, request_id)
 
 
 async def use(deed: Deed, request_id: str, terms: RevealTerms) -> None:
@@ -146,7 +149,7 @@ async def use(deed: Deed, request_id: str, terms: RevealTerms) -> None:
 
     Raises: RevealRequestUnknown, RevealRequestOther, RevealRequestOver. Locks: the request.
     """
-    request, _ = await _find(deed.session, request_id, for_update=True)
+    request = await _find(deed.session, request_id, for_update=True)
     if request.person_id != deed.actor.person_id:
         raise RevealRequestUnknown()
     if request.terms != terms:
@@ -171,21 +174,29 @@ async def expire_overdue(session: Session, *, now: datetime) -> int:
 async def list_requests(session: Session, *, now: datetime, of: str | None = None) -> Sequence[RevealRequest]:
     """What is open now, of everybody or of one person, the latest first."""
     is_open = reveal_requests.c.status.in_([RevealRequestStatus.REQUESTED, RevealRequestStatus.APPROVED])
-    query = sqlalchemy.select(reveal_requests).where(is_open, reveal_requests.c.expires_at > now)
+    query = _QUERY.where(is_open, reveal_requests.c.expires_at > now)
     if of is not None:
         query = query.where(reveal_requests.c.person_id == of)
     rows = await session.execute(query.order_by(reveal_requests.c.requested_at.desc()).limit(LISTED_MAX))
     return [_request(row) for row in rows]
 
 
-async def _find(session: Session, request_id: str, *, for_update: bool = False) -> tuple[RevealRequest, Row[Any]]:
-    query = sqlalchemy.select(reveal_requests).where(reveal_requests.c.id == request_id)
+_CARDS = sqlalchemy.table("cards", *map(sqlalchemy.column, ("token", "first6", "last4", "digits")))
+_QUERY = (
+    sqlalchemy.select(reveal_requests, people.c.name, _CARDS.c.first6, _CARDS.c.last4, _CARDS.c.digits)
+    .join(people, people.c.id == reveal_requests.c.person_id)
+    .join(_CARDS, _CARDS.c.token == reveal_requests.c.token, isouter=True)
+)
+
+
+async def _find(session: Session, request_id: str, *, for_update: bool = False) -> RevealRequest:
+    query = _QUERY.where(reveal_requests.c.id == request_id)
     if for_update:
-        query = query.with_for_update()
+        query = query.with_for_update(of=reveal_requests)
     row = (await session.execute(query)).first() if ids.is_id("rvr", request_id) else None
     if row is None:
         raise RevealRequestUnknown()
-    return _request(row), row
+    return _request(row)
 
 
 async def _update(session: Session, request_id: str, **values: Any) -> None:
@@ -195,6 +206,12 @@ async def _update(session: Session, request_id: str, **values: Any) -> None:
 
 def _request(row: Row[Any]) -> RevealRequest:
     return RevealRequest(
-        row.id, row.person_id, RevealTerms(row.token, row.reason, row.ticket), RevealRequestStatus(row.status),
-        row.requested_at, row.expires_at, row.decided_by, row.decided_at,
+        id=row.id, person_id=row.person_id, person_name=row.name, terms=RevealTerms(row.token, row.reason, row.ticket),
+        mask=mask_of(row), status=RevealRequestStatus(row.status), requested_at=row.requested_at,
+        expires_at=row.expires_at, decided_by=row.decided_by, decided_at=row.decided_at,
     )  # fmt: skip
+
+
+def mask_of(row: Row[Any]) -> str:
+    """The mask of the card a row was joined with."""
+    return "" if row.first6 is None else f"{row.first6}{'*' * (row.digits - 10)}{row.last4}"

@@ -22,7 +22,7 @@ from tokenization import card_lookup, cards, reveal_requests
 from tokenization.card import OpenCard
 from tokenization.card_use import CardPurpose, CardUse
 from tokenization.reveal_errors import ApprovalNeeded
-from tokenization.reveal_requests import RevealTerms
+from tokenization.reveal_requests import RevealTerms, mask_of
 
 DAY = timedelta(hours=24)
 """Any 24 hours, so that midnight doubles nothing."""
@@ -126,7 +126,7 @@ async def list_reveals(session: Session, *, of: str | None) -> list[Reveal]:
     return [
         Reveal(
             row.id, row.person_id, row.login, row.token,
-            "" if row.first6 is None else f"{row.first6}{'*' * (row.digits - 10)}{row.last4}",
+            mask_of(row),
             row.merchant_id, row.reason, row.ticket, row.request_id, row.revealed_at,
         )
         for row in await session.execute(query)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from pci.access.deeds import Wish
-from pci.access.errors import OriginForeign
+from pci.access.errors import PageForeign
 from pci.access.roles import Scope
 from pci.access.sign_ins import OPEN_MAX
 from pci.secret import Secret
@@ -36,16 +36,16 @@ def origin_of(request: Request) -> str:
 
 
 def check_same_origin(request: Request) -> None:
-    """Refuse what another site's page sends. Raises: OriginForeign."""
+    """Refuse what another site's page sends. Raises: PageForeign."""
     given = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     is_ours = given is None or urlsplit(given).netloc == request.headers.get("host")
     if not is_ours or site not in {"same-origin", "none"}:
-        raise OriginForeign()
+        raise PageForeign()
 
 
 def wish_of(vault: Vault, request: Request, action: str, scope: Scope | None, subject: str = "vault:people") -> Wish:
-    """What this request asks for, on behalf of whoever is signed in. Raises: OriginForeign."""
+    """What this request asks for, on behalf of whoever is signed in. Raises: PageForeign."""
     check_same_origin(request)
     token = Secret(request.cookies.get(COOKIE, ""))
     return Wish(action, scope, subject, token, origin_of(request), vault.now())

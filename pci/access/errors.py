@@ -7,7 +7,7 @@ Rejected
     ├── PersonRejected, PersonUnknown, PersonStatusRejected, ReasonRejected
     ├── PasswordWeak, PasswordRepeated, EnrolmentRefused
     ├── ResetUnknown, ResetOver
-    └── ReviewRejected, OriginForeign
+    └── ReviewRejected, PageForeign
 Unavailable
 └── SignInBusy
 """
@@ -125,10 +125,10 @@ class ReviewRejected(AccessRejected):
     code = "access.review_rejected"
 
 
-class OriginForeign(AccessRejected):
+class PageForeign(AccessRejected):
     """Another site's page may not ask this for a person who is signed in here."""
 
-    code = "access.origin_foreign"
+    code = "access.page_foreign"
 
 
 class SignInBusy(Unavailable):

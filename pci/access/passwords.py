@@ -64,7 +64,7 @@ class Passwords:
     cost: PasswordCost = field(default_factory=PasswordCost)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HASHES_AT_ONCE_MAX))
     _waiting: int = 0
-    _decoy: str = ""
+    _decoy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         self._decoy = self._hash(new_token())

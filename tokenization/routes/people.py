@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pci.access import people, repository, review, sign_ins, totp_resets
@@ -19,6 +19,8 @@ from pci.access.person import Actor, Person
 from pci.access.roles import Scope, scopes_of
 from pci.access.signing_in import Credentials, sign_in
 from pci.secret import Secret
+from tokenization.ids import new_nonce
+from tokenization.pages.people import people_page
 from tokenization.routes import enrolments
 from tokenization.routes.enrolments import Factor
 from tokenization.sign_in_cookie import check_same_origin, forgetting, origin_of, setting, wish_of
@@ -175,12 +177,19 @@ def routes(vault: Vault) -> list[BaseRoute]:
     """Everything of people but their cards."""
     access = access_of(vault)
     return [
+        Route("/people", show_page, methods=["GET"]),
         *enrolments.routes(vault, access),
         *_own(vault, access),
         *_of_others(vault),
         *_with_reason(vault),
         *_reviews(vault),
     ]
+
+
+async def show_page(_request: Request) -> Response:
+    """The page, the same for everybody: what it shows it asks for."""
+    page = people_page(new_nonce())
+    return HTMLResponse(page.html, 200, page.headers)
 
 
 def _own(vault: Vault, access: Access) -> list[BaseRoute]:

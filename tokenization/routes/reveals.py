@@ -110,7 +110,9 @@ class RevealRequestView(View):
 
     id: str
     person_id: str
+    person_name: str
     token: str
+    mask: str
     reason: str
     ticket: str
     status: str
@@ -122,7 +124,8 @@ class RevealRequestView(View):
         """Show a request."""
         terms = request.terms
         return cls(
-            id=request.id, person_id=request.person_id, token=terms.token, reason=terms.reason, ticket=terms.ticket,
+            id=request.id, person_id=request.person_id, person_name=request.person_name, mask=request.mask,
+            token=terms.token, reason=terms.reason, ticket=terms.ticket,
             status=str(request.status), requested_at=request.requested_at, expires_at=request.expires_at,
         )  # fmt: skip
 
