@@ -15,8 +15,15 @@ from pathlib import Path
 from tokenization.card_sessions import CardSession, CardSessionStatus
 
 FOLDER = Path(__file__).parent
-ASSETS = {"card_form.js": "text/javascript; charset=utf-8", "card_form.css": "text/css; charset=utf-8"}
-"""Everything that the page loads, and as what."""
+ASSETS = {
+    "card_form.js": "text/javascript; charset=utf-8",
+    "card_form.css": "text/css; charset=utf-8",
+    "people.js": "text/javascript; charset=utf-8",
+    "people.css": "text/css; charset=utf-8",
+}
+"""Everything that pages load, and as what."""
+LOADED = ("card_form.css", "card_form.js")
+"""What the card form loads, and nothing else."""
 OVER_TEXTS = {
     "used": "Карта уже введена. Вернитесь в магазин.",
     "blocked": "Слишком много попыток. Вернитесь в магазин и начните снова.",
