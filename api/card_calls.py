@@ -50,8 +50,9 @@ class CardVault(Protocol):
     """What payments by card need of the vault."""
 
     async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
-    ) -> Any:
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None,
+        acting_for: str = "",
+    ) -> Any:  # fmt: skip
         """The vault's answer. Raises: VaultRefused, VaultUnavailable, VaultUnknown."""
 
 
@@ -63,11 +64,11 @@ class CardCalls:
     vault: CardVault
     clock: Clock
 
-    async def ask(self, payment: CardPayment) -> ChargeAnswer:
-        """Call: whatever the payment waits for. Never raises for what the network does."""
+    async def ask(self, payment: CardPayment, acting_for: str = "") -> ChargeAnswer:
+        """Call: whatever the payment waits for, for the API key named. Never raises for what the network does."""
         path, body = request_of(payment)
         try:
-            said = await self.vault.call("POST", path, body, idempotency_key=payment.id)
+            said = await self.vault.call("POST", path, body, idempotency_key=payment.id, acting_for=acting_for)
         except VaultUnknown:
             return ChargeAnswer(ChargeNews.PENDING)
         except (VaultUnavailable, VaultNotNamed) as away:
@@ -86,12 +87,16 @@ class CardCalls:
             self.engine, lambda session: carry_out(session, payment.id, answer, now=self.clock.now())
         )
 
-    async def ask_refund(self, refund: CardRefund) -> CardRefundAnswer:
+    async def ask_refund(self, refund: CardRefund, acting_for: str = "") -> CardRefundAnswer:
         """Call: give money back, under the refund's own id. Never raises for what the network does."""
         body = {"id": refund.id, "merchant_id": refund.merchant_id, "amount_kopecks": int(refund.amount)}
         try:
             said = await self.vault.call(
-                "POST", f"/v1/charges/{refund.payment_id}/refunds", body, idempotency_key=refund.id
+                "POST",
+                f"/v1/charges/{refund.payment_id}/refunds",
+                body,
+                idempotency_key=refund.id,
+                acting_for=acting_for,
             )
         except (VaultUnknown, VaultUnavailable, VaultNotNamed):
             return CardRefundAnswer(CardRefundStatus.UNKNOWN)

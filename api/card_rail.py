@@ -34,6 +34,8 @@ class CardRail:
 
     calls: CardCalls
     terms: CardTerms
+    acting_for: str = ""
+    """The API key whose wish it is, for the vault's log."""
     name: str = RAIL
 
     async def offer(self, session: Session, offer: Offer, *, now: datetime) -> Offer:
@@ -47,7 +49,9 @@ class CardRail:
     async def start(self, offer: Offer) -> Start:
         """Call: charge the card."""
         assert isinstance(offer.request, CardPayment)
-        return CardStart(_START_OF[(answer := await self.calls.ask(offer.request)).news], answer=answer)
+        return CardStart(
+            _START_OF[(answer := await self.calls.ask(offer.request, self.acting_for)).news], answer=answer
+        )
 
     async def record_start(self, session: Session, offer: Offer, start: Start, *, now: datetime) -> bool:
         """Outcome: payment, attempt, order and books at once. False, because the attempt has its status already."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from ledger.errors import InvariantBroken
 from ledger.money import Kopecks
 
-ANSWER_WAIT = timedelta(seconds=40)
+ANSWER_WAIT = timedelta(seconds=20)
 """A question to the vault that nobody reported on for so long was asked by a process that died."""
 FIRST_LOOK_WAIT = timedelta(seconds=1)
 LOOK_WAIT_MAX = timedelta(minutes=2)

@@ -211,7 +211,7 @@ def _ask(call: Call) -> Callable[[Intended], Awaitable[ChargeAnswer | None]]:
     """The call: whatever the payment waits for, unless nothing is new."""
 
     async def act(intended: Intended) -> ChargeAnswer | None:
-        return None if intended[1] is None else await call.door.wiring.cards.ask(intended[1])
+        return None if intended[1] is None else await call.door.wiring.cards.ask(intended[1], call.caller.key_id)
 
     return act
 

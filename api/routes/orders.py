@@ -195,7 +195,8 @@ def _rail_of(call: Call, body: AttemptBody) -> Rail:
     """A card, a new QR, the same charged by a binding, or the till's cash link."""
     wiring, settings = call.door.wiring, call.door.settings
     if body.card_token is not None:
-        return CardRail(wiring.cards, CardTerms(body.card_token, body.capture, is_credential_kept=body.keep_credential))
+        terms = CardTerms(body.card_token, body.capture, is_credential_kept=body.keep_credential)
+        return CardRail(wiring.cards, terms, call.caller.key_id)
     if body.cash_link_id is None:
         rail = wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
         return rail if body.binding_id is None else BindingRail(rail, body.binding_id)

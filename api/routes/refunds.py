@@ -149,7 +149,7 @@ async def give_back_to_card(call: Call, payment_id: str, amount_kopecks: int | N
         return refund.id, refund
 
     async def act(intended: tuple[str, CardRefund | None]) -> CardRefundAnswer | None:
-        return None if intended[1] is None else await call.door.wiring.cards.ask_refund(intended[1])
+        return None if intended[1] is None else await call.door.wiring.cards.ask_refund(intended[1], call.caller.key_id)
 
     async def outcome(
         session: Session, intended: tuple[str, CardRefund | None], answer: CardRefundAnswer | None

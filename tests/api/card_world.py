@@ -32,10 +32,13 @@ class NearVault:
     calls: list[str] = field(default_factory=list)
 
     async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
-    ) -> Any:
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None,
+        acting_for: str = "",
+    ) -> Any:  # fmt: skip
         self.calls.append(f"{method} {path}")
-        answer = await self.http.request(method, path, json=body, headers={"idempotency-key": idempotency_key or ""})
+        answer = await self.http.request(
+            method, path, json=body, headers={"idempotency-key": idempotency_key or "", "acting-for": acting_for}
+        )
         if self.lose > 0:
             self.lose -= 1
             raise VaultUnknown()

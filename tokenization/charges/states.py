@@ -10,7 +10,7 @@ from pci.errors import InvariantBroken
 
 AMOUNT_KOPECKS_MAX = 1_000_000_00
 """As much as an order may cost."""
-ANSWER_WAIT = timedelta(seconds=30)
+ANSWER_WAIT = timedelta(seconds=15)
 """A message that nobody has reported on for so long was the work of a process that died. Over a call's own limit."""
 FIRST_LOOK_WAIT = timedelta(seconds=1)
 LOOK_WAIT_MAX = timedelta(minutes=5)
