@@ -10,7 +10,22 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from api.cli import audit, bench, clock, demo, export, keys, migrate, openapi, sbp, scan, segtest, up, verify
+from api.cli import (
+    audit,
+    bench,
+    clock,
+    components,
+    demo,
+    export,
+    keys,
+    migrate,
+    openapi,
+    sbp,
+    scan,
+    segtest,
+    up,
+    verify,
+)
 from ledger.errors import KopeykaError
 from pci.errors import PciError
 
@@ -28,6 +43,8 @@ app.command()(verify.verify)
 app.command()(export.export)
 app.command()(scan.scan)
 app.command()(segtest.segtest)
+app.command()(components.sbom)
+app.command()(components.affected)
 app.add_typer(keys.app, name="keys")
 app.add_typer(clock.app, name="clock")
 app.add_typer(audit.app, name="audit")
