@@ -421,7 +421,7 @@ def problem_bytes(error: KopeykaError, request_id: str, status: int | None = Non
 
 def to_bytes(found: dict[str, Any]) -> bytes:
     """JSON as compact as we send it."""
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    return _ENCODER.encode(found).encode()
 
 
 def internal_bytes(request_id: str) -> bytes:
@@ -460,3 +460,6 @@ def _of_http(error: HTTPException) -> KopeykaError:
 
 def _plain(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -52,6 +53,7 @@ def read_instant(value: Any) -> datetime:
     return at.astimezone(UTC)
 
 
+@lru_cache(maxsize=64)
 def show_instant(at: datetime) -> str:
     """An instant as RFC 3339 in UTC."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -7,6 +7,7 @@ Chance lives here and in the vault, nowhere else.
 from __future__ import annotations
 
 import secrets
+import struct
 import threading
 from datetime import datetime
 from uuid import UUID
@@ -17,6 +18,7 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _PAIR_SHIFTS = range(120, -1, -10)
 ID_CHARACTERS = 26
 ACCOUNT_NUMBER_MAX = 2**31 - 1
+_CHANCE = 2**60 - 1
 
 _lock = threading.Lock()
 _last = 0
@@ -24,14 +26,29 @@ _last = 0
 
 def new_uuid(now: datetime) -> UUID:
     """A UUIDv7 of the business time ``now``; ids made by one process never run backwards."""
+    return _uuid(_ticks(now, 1), secrets.randbits(60))
+
+
+def new_uuids(now: datetime, count: int) -> list[UUID]:
+    """As many ids in order, for a batch."""
+    chances = struct.unpack(f"{count}Q", secrets.token_bytes(8 * count))
+    return [_uuid(tick, chance & _CHANCE) for tick, chance in enumerate(chances, _ticks(now, count))]
+
+
+def _ticks(now: datetime, count: int) -> int:
+    """The first of ``count`` ticks of this process, each a 4096th of a millisecond, that nobody else gets."""
     global _last
     micros = int(now.timestamp() * 1_000_000)
     tick = (micros // 1000 << 12) | (micros % 1000 * 4096 // 1000)
     with _lock:
-        _last = tick if tick > _last or _last - tick > _FALLBACK_MAX else _last + 1
-        tick = _last
+        first = tick if tick > _last or _last - tick > _FALLBACK_MAX else _last + 1
+        _last = first + count - 1
+        return first
+
+
+def _uuid(tick: int, chance: int) -> UUID:
     high = (tick >> 12 << 16) | 0x7000 | (tick & 0xFFF)
-    return UUID(int=high << 64 | 0x8 << 60 | secrets.randbits(60))
+    return UUID(int=high << 64 | 0x8 << 60 | chance)
 
 
 _FALLBACK_MAX = 60_000 << 12
