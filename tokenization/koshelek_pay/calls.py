@@ -12,11 +12,11 @@ from pci.keys.ring import KeyRing
 from pci.secret import Secret
 from tokenization import cards, refusals
 from tokenization.card_use import CardPurpose, CardUse
-from tokenization.koshelek_pay import authorising, code_records, key_delivery, provisioning, repository
+from tokenization.koshelek_pay import authorising, code_records, key_delivery, key_records, provisioning, repository
 from tokenization.koshelek_pay.authorising import Presentment
 from tokenization.koshelek_pay.codes import CodeSender, SmsUnavailable
 from tokenization.koshelek_pay.device_token import DeviceDoing, DeviceToken
-from tokenization.koshelek_pay.errors import DevicePayRejected, DeviceTokenNotActive
+from tokenization.koshelek_pay.errors import DevicePaymentNotFound, DevicePayRejected, DeviceTokenNotActive
 from tokenization.koshelek_pay.key_records import PAYMENT_ALLOWED, DevicePayment
 from tokenization.koshelek_pay.provisioning import CodeToSend, Provisioned, ProvisioningKeys, ProvisioningRequest
 from tokenization.koshelek_pay.statuses import PayChannel
@@ -133,11 +133,29 @@ async def pay(desk: DeviceDesk, presentment: Presentment, doing: DeviceDoing) ->
     master = await _master_of(desk, presentment.device_token_id, presentment.merchant_id)
     async with desk.transactions() as session:
         accepted = await authorising.accept(session, master, presentment, doing)
-        token = await repository.find_token(session, presentment.device_token_id, presentment.merchant_id)
     if isinstance(accepted, DevicePayRejected):
         raise accepted
-    if not PAYMENT_ALLOWED[accepted.status]:
-        return accepted
+    return accepted if not PAYMENT_ALLOWED[accepted.status] else await _charge(desk, accepted, master, doing)
+
+
+async def find_out(desk: DeviceDesk, payment_id: str, merchant_id: str, doing: DeviceDoing) -> DevicePayment:
+    """What became of a payment that was let through: the acquirer's word is looked for if it is missing.
+
+    Raises: DevicePaymentNotFound, also for one that was never let through.
+    """
+    async with desk.transactions() as session:
+        known = await key_records.find_payment(session, payment_id)
+    if known is None or known.merchant_id != merchant_id:
+        raise DevicePaymentNotFound()
+    if not PAYMENT_ALLOWED[known.status]:
+        return known
+    return await _charge(desk, known, await _master_of(desk, known.device_token_id, merchant_id), doing)
+
+
+async def _charge(desk: DeviceDesk, accepted: DevicePayment, master: Dek, doing: DeviceDoing) -> DevicePayment:
+    """Ask the acquirer, and write down what it says."""
+    async with desk.transactions() as session:
+        token = await repository.find_token(session, accepted.device_token_id, accepted.merchant_id)
     wanted = DeviceCharge(accepted.id, token.merchant_id, token.card_token, accepted.amount_kopecks, accepted.channel)
     assert desk.charger is not None, "payments need an acquirer"
     outcome = await desk.charger.charge(wanted, doing)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
+from tokenization.charges.states import Charge
 from tokenization.koshelek_pay.device_token import DeviceToken, Requestor
 from tokenization.koshelek_pay.key_records import DevicePayment, DevicePaymentStatus
 from tokenization.koshelek_pay.risk import Colour, DeviceVerdict
@@ -248,15 +249,34 @@ class DevicePaymentView(View):
     response_code: str | None
     issuer_data: str | None
     """For the device: tag 91 with the issuer's answer and its decision. Source: EMV Book 3, tag 91."""
+    card_token: str | None = None
+    """Which card was charged."""
+    card_mask: str | None = None
+    captured_kopecks: int = 0
+    charge_status: str | None = None
+    """Of the charge under the same id; none if the acquirer was never asked."""
+    reason: str | None = None
+    rrn: str | None = None
+    approval_code: str | None = None
+    acquirer_id: str | None = None
 
     @classmethod
-    def of(cls, payment: DevicePayment) -> DevicePaymentView:
-        """The payment as it is shown."""
+    def of(
+        cls, payment: DevicePayment, charge: Charge | None = None, acquirer_id: str | None = None
+    ) -> DevicePaymentView:
+        """The payment as it is shown, with its charge."""
         issuer_data = None
         if payment.issuer_answer is not None and payment.response_code is not None:
             issuer_data = (b"\x91\x0a" + payment.issuer_answer + payment.response_code.encode()).hex().upper()
         return cls(
             id=payment.id, device_token=payment.device_token_id, atc=payment.atc,
             amount_kopecks=payment.amount_kopecks, status=payment.status, response_code=payment.response_code,
-            issuer_data=issuer_data,
+            issuer_data=issuer_data, **_charge_facts(charge), acquirer_id=None if charge is None else acquirer_id,
         )  # fmt: skip
+
+
+def _charge_facts(charge: Charge | None) -> dict[str, Any]:
+    if charge is None:
+        return {}
+    same = ("card_token", "card_mask", "captured_kopecks", "reason", "rrn", "approval_code")
+    return {name: getattr(charge, name) for name in same} | {"charge_status": str(charge.status)}

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from pci.secret import Secret
 from tokenization import cards
+from tokenization.charges import repository as charge_rows
 from tokenization.koshelek_pay import calls, key_records, lifecycle, provisioning, repository, requestors
 from tokenization.koshelek_pay import views as wire
 from tokenization.koshelek_pay.authorising import Presentment
@@ -17,6 +18,7 @@ from tokenization.koshelek_pay.codes import CodeSender
 from tokenization.koshelek_pay.de55 import read_de55
 from tokenization.koshelek_pay.device_token import DeviceDoing, DeviceToken
 from tokenization.koshelek_pay.errors import DevicePaymentNotFound, SmsBoxAbsent
+from tokenization.koshelek_pay.key_records import DevicePayment
 from tokenization.koshelek_pay.provisioning import DeviceIn, ProvisioningRequest
 from tokenization.koshelek_pay.sms import SmsBox, sender_of
 from tokenization.routes.charges import desk_of as charge_desk_of
@@ -224,13 +226,24 @@ def _device_routes(vault: Vault) -> list[BaseRoute]:
 
 
 def _payment_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
+    async def told(payment: DevicePayment, status: int = 200) -> Response:
+        async with vault.transactions() as session:
+            charge = await charge_rows.find_charge(session, payment.id)
+        acquirer_id = None if vault.acquirer is None else vault.acquirer.acceptor.acquirer_id
+        return answer(wire.DevicePaymentView.of(payment, charge, acquirer_id), status)
+
     async def pay(request: Request) -> Response:
         doing, body = _doing(request, vault), await read(request, wire.DevicePaymentBody)
         presentment = Presentment(
             id=body.id, device_token_id=body.device_token, trid=body.trid, merchant_id=body.merchant_id,
             mcc=body.mcc, channel=body.channel, amount_kopecks=body.amount_kopecks, chip=read_de55(body.de55),
         )  # fmt: skip
-        return answer(wire.DevicePaymentView.of(await calls.pay(desk_of(vault, sender), presentment, doing)), 201)
+        return await told(await calls.pay(desk_of(vault, sender), presentment, doing), 201)
+
+    async def find_out(request: Request) -> Response:
+        doing, body = _doing(request, vault), await read(request, wire.MerchantBody)
+        payment_id, desk = request.path_params["payment_id"], desk_of(vault, sender)
+        return await told(await calls.find_out(desk, payment_id, body.merchant_id, doing))
 
     async def look(request: Request) -> Response:
         peer_of(request)
@@ -238,11 +251,12 @@ def _payment_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
             found = await key_records.find_payment(session, request.path_params["payment_id"])
         if found is None or found.merchant_id != _merchant(request):
             raise DevicePaymentNotFound()
-        return answer(wire.DevicePaymentView.of(found))
+        return await told(found)
 
     return [
         Route("/v1/device-payments", pay, methods=["POST"]),
         Route("/v1/device-payments/{payment_id}", look, methods=["GET"]),
+        Route("/v1/device-payments/{payment_id}/find-out", find_out, methods=["POST"]),
     ]
 
 

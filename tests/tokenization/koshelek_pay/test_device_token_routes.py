@@ -117,10 +117,13 @@ async def test_a_lost_answer_is_unknown_and_then_declined(
 
     first = await ask(api, "/v1/device-payments", status=201, **asked)
     await charges.settle()
-    second = await ask(api, "/v1/device-payments", status=201, **asked)
+    second = await ask(api, f"/v1/device-payments/{asked['id']}/find-out")
 
     assert (first["status"], first["issuer_data"]) == ("unknown", None)
-    assert (second["status"], second["response_code"]) == ("declined", "91")
+    assert (second["status"], second["response_code"], second["charge_status"]) == ("declined", "91", "reversed")
+    assert await ask(api, "/v1/device-payments", status=201, **asked) == second
+    never = await ask(api, f"/v1/device-payments/{new_id('att')}/find-out", status=404)
+    assert never["code"] == "vault.device_payment_not_found"
 
 
 async def test_refusals_have_codes_and_repeat_nothing(
