@@ -12,7 +12,18 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
-from tokenization.routes import card_entry, card_form, cards, charges, device_tokens, health, keys, people, reveals
+from tokenization.routes import (
+    card_entry,
+    card_form,
+    cards,
+    charges,
+    device_tokens,
+    health,
+    keys,
+    page_checks,
+    people,
+    reveals,
+)
 from tokenization.vault import Vault
 
 
@@ -22,6 +33,7 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
         *health.routes(vault),
         *card_entry.routes(vault),
         *cards.routes(vault),
+        *page_checks.routes(vault),
         *charges.routes(vault),
         *device_tokens.routes(vault),
         *keys.routes(vault),

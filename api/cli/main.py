@@ -24,6 +24,7 @@ from api.cli import (
     scan,
     segtest,
     up,
+    vault,
     verify,
 )
 from ledger.errors import KopeykaError
@@ -47,6 +48,7 @@ app.command()(components.sbom)
 app.command()(components.affected)
 app.add_typer(keys.app, name="keys")
 app.add_typer(clock.app, name="clock")
+app.add_typer(vault.app, name="vault")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(sbp.app, name="sbp")

@@ -15,7 +15,7 @@ const WORDS = {
   "vault.pan_malformed": ["pan", "Проверьте номер карты: в нём ошибка."],
   "vault.card_expired": ["expires", "Срок действия карты истёк."],
   "vault.expiry_malformed": ["expires", "Проверьте срок действия."],
-  "vault.cvc_malformed": ["cvc", "Три цифры на обороте карты."],
+  "vault.cvc_malformed": ["cvc", "Три цифры на обороте."],
   "vault.cvc_missing": ["cvc", "Введите код с оборота карты."],
   "vault.card_session_over": ["over", "Время ввода истекло. Вернитесь в магазин и начните снова."],
   "vault.card_session_used": ["over", "Карта уже введена. Вернитесь в магазин."],
@@ -83,7 +83,7 @@ function cvcFault() {
   if (field("cvc-field").hidden) return "";
   const code = field("cvc").value;
   if (!code) return "Введите код.";
-  return /^\d{3,4}$/.test(code) ? "" : "Три цифры на обороте карты.";
+  return /^\d{3,4}$/.test(code) ? "" : "Три цифры на обороте.";
 }
 
 const FAULTS = { pan: panFault, expires: expiresFault, cvc: cvcFault };

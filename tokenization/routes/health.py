@@ -24,7 +24,10 @@ def routes(vault: Vault) -> list[BaseRoute]:
         state = str(vault.ring.state)
         return answer(HealthView(status=state), 200 if state == "ready" else 503)
 
-    return [Route("/readyz", readyz), *public_routes(vault)]
+    async def tell(_request: Request) -> Response:
+        return answer(HealthView(status=str(vault.ring.state)))
+
+    return [Route("/readyz", readyz), Route("/state", tell), *public_routes(vault)]
 
 
 def public_routes(_vault: Vault) -> list[BaseRoute]:
