@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from pci.pan import Pan
@@ -64,12 +65,17 @@ class CardDetails:
         """Raises: CardExpiryMalformed, CardExpired, CardHolderMalformed."""
         if not isinstance(self.expires_on, str) or _MONTH.fullmatch(self.expires_on) is None:
             raise CardExpiryMalformed
-        if self.expires_on < f"{now:%Y-%m}":
+        if self.expires_on < _month_of(now):
             raise CardExpired(expired_on=self.expires_on)
         if int(self.expires_on[:4]) > now.year + EXPIRES_YEARS_MAX:
             raise CardExpiryMalformed
         if self.holder_name is not None and not _is_name(self.holder_name):
             raise CardHolderMalformed
+
+
+@lru_cache(maxsize=8)
+def _month_of(now: datetime) -> str:
+    return f"{now:%Y-%m}"
 
 
 def _is_name(text: str) -> bool:

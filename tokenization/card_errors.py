@@ -151,7 +151,7 @@ class ImportLineMalformed(ImportRefused):
 
 
 class ImportReferenceMalformed(ImportRefused):
-    """A reference is at most 64 printable characters and never a card number."""
+    """A reference is at most 64 printable characters without 13 digits in a row: it might be a card number."""
 
     code = "vault.import_reference_malformed"
 

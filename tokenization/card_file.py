@@ -19,9 +19,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from pci.card_numbers import may_hold_pan
 from pci.errors import Rejected
 from pci.pan import Pan
-from pci.redaction import redact_text
 from tokenization.card import CardDetails
 from tokenization.card_errors import ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed
 
@@ -125,24 +125,23 @@ def _short(file: TextIO) -> Iterator[str]:
 
 
 def _line(number: int, fields: Mapping[str, str] | None, now: datetime) -> Line:
-    mask = None
+    pan: Pan | None = None
     try:
         if fields is None:
             raise ImportLineMalformed
         pan = Pan(fields["pan"])
-        mask = pan.mask
         reference = fields.get("reference", "").strip()
         _check_reference(reference)
         details = CardDetails(pan, _month(fields["expires_on"].strip()), fields.get("holder_name", "").strip() or None)
         details.check(now)
     except Rejected as refusal:
-        return RefusedLine(number, refusal.code, mask)
+        return RefusedLine(number, refusal.code, None if pan is None else pan.mask)
     return CardLine(number, details, reference)
 
 
 def _check_reference(reference: str) -> None:
     is_plain = len(reference) <= REFERENCE_CHARACTERS_MAX and reference.isprintable()
-    if not is_plain or redact_text(reference) != reference:
+    if not is_plain or may_hold_pan(reference.encode()):
         raise ImportReferenceMalformed
 
 

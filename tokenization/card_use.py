@@ -108,6 +108,8 @@ def _is_within(amount: int | None, limit: int) -> bool:
 
 def to_json(restrictions: CardRestrictions) -> dict[str, Any] | None:
     """The restrictions as they are kept; None when there are none."""
+    if restrictions is NO_RESTRICTIONS:
+        return None
     kept: dict[str, Any] = {
         "channels": sorted(restrictions.channels),
         "hosts": sorted(restrictions.hosts),

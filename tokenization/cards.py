@@ -10,7 +10,7 @@ is rolled back. Many at once cost little more than one: ``tokenize_many``, ``rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -155,10 +155,21 @@ async def read_pans(
     """
     assert len(asks) <= BATCH_MAX
     rows = await repository.find_sealed(session, [(ask.token, ask.merchant_id) for ask in asks])
+    answers, events = await answers_to(ring, asks, rows, now)
+    await stage(session, events)
+    return answers
+
+
+async def answers_to(
+    ring: KeyRing, asks: Sequence[CardAsk], rows: Mapping[int, Row], now: datetime
+) -> tuple[list[OpenCard | TokenRefused | CardTampered], list[AuditEvent]]:
+    """Each ask's answer, by its row if there is one, and its event: nobody may see the one before the other is in.
+
+    Raises: Sealed.
+    """
     keys = await _keys(ring, rows.values())
     answers = [_answer(ask, rows.get(place), keys, now) for place, ask in enumerate(asks)]
-    await stage(session, [_read_event(ask, answer, now) for ask, answer in zip(asks, answers, strict=True)])
-    return answers
+    return answers, [_read_event(ask, answer, now) for ask, answer in zip(asks, answers, strict=True)]
 
 
 async def _keep(session: Session, ring: KeyRing, cards: Sequence[CardIn], now: datetime) -> list[Row]:

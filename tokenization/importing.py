@@ -20,7 +20,7 @@ from pathlib import Path
 from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
 from pci.keys.ring import KeyRing
-from tokenization import card_file, cards, import_rows
+from tokenization import card_file, cards, import_rows, repository
 from tokenization.card import CardTerms
 from tokenization.card_errors import ImportAdvanced
 from tokenization.card_file import CardLine, Line, RefusedLine
@@ -31,6 +31,8 @@ from tokenization.import_rows import CardImport
 from tokenization.repository import NewCard, Row
 
 HASHED_BYTES = 1 << 20
+LINES_AT_ONCE = 2_000
+"""Small enough that reading one batch hides behind writing another."""
 MAPPING_HEADING = ("line", "reference", "token", "digits_token", "is_new")
 
 
@@ -42,7 +44,7 @@ class ImportJob:
     terms: CardTerms
     doing: CardDoing
     mapping: Path | None = None
-    batch: int = BATCH_MAX
+    batch: int = LINES_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,11 @@ async def _commit(
 
 
 async def _keep(session: Session, ring: KeyRing, job: ImportJob, batch: _Batch) -> list[Row]:
+    """The batch's cards, kept all at once when all are new, as they mostly are."""
     if not batch.taken:
         return []
+    if await repository.copy_new_cards(session, batch.sealed, now=job.doing.at):
+        return [{"token": new.token, "digits_token": new.digits_token, "is_new": True} for new in batch.sealed]
     brought = [CardIn(line.details, job.terms, job.doing.actor, job.doing.origin) for line in batch.taken]
     return await cards.keep_sealed(session, ring, brought, batch.sealed, job.doing.at)
 

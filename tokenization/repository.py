@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import TextClause, text
 
 from pci.database import Session
+from tokenization import sql_arrays
 
 Row = Mapping[str, Any]
 
@@ -21,12 +23,24 @@ CARD_COLUMNS = (
     "token, merchant_id, digits, first6, last4, scheme, expires, fingerprint_id, status, tokenized_at, expires_at,"
     " digits_token, restrictions"
 )
+COLUMN_TYPES = {
+    "tokens": "text", "merchants": "text", "scopes": "text", "fingerprint_keys": "integer", "fingerprints": "bytea",
+    "fingerprint_ids": "text", "key_numbers": "integer", "pans": "bytea", "holders": "bytea", "first6": "text",
+    "last4": "text", "digits": "smallint", "schemes": "text", "expires": "text", "digits_tokens": "text",
+    "expires_at": "timestamptz", "restrictions": "jsonb",
+}  # fmt: skip
+"""What the two functions that keep cards take, in their order."""
+_COLUMNS = ", ".join(f"p_{name} => CAST(:{name} AS {kind}[])" for name, kind in COLUMN_TYPES.items())
 TOKENIZE = text(
-    "SELECT * FROM tokenize_cards(:now, :tokens, :merchants, :scopes, :fingerprint_keys, :fingerprints, :old_keys,"
-    " :old_fingerprints, :fingerprint_ids, :key_numbers, :pans, :holders, :first6, :last4,"
-    " CAST(:digits AS smallint[]), :schemes, :expires, :digits_tokens, CAST(:expires_at AS timestamptz[]),"
-    " CAST(CAST(:restrictions AS text[]) AS jsonb[]))"
+    f"SELECT * FROM tokenize_cards(p_now => :now, {_COLUMNS}, p_old_keys => CAST(:old_keys AS integer[]),"  # noqa: S608
+    " p_old_fingerprints => CAST(:old_fingerprints AS bytea[]))"
 )
+COPY_NEW = (
+    "COPY cards (tokenized_at, changed_at, expires_at, key_number, fingerprint_key, digits, merchant_id, token,"
+    " digits_token, first6, last4, scheme, expires, fingerprint_scope, fingerprint_id, fingerprint, pan_sealed,"
+    " holder_sealed, restrictions) FROM STDIN"
+)
+NULL = "\\N"
 FIND = text(f"SELECT {CARD_COLUMNS} FROM cards WHERE token = :token AND merchant_id = :merchant_id")  # noqa: S608
 FIND_BY_DIGITS = text(
     f"SELECT {CARD_COLUMNS} FROM cards WHERE digits_token = :token AND merchant_id = :merchant_id"  # noqa: S608
@@ -80,34 +94,67 @@ async def tokenize_cards(
     No row at all when a change of a fingerprint key is under way and ``old`` was not brought.
     Locks: rows of cards met again, in the order of their scopes and digests.
     """
-    found = await session.execute(TOKENIZE, _arguments(cards, old, now))
+    brought = {
+        "old_keys": None if old is None else sql_arrays.numbers(known.key if known else None for known in old),
+        "old_fingerprints": None if old is None else sql_arrays.blobs(k.fingerprint if k else None for k in old),
+    }
+    found = await session.execute(TOKENIZE, {"now": now, **columns_of(cards), **brought})
     rows = list(found.mappings())
     rows.sort(key=lambda row: int(row["place"]))
     return rows
 
 
-def _arguments(cards: Sequence[NewCard], old: Sequence[OldFingerprint | None] | None, now: datetime) -> dict[str, Any]:
+async def copy_new_cards(session: Session, cards: Sequence[NewCard], *, now: datetime) -> bool:
+    """Keep cards by COPY if all of them are new; else nothing is done. Their events are the caller's.
+
+    Raises: IntegrityError for anything but a card that is known.
+    """
+    if await fingerprint_windows(session, sorted({card.merchant_id for card in cards})):
+        return False
+    connection = (await session.get_raw_connection()).driver_connection
+    assert isinstance(connection, psycopg.AsyncConnection)
+    moment = now.isoformat()
+    try:
+        async with session.begin_nested(), connection.cursor() as cursor, cursor.copy(COPY_NEW) as copy:
+            await copy.write("".join([_copied(card, moment) for card in cards]))
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _copied(card: NewCard, moment: str) -> str:
+    """A card as a line of COPY. What is a text of others is only ever in ``restrictions``, which is escaped."""
+    holder = NULL if card.holder is None else f"\\\\x{card.holder.hex()}"
+    restrictions = NULL if card.restrictions is None else json.dumps(card.restrictions).replace("\\", "\\\\")
+    expires_at = NULL if card.expires_at is None else card.expires_at.isoformat()
+    return (
+        f"{moment}\t{moment}\t{expires_at}\t{card.key_number}\t{card.fingerprint_key}\t{card.digits}"
+        f"\t{card.merchant_id}\t{card.token}\t{card.digits_token or NULL}\t{card.first6}\t{card.last4}\t{card.scheme}"
+        f"\t{card.expires}\t{card.scope}\t{card.fingerprint_id}\t\\\\x{card.fingerprint.hex()}"
+        f"\t\\\\x{card.pan.hex()}\t{holder}\t{restrictions}\n"
+    )
+
+
+def columns_of(cards: Sequence[NewCard]) -> dict[str, str]:
+    """Cards as the arrays that the functions take, in the order of ``COLUMN_TYPES``."""
     return {
-        "now": now,
-        "tokens": [card.token for card in cards],
-        "merchants": [card.merchant_id for card in cards],
-        "scopes": [card.scope for card in cards],
-        "fingerprint_keys": [card.fingerprint_key for card in cards],
-        "fingerprints": [card.fingerprint for card in cards],
-        "old_keys": None if old is None else [known.key if known else None for known in old],
-        "old_fingerprints": None if old is None else [known.fingerprint if known else None for known in old],
-        "fingerprint_ids": [card.fingerprint_id for card in cards],
-        "key_numbers": [card.key_number for card in cards],
-        "pans": [card.pan for card in cards],
-        "holders": [card.holder for card in cards],
-        "first6": [card.first6 for card in cards],
-        "last4": [card.last4 for card in cards],
-        "digits": [card.digits for card in cards],
-        "schemes": [card.scheme for card in cards],
-        "expires": [card.expires for card in cards],
-        "digits_tokens": [card.digits_token for card in cards],
-        "expires_at": [card.expires_at for card in cards],
-        "restrictions": [None if card.restrictions is None else json.dumps(card.restrictions) for card in cards],
+        "tokens": sql_arrays.texts(card.token for card in cards),
+        "merchants": sql_arrays.texts(card.merchant_id for card in cards),
+        "scopes": sql_arrays.texts(card.scope for card in cards),
+        "fingerprint_keys": sql_arrays.numbers(card.fingerprint_key for card in cards),
+        "fingerprints": sql_arrays.blobs(card.fingerprint for card in cards),
+        "fingerprint_ids": sql_arrays.texts(card.fingerprint_id for card in cards),
+        "key_numbers": sql_arrays.numbers(card.key_number for card in cards),
+        "pans": sql_arrays.blobs(card.pan for card in cards),
+        "holders": sql_arrays.blobs(card.holder for card in cards),
+        "first6": sql_arrays.plain(card.first6 for card in cards),
+        "last4": sql_arrays.plain(card.last4 for card in cards),
+        "digits": sql_arrays.numbers(card.digits for card in cards),
+        "schemes": sql_arrays.plain(card.scheme for card in cards),
+        "expires": sql_arrays.texts(card.expires for card in cards),
+        "digits_tokens": sql_arrays.texts(card.digits_token for card in cards),
+        "expires_at": sql_arrays.instants(card.expires_at for card in cards),
+        "restrictions": sql_arrays.objects(card.restrictions for card in cards),
     }
 
 
@@ -260,8 +307,10 @@ async def keep_resealed(session: Session, merchant_id: str, cards: Sequence[Rese
                 WHERE c.merchant_id = :merchant_id AND c.number = a.number"""
         ),
         {
-            "key_number": key_number, "merchant_id": merchant_id, "numbers": [card.number for card in cards],
-            "pans": [card.pan for card in cards], "holders": [card.holder for card in cards],
+            "key_number": key_number, "merchant_id": merchant_id,
+            "numbers": sql_arrays.numbers(card.number for card in cards),
+            "pans": sql_arrays.blobs(card.pan for card in cards),
+            "holders": sql_arrays.blobs(card.holder for card in cards),
         },
     )  # fmt: skip
 

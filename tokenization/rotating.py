@@ -7,6 +7,7 @@ A turn is one batch and one transaction with its progress; turns may be taken by
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ from tokenization.repository import Resealed, Row
 
 ROWS_MAX = 1_000
 """Cards in one turn: their locks are held for some tens of milliseconds."""
+
+TURNS_AT_ONCE = 2
+"""More would only wait for each other."""
 
 PURPOSES: dict[RotationKind, KeyPurpose] = {
     RotationKind.CARD: KeyPurpose.CARD,
@@ -89,9 +93,21 @@ async def turn_all(transactions: Transactions, ring: KeyRing, *, now: datetime, 
     async with transactions() as session:
         running = [r for r in await rotations.list_rotations(session) if r.status == "running" and r.kind in WORK]
     for rotation in running:
-        with suppress(RotationRefused):  # paused or finished by somebody else just now
-            await turn(transactions, ring, rotation.id, now=now, origin=origin)
+        await turns(transactions, ring, rotation.id, now=now, origin=origin)
     return len(running)
+
+
+async def turns(transactions: Transactions, ring: KeyRing, rotation_id: str, *, now: datetime, origin: str) -> None:
+    """Several turns of one rotation at once: one batch is sealed while the database writes another.
+
+    Raises: Sealed; ProviderUnavailable.
+    """
+
+    async def one() -> None:
+        with suppress(RotationRefused):  # paused or finished by somebody else just now
+            await turn(transactions, ring, rotation_id, now=now, origin=origin)
+
+    await asyncio.gather(*(one() for _ in range(TURNS_AT_ONCE)))
 
 
 async def _take_turn(session: Session, this: Turn, limit: int) -> Rotation:

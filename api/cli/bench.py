@@ -35,3 +35,11 @@ def sbp(as_json: JsonOption = False) -> None:
     from bench import sbp as measured  # measuring tools are not loaded by other commands
 
     measured.run(as_json=as_json)
+
+
+@app.command()
+def vault(as_json: JsonOption = False) -> None:
+    """Tokens, files of cards, rotation, the log and cryptograms of the vault."""
+    from bench import vault as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json)

@@ -198,11 +198,43 @@ BEGIN
       JOIN cards AS c ON c.fingerprint_scope = a.scope AND c.fingerprint_key = a.key AND c.fingerprint = a.digest;
 END $$;
 
+-- The short road of tokenize_cards: cards that are all new, with their events, as one statement. Anything else (a card
+-- that is known, a change of a fingerprint key) is a unique_violation or KP010, nothing is done, and the caller takes
+-- the long road.
+CREATE FUNCTION keep_new_cards(
+    p_now timestamptz, p_tokens text[], p_merchants text[], p_scopes text[],
+    p_fingerprint_keys integer[], p_fingerprints bytea[], p_fingerprint_ids text[], p_key_numbers integer[],
+    p_pans bytea[], p_holders bytea[], p_first6 text[], p_last4 text[], p_digits smallint[], p_schemes text[],
+    p_expires text[], p_digits_tokens text[], p_expires_at timestamptz[], p_restrictions jsonb[],
+    p_events bytea[], p_leaves bytea[]
+) RETURNS integer
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM rotations WHERE kind = 'fingerprint' AND status <> 'done' AND scope = ANY (p_merchants)) THEN
+        RAISE EXCEPTION 'a fingerprint key is changing' USING ERRCODE = 'KP010';
+    END IF;
+    INSERT INTO cards (tokenized_at, changed_at, expires_at, key_number, fingerprint_key, digits, merchant_id, token,
+                       digits_token, first6, last4, scheme, expires, fingerprint_scope, fingerprint_id, fingerprint,
+                       pan_sealed, holder_sealed, restrictions)
+    SELECT p_now, p_now, a.expires_at, a.key_number, a.fingerprint_key, a.digits, a.merchant_id, a.token,
+           a.digits_token, a.first6, a.last4, a.scheme, a.expires, a.scope, a.fingerprint_id, a.fingerprint,
+           a.pan, a.holder, a.restrictions
+      FROM unnest(p_tokens, p_merchants, p_scopes, p_fingerprint_keys, p_fingerprints, p_fingerprint_ids,
+                  p_key_numbers, p_pans, p_holders, p_first6, p_last4, p_digits, p_schemes, p_expires,
+                  p_digits_tokens, p_expires_at, p_restrictions)
+           AS a (token, merchant_id, scope, fingerprint_key, fingerprint, fingerprint_id,
+                 key_number, pan, holder, first6, last4, digits, scheme, expires, digits_token, expires_at, restrictions)
+     ORDER BY a.scope, a.fingerprint;
+    INSERT INTO audit_events (event, leaf) SELECT e.event, e.leaf FROM unnest(p_events, p_leaves) AS e (event, leaf);
+    RETURN cardinality(p_tokens);
+END $$;
+
 GRANT SELECT, INSERT ON cards TO kopeyka_vault;
 GRANT UPDATE (changed_at, expires_at, ended_at, key_number, fingerprint_key, digits_token, status, expires,
               fingerprint, pan_sealed, holder_sealed, restrictions) ON cards TO kopeyka_vault;
-REVOKE EXECUTE ON FUNCTION tokenize_cards FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tokenize_cards TO kopeyka_vault;
+REVOKE EXECUTE ON FUNCTION tokenize_cards, keep_new_cards, card_is_fixed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tokenize_cards, keep_new_cards TO kopeyka_vault;
 
 -- Files of cards taken in ------------------------------------------------------------------------------
 

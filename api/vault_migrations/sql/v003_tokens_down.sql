@@ -1,5 +1,5 @@
 DROP TABLE card_import_refusals, card_imports;
-DROP FUNCTION tokenize_cards;
+DROP FUNCTION tokenize_cards, keep_new_cards;
 DROP TABLE cards;
 DROP TYPE tokenized_card;
 DROP FUNCTION card_is_fixed();

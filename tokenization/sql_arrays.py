@@ -1,0 +1,42 @@
+"""Arrays as PostgreSQL's own text: PostgreSQL reads them faster than Python lays out typed lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+
+def plain(values: Iterable[object]) -> str:
+    """Numbers, and words without a comma, a quote or a space."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def numbers(values: Iterable[int | None]) -> str:
+    """Whole numbers."""
+    return plain("NULL" if value is None else value for value in values)
+
+
+def texts(values: Iterable[str | None]) -> str:
+    """Any texts."""
+    return plain("NULL" if value is None else _quoted(value) for value in values)
+
+
+def blobs(values: Iterable[bytes | None]) -> str:
+    """Bytes."""
+    return plain("NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values)
+
+
+def instants(values: Iterable[datetime | None]) -> str:
+    """Moments."""
+    return texts(None if value is None else value.isoformat() for value in values)
+
+
+def objects(values: Iterable[Mapping[str, Any] | None]) -> str:
+    """JSON objects."""
+    return texts(None if value is None else json.dumps(value) for value in values)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
