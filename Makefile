@@ -1,6 +1,6 @@
 # Kopeyka: everything a newcomer types. Works as root and as an ordinary user.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check lint bench clean hledger softhsm
+.PHONY: help demo up test test-long check lint bench clean hledger chromium softhsm
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,13 @@ softhsm:
 			&& { apt-get install -y -qq softhsm2 || { apt-get update -qq && apt-get install -y -qq softhsm2; }; } \
 			>/dev/null 2>&1; } \
 		|| echo "softhsm2 is missing: tests of HSMs will be skipped (Debian: apt install softhsm2)"
+
+chromium:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+			&& { apt-get install -y -qq chromium || { apt-get update -qq && apt-get install -y -qq chromium; }; } \
+			>/dev/null 2>&1; } \
+		|| echo "chromium is missing: tests of the card form in a browser will be skipped (Debian: apt install chromium)"
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
