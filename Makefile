@@ -22,7 +22,7 @@ demo: $(VENV)/installed  ## a day of real purchases, from the QR code to balance
 up: $(VENV)/installed  ## start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/kopeyka up $(ARGS)
 
-test: $(VENV)/installed-dev hledger softhsm lint  ## every check and every test, on a real PostgreSQL
+test: $(VENV)/installed-dev hledger softhsm chromium lint  ## every check and every test, on a real PostgreSQL
 	$(PYTEST) $(ARGS)
 
 test-long: $(VENV)/installed-dev hledger softhsm  ## the tests that take minutes
