@@ -11,10 +11,11 @@ from datetime import timedelta
 
 import structlog
 
+from pci.access import people
 from pci.evidence.outages import beat
 from pci.evidence.retention import purge_due, was_purged_since
 from pci.keys import rewrapping
-from tokenization import card_sessions, ending, rotating, sad, sealed_cards
+from tokenization import card_sessions, ending, reveal_requests, rotating, sad, sealed_cards
 from tokenization.retention import RETAINED
 from tokenization.vault import Vault
 
@@ -49,6 +50,13 @@ async def sweep_card_entry(vault: Vault) -> int:
         return forms + await sealed_cards.sweep(session, now=vault.now())
 
 
+async def sweep_people(vault: Vault) -> int:
+    """Disable people who did not come for 90 days; write down that sign-ins and requests are over whose time is."""
+    async with vault.transactions() as session:
+        await reveal_requests.expire_overdue(session, now=vault.now())
+        return await people.sweep(session, now=vault.now())
+
+
 async def sweep_tokens(vault: Vault) -> int:
     """Empty cards whose tokens' time is over."""
     async with vault.transactions() as session:
@@ -79,6 +87,7 @@ async def sweep_retention(vault: Vault) -> int:
 SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("sad", sweep_sad, 5),
     VaultSweep("card_entry", sweep_card_entry, 60),
+    VaultSweep("people", sweep_people, 60),
     VaultSweep("retention", sweep_retention, RETENTION_REST_SECONDS),
     VaultSweep("tokens", sweep_tokens, 30),
     VaultSweep("rotations", turn_rotations, 5),

@@ -23,6 +23,8 @@ from pci.database import Session
 from pci.secret import Secret
 
 SWEEPER = "system:sweeper"
+INSTALLER = "system:init"
+FIRST_ADMIN_LOCK = 20205
 
 
 async def add_person(
@@ -45,6 +47,25 @@ async def add_person(
     await _write_role_changes(session, row["id"], dict.fromkeys(wanted, True), by, reason, now)
     token = await enrolments.invite(session, row["id"], enrolments.EnrolmentKind.FIRST, by=by, now=now)
     return await repository.find(session, row["id"]), token
+
+
+async def add_first_admin(
+    session: Session, login: str, name: str, *, origin: str, now: datetime
+) -> tuple[Person, Secret]:
+    """Invite the first administrator: whoever reaches the vault's database itself does it, once.
+
+    Raises: PersonRejected, LoginTaken, PersonStatusRejected if there is an administrator who is not disabled.
+    Locks: one advisory lock, so that of two at once one is first.
+    """
+    await session.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": FIRST_ADMIN_LOCK})
+    known = await repository.list_people(session)
+    if any(Role.ADMIN in person.roles and person.status is not PersonStatus.DISABLED for person in known):
+        raise PersonStatusRejected("There is an administrator already: they let others in.")
+    reason = "the first administrator"
+    person, token = await add_person(session, login, name, [Role.ADMIN], by=INSTALLER, reason=reason, now=now)
+    event = AuditEvent("person.added", INSTALLER, origin, f"person:{person.id}", now, facts={"roles": "admin"})
+    await stage(session, [event])
+    return person, token
 
 
 async def change_roles(deed: Deed, person_id: str, roles: Iterable[str], *, reason: str) -> Person:

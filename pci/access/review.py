@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,13 +70,13 @@ def digest_of(lines: Sequence[ReviewLine]) -> str:
     return hashlib.sha256(json.dumps(rights, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
-def as_csv(lines: Sequence[ReviewLine], now: datetime) -> str:
-    """The review as a table; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
+def table_of(lines: Sequence[Mapping[str, str | int]]) -> str:
+    """The review as CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS)
     writer.writeheader()
     for line in lines:
-        writer.writerow({name: _cell(value) for name, value in line.cells(now).items()})
+        writer.writerow({name: _cell(value) for name, value in line.items()})
     return out.getvalue()
 
 

@@ -203,7 +203,7 @@ async def test_the_review_says_who_may_do_what_and_who_gave_it(access: Access, n
 
     async with access.transactions() as session:
         lines = await review.review_lines(session)
-    read = list(csv.DictReader(io.StringIO(review.as_csv(lines, now + timedelta(days=3)))))
+    read = list(csv.DictReader(io.StringIO(review.table_of([line.cells(now + timedelta(days=3)) for line in lines]))))
 
     assert [line["login"] for line in read] == ["olga", "zoe"]
     assert read[0] | {} == read[0] | {
@@ -218,7 +218,7 @@ async def test_a_formula_in_a_name_is_text_in_the_table(access: Access, now: dat
         await people.add_person(session, "eve", "=HYPERLINK(1)", [], by="system:init", reason="hired", now=now)
         lines = await review.review_lines(session)
 
-    assert "'=HYPERLINK(1)" in review.as_csv(lines, now)
+    assert "'=HYPERLINK(1)" in review.table_of([line.cells(now) for line in lines])
 
 
 async def test_a_sign_off_is_of_what_stands_now(access: Access, now: datetime) -> None:
@@ -242,3 +242,16 @@ async def test_a_sign_off_is_of_what_stands_now(access: Access, now: datetime) -
 
 def test_only_one_who_works_alone_gives_rights_or_looks_at_all() -> None:
     assert {Role.ADMIN, Role.AUDITOR} == ALONE
+
+
+async def test_there_is_one_first_admin_even_when_two_begin_at_once(
+    access: Access, vault_database: VaultDatabase, now: datetime
+) -> None:
+    async def first(login: str) -> Secret:
+        async with access.transactions() as session:
+            return (await people.add_first_admin(session, login, login.title(), origin="cli", now=now))[1]
+
+    ended = await asyncio.gather(first("one"), first("two"), return_exceptions=True)
+
+    assert sum(isinstance(one, PersonStatusRejected) for one in ended) == 1
+    assert [event["action"] for event in events(vault_database.superuser_url)] == ["person.added"]
