@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from api.card_paying import carry_out, let_withdrawn_go
+from api.device_payments import DeviceProof, charge_in, question_of
 from api.errors import VaultNotNamed, VaultRefused, VaultUnavailable, VaultUnknown
 from checkout import card_payment_rows as rows
 from checkout.card_payments import (
@@ -64,9 +65,12 @@ class CardCalls:
     vault: CardVault
     clock: Clock
 
-    async def ask(self, payment: CardPayment, acting_for: str = "") -> ChargeAnswer:
-        """Call: whatever the payment waits for, for the API key named. Never raises for what the network does."""
-        path, body = request_of(payment)
+    async def ask(self, payment: CardPayment, acting_for: str = "", proof: DeviceProof | None = None) -> ChargeAnswer:
+        """Call: whatever the payment waits for, for the API key named. Never raises for what the network does.
+
+        ``proof``: what a buyer's device said of it, the first time.
+        """
+        path, body = question_of(payment, proof) or request_of(payment)
         try:
             said = await self.vault.call("POST", path, body, idempotency_key=payment.id, acting_for=acting_for)
         except VaultUnknown:
@@ -78,7 +82,7 @@ class CardCalls:
             return ChargeAnswer(ChargeNews.PENDING)
         except VaultRefused as refused:
             return _after_refusal(payment, refused.code)
-        return answer_of(payment, said)
+        return answer_of(payment, charge_in(said))
 
     async def carry_on(self, payment: CardPayment) -> CardPayment:
         """Ask about a payment once more and carry out what is said."""

@@ -147,7 +147,7 @@ def order_paid_event(payment: CardPayment, of_order: OfOrder) -> Event:
     data = {
         "order_id": order.id, "order_number": order.number, "merchant_id": order.merchant_id,
         "attempt_id": payment.attempt_id, "payment_id": payment.id, "amount_kopecks": int(payment.captured),
-        "fee_kopecks": int(payment.fee), "rail": RAIL,
+        "fee_kopecks": int(payment.fee), "rail": of_order.attempt.rail,
         "paid_at": None if payment.captured_at is None else payment.captured_at.isoformat(),
     }  # fmt: skip
     return Event("order.paid", order.id, order.merchant_id, data)

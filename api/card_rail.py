@@ -8,6 +8,7 @@ from datetime import datetime
 
 from api.card_calls import CardCalls
 from api.card_paying import RAIL, carry_out, fee_of
+from api.device_payments import DeviceProof
 from checkout import card_payment_rows as rows
 from checkout.card_payments import ANSWER_WAIT, CardPayment, CardPaymentStatus, ChargeAnswer, ChargeNews, Initiator
 from checkout.errors import CardTokenMalformed, NoStoredConsent
@@ -37,6 +38,8 @@ class CardRail:
     acting_for: str = ""
     """The API key whose wish it is, for the vault's log."""
     name: str = RAIL
+    proof: DeviceProof | None = None
+    """What a buyer's device says of the payment, if a device token stands where a card's would."""
 
     async def offer(self, session: Session, offer: Offer, *, now: datetime) -> Offer:
         """Intent: a payment for the attempt. Raises: what ``request_payment`` refuses."""
@@ -49,9 +52,8 @@ class CardRail:
     async def start(self, offer: Offer) -> Start:
         """Call: charge the card."""
         assert isinstance(offer.request, CardPayment)
-        return CardStart(
-            _START_OF[(answer := await self.calls.ask(offer.request, self.acting_for)).news], answer=answer
-        )
+        answer = await self.calls.ask(offer.request, self.acting_for, self.proof)
+        return CardStart(_START_OF[answer.news], answer=answer)
 
     async def record_start(self, session: Session, offer: Offer, start: Start, *, now: datetime) -> bool:
         """Outcome: payment, attempt, order and books at once. False, because the attempt has its status already."""

@@ -40,8 +40,9 @@ def path_of(merchant_id: str, kind: str, id_: str = "") -> str:
 
 
 async def in_vault(
-    call: Call, path: str, asked: Mapping[str, Any], view: type[V], *, location: str, prefix: str = "crd"
-) -> Response:
+    call: Call, path: str, asked: Mapping[str, Any], view: type[V], *, location: str | None, prefix: str = "crd",
+    status: int = 201,
+) -> Response:  # fmt: skip
     """Let the vault do something for a merchant once, whatever breaks in between.
 
     The vault is told the name that was chosen when this key was first seen, so a repeat after a crash does nothing new.
@@ -65,4 +66,6 @@ async def in_vault(
             raise said
         return view.model_validate(said)
 
-    return await in_phases(call, intent=intend, act=act, outcome=finish, prefix=prefix, location=location)
+    return await in_phases(
+        call, intent=intend, act=act, outcome=finish, prefix=prefix, location=location, status=status
+    )

@@ -13,6 +13,8 @@ from starlette.responses import Response
 from api.bindings import BindingRail
 from api.card_rail import CardRail, CardTerms
 from api.cash_link_rail import CashLinkRail
+from api.device_payments import RAIL as DEVICE_RAIL
+from api.device_payments import DeviceProof
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
@@ -28,6 +30,7 @@ from ledger.database import Session, transaction
 from sbp_gateway import activating, cash_link_repository, refund_rows
 from sbp_gateway.cash_links import Activation
 from sbp_gateway.errors import ActivationPaying
+from tokenization.koshelek_pay.statuses import PayChannel
 
 hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=DirectRoute)
 router = door_router("/v1/orders", "orders")
@@ -48,16 +51,31 @@ class OrderBody(Body):
     placed_at: Instant | None = None
 
 
+class DeviceProofBody(Body):
+    """A payment as the buyer's device proved it: Кошелёк Pay."""
+
+    device_token: Annotated[str, Field(strict=True, pattern=r"^dtk_[0-9A-Za-z]{25}$")]
+    trid: Annotated[str, Field(strict=True, pattern=r"^643[0-9]{8}$", examples=["64310203040"])]
+    """Which wallet the token is of."""
+    de55: Annotated[str, Field(strict=True, pattern=r"^([0-9A-Fa-f]{2}){1,255}$")]
+    """Chip data, with the cryptogram."""
+    channel: PayChannel = PayChannel.CONTACTLESS
+    mcc: Annotated[str, Field(strict=True, pattern=r"^[0-9]{4}$", examples=["5411"])]
+    """What the till sells: a token may be for some goods only."""
+
+
 class AttemptBody(Body):
     """How the buyer wants to pay."""
 
-    rail: Literal["sbp", "card"]
+    rail: Literal["sbp", "card", "koshelek_pay"]
     card_token: Annotated[str, Field(strict=True, max_length=64)] | None = None
     """Which card, for the rail ``card``; the buyer entered it in the vault's form."""
     capture: StrictBool = True
     """False holds the card's money; capture or void it later by the payment."""
     keep_credential: StrictBool = False
     """The buyer agrees that the merchant charges this card later without them."""
+    device: DeviceProofBody | None = None
+    """What the buyer's device says, for the rail ``koshelek_pay``."""
     cash_link_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
     """Arm the till's cash link with the sum, instead of making a new QR."""
     binding_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
@@ -71,9 +89,13 @@ class AttemptBody(Body):
         if self.cash_link_id is not None and self.binding_id is not None:
             raise ValueError("either cash_link_id or binding_id")
         of_sbp = (self.cash_link_id, self.binding_id, self.ttl_minutes)
-        if self.rail == "card" and (self.card_token is None or any(each is not None for each in of_sbp)):
-            raise ValueError("a card needs card_token, and none of SBP's fields")
-        if self.rail == "sbp" and (self.card_token is not None or not self.capture or self.keep_credential):
+        if self.rail == "card" and self.card_token is None:
+            raise ValueError("a card needs card_token")
+        if self.rail != "sbp" and any(each is not None for each in of_sbp):
+            raise ValueError("cash_link_id, binding_id and ttl_minutes are for the rail sbp")
+        if (self.rail == "koshelek_pay") != (self.device is not None):
+            raise ValueError("device is for the rail koshelek_pay, which needs it")
+        if self.rail != "card" and (self.card_token is not None or not self.capture or self.keep_credential):
             raise ValueError("card_token, capture and keep_credential are for the rail card")
         return self
 
@@ -192,11 +214,15 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:
-    """A card, a new QR, the same charged by a binding, or the till's cash link."""
+    """A card, a device, a new QR, the same charged by a binding, or the till's cash link."""
     wiring, settings = call.door.wiring, call.door.settings
     if body.card_token is not None:
         terms = CardTerms(body.card_token, body.capture, is_credential_kept=body.keep_credential)
         return CardRail(wiring.cards, terms, call.caller.key_id)
+    if body.device is not None:
+        said = body.device
+        proof = DeviceProof(said.trid, said.mcc, said.channel, said.de55)
+        return CardRail(wiring.cards, CardTerms(said.device_token), call.caller.key_id, DEVICE_RAIL, proof)
     if body.cash_link_id is None:
         rail = wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)
         return rail if body.binding_id is None else BindingRail(rail, body.binding_id)
@@ -266,7 +292,7 @@ async def _order_views(call: Call, session: Session, orders: Sequence[Order]) ->
     shown = await _attempt_views(call, session, attempts)
     paid = {attempt.order_id: attempt.payment_id for attempt in attempts if attempt.payment_id is not None}
     refunded = await refund_rows.refunded_by_payment(session, list(paid.values())) if paid else {}
-    if any(attempt.rail == "card" for attempt in attempts):
+    if any(attempt.rail != "sbp" for attempt in attempts):
         refunded |= await card_payment_rows.refunded_by_payment(session, list(paid.values()))
     return [
         OrderView.of(

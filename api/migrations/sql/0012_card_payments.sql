@@ -1,7 +1,7 @@
 -- Payments by card: tokens, masks and results. Card numbers are in the vault, and only there.
 
 ALTER TABLE attempts DROP CONSTRAINT attempts_rail_is_known;
-ALTER TABLE attempts ADD CONSTRAINT attempts_rail_is_known CHECK (rail IN ('sbp', 'card'));
+ALTER TABLE attempts ADD CONSTRAINT attempts_rail_is_known CHECK (rail IN ('sbp', 'card', 'koshelek_pay'));
 
 CREATE TABLE card_payments (
     id                  text COLLATE "C" NOT NULL,
