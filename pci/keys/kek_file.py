@@ -15,7 +15,7 @@ from pci.keys import key_file, shares
 from pci.keys.envelope import cipher_of, close, open_closed
 from pci.keys.errors import CustodianRepeated, KeyFileRefused, PassphraseWrong, SealBroken, Sealed, ShareRefused
 from pci.keys.kek import READY, KekDescription, SealState, WrappedKey
-from pci.keys.key_file import KeyFile, OpenKeks, ShareHolder
+from pci.keys.key_file import KeyFile, OpenKeks
 from pci.secret import Secret
 
 SHARES_WAIT = timedelta(minutes=30)
@@ -131,20 +131,6 @@ class FileKek:
         if version == keks.primary:
             raise KeyFileRefused("the KEK that wraps cannot be destroyed")
         self._keep(OpenKeks(keks.primary, {name: kek for name, kek in keks.keys.items() if name != version}))
-
-    async def split_again(self, opener: bytes, threshold: int, holders: Sequence[ShareHolder]) -> None:
-        """Close the same KEKs with new shares: the old ones open nothing any more.
-
-        Raises: Sealed; KeyFileRefused.
-        """
-        keks = self._opened()
-        file = await asyncio.to_thread(
-            key_file.new_file, opener,
-            context=self.file.context, cost=self.file.cost, threshold=threshold, holders=holders, keks=keks,
-        )  # fmt: skip
-        key_file.write(self.path, file)
-        self.file = file
-        await self._open(opener)
 
     def _keep(self, keks: OpenKeks) -> None:
         assert self.box_key is not None

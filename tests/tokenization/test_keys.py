@@ -53,15 +53,15 @@ class Sitting:
 
     async def give(self, who: int, **other: str) -> httpx.Response:
         async with self.as_peer("operator") as client:
-            return await client.post("/v1/keys/shares", json=self.brought(who, **other))
+            return await client.post("/keys/shares", json=self.brought(who, **other))
 
     async def post(self, path: str, body: dict[str, Any] | None = None, role: str = "operator") -> httpx.Response:
         async with self.as_peer(role) as client:
-            return await client.post(f"/v1/keys{path}", json=OPERATOR | (body or {}))
+            return await client.post(f"/keys{path}", json=OPERATOR | (body or {}))
 
     async def show(self) -> dict[str, Any]:
         async with self.as_peer("api") as client:
-            shown: dict[str, Any] = (await client.get("/v1/keys")).json()
+            shown: dict[str, Any] = (await client.get("/keys")).json()
             return shown
 
 
@@ -153,7 +153,7 @@ async def test_only_the_operator_touches_keys(sitting: Sitting) -> None:
         refused = await sitting.post("/rotations", {"kind": "kek"}, role=role)
         assert (refused.status_code, refused.json()["code"]) == (403, "vault.peer_unknown")
         async with sitting.as_peer(role) as client:
-            assert (await client.post("/v1/keys/shares", json=sitting.brought(0))).status_code == 403
+            assert (await client.post("/keys/shares", json=sitting.brought(0))).status_code == 403
 
 
 async def test_a_kek_is_rotated_under_a_working_vault_with_pause_and_progress(sitting: Sitting, now: datetime) -> None:

@@ -198,14 +198,14 @@ def routes(vault: Vault) -> list[BaseRoute]:
         return answer(await register_view(vault))
 
     return [
-        Route("/v1/keys", show),
-        Route("/v1/keys/shares", unseal, methods=["POST"]),
-        Route("/v1/keys/renew", renew, methods=["POST"]),
-        Route("/v1/keys/rotations", rotate, methods=["POST"]),
-        Route("/v1/keys/rotations/{id}/pause", pause, methods=["POST"]),
-        Route("/v1/keys/rotations/{id}/resume", resume, methods=["POST"]),
-        Route("/v1/keys/custodians/deactivate", deactivate, methods=["POST"]),
-        Route("/v1/keys/{number:int}/move", move, methods=["POST"]),
+        Route("/keys", show),
+        Route("/keys/shares", unseal, methods=["POST"]),
+        Route("/keys/renew", renew, methods=["POST"]),
+        Route("/keys/rotations", rotate, methods=["POST"]),
+        Route("/keys/rotations/{id}/pause", pause, methods=["POST"]),
+        Route("/keys/rotations/{id}/resume", resume, methods=["POST"]),
+        Route("/keys/custodians/deactivate", deactivate, methods=["POST"]),
+        Route("/keys/{number:int}/move", move, methods=["POST"]),
     ]
 
 
