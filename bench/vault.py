@@ -9,10 +9,10 @@ import gc
 from collections.abc import Callable, Sequence
 
 from api.serve import GARBAGE_THRESHOLDS
-from bench import arqc, vault_tokens
+from bench import arqc, audit_log, vault_tokens
 from bench.rows import Row, show
 
-PARTS: Sequence[Callable[[], list[Row]]] = (vault_tokens.rows, arqc.rows)
+PARTS: Sequence[Callable[[], list[Row]]] = (vault_tokens.rows, audit_log.rows, arqc.rows)
 
 
 def run(*, as_json: bool) -> None:

@@ -52,14 +52,15 @@ LogOption = Annotated[LogName, typer.Option("--log", help="Which log.")]
 
 @app.command()
 def dump(file: Path, log: LogOption = LogName.VAULT, data_dir: DataDirOption = None) -> None:
-    """Write every sealed line to FILE, and the last checkpoint beside it. Reading the log is itself an event of it."""
+    """Write every sealed line to FILE, hashes and checkpoint beside it. Reading the log is itself an event of it."""
 
     async def work(engine: Engine) -> int:
         async with transaction(engine) as session:
             head, note = await find_head(session), await last_note(session)
-            with file.open("wb") as out:
-                async for lines in dumped(session, size=head.tree.size):
+            with file.open("wb") as out, file.with_suffix(".leaves").open("wb") as beside:
+                async for lines, leaves in dumped(session, size=head.tree.size):
                     out.write(lines)
+                    beside.write(leaves)
             file.with_suffix(".checkpoint").write_text(note or "", "utf-8")
         await _note_reading(engine, log, "dumped", head.tree.size)
         return head.tree.size

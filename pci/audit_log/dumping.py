@@ -15,10 +15,11 @@ from pci.database import Session
 LINES_AT_ONCE = 10_000
 
 
-async def dump(session: Session, *, size: int) -> AsyncIterator[bytes]:
-    """The first ``size`` leaves as lines of a dump, many at once; the entries' bytes are made again from the books.
+async def dump(session: Session, *, size: int) -> AsyncIterator[tuple[bytes, bytes]]:
+    """The first ``size`` leaves, many at once: the lines of a dump, and the hashes that the database holds.
 
-    Each is ``{"leaf":"…","event":…}`` with the very bytes that were hashed, or without the event after retention.
+    A line is the very bytes that were hashed, or the hash alone after retention; an entry's bytes are made again from
+    the books.
     """
     first = 0
     while first < size:
@@ -28,14 +29,13 @@ async def dump(session: Session, *, size: int) -> AsyncIterator[bytes]:
         )).all()  # fmt: skip
         if not rows:
             return
-        yield b"".join(dump_line(row.leaf, row.line) for row in rows)
+        yield b"".join(dump_line(row.leaf, row.line) for row in rows), b"".join(row.leaf for row in rows)
         first = rows[-1].idx + 1
 
 
 def dump_line(leaf: bytes, line: bytes | None) -> bytes:
     """One line of a dump."""
-    shown = b'{"leaf":"' + leaf.hex().encode()
-    return shown + b'"}\n' if line is None else shown + b'","event":' + line + b"}\n"
+    return b'{"leaf":"%b"}\n' % leaf.hex().encode() if line is None else line + b"\n"
 
 
 async def prove_inclusion(session: Session, idx: int, *, size: int) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import pytest
 
 from pci.audit_log import kopeyka_verify
 from pci.audit_log.checkpoint import VAULT_ORIGIN, Checkpoint
-from pci.audit_log.dumping import dump, prove_consistency, prove_inclusion
+from pci.audit_log.dumping import dump, dump_line, prove_consistency, prove_inclusion
 from pci.audit_log.exporting import export_due
 from pci.audit_log.sinks import FileSink
+from pci.audit_log.staging import leaf_hash
 from tests.pci.audit_log.log import VERIFIER, Log
 
 PROGRAM = Path(kopeyka_verify.__file__)
@@ -33,7 +34,8 @@ class Case:
     async def redump(self) -> None:
         async with self.log.transactions() as session:
             pieces = [piece async for piece in dump(session, size=1_000)]
-        (self.folder / "dump.jsonl").write_bytes(b"".join(pieces))
+        (self.folder / "dump.jsonl").write_bytes(b"".join(lines for lines, _ in pieces))
+        (self.folder / "dump.leaves").write_bytes(b"".join(leaves for _, leaves in pieces))
 
     def verify(self, *arguments: str) -> tuple[int, str]:
         """In a process of its own, with nothing of ours within reach."""
@@ -126,7 +128,7 @@ async def test_tampering_with_the_database_is_named_to_the_line(case: Case, deed
 
 
 async def test_lines_whose_events_retention_took_are_let_through_when_said_so(case: Case) -> None:
-    case.edit([b'{"leaf":"' + line[9:73] + b'"}\n' if idx < 3 else line for idx, line in enumerate(case.lines())])
+    case.edit([dump_line(leaf_hash(line[:-1]), None) if idx < 3 else line for idx, line in enumerate(case.lines())])
 
     assert case.verify("verify-dump", "dump.jsonl", "note.txt", "key.txt")[0] == 1
     code, said = case.verify("verify-dump", "dump.jsonl", "note.txt", "key.txt", "--retained-from", "4")
@@ -141,12 +143,21 @@ async def test_tampering_with_the_dump_is_named_to_the_line(case: Case) -> None:
         ([*lines[:4], *lines[5:]], "leaf 4 is missing before line 5"),
         ([*lines[:4], forged, *lines[4:]], "line 5 was inserted"),
         ([*lines[:4], lines[6], lines[5], lines[4], *lines[7:]], "line 5 is out of order: it was line 7"),
-        ([*lines[:4], b"nonsense\n", *lines[5:]], "line 5 is no line of a dump"),
+        ([*lines[:4], b"nonsense\n", *lines[5:]], "line 5 was changed"),
         (lines[:9], "4 lines are missing"),
     ):
         case.edit(changed)
         code, said = case.verify_dump()
         assert (code, named in said) == (1, True), said
+
+
+async def test_without_a_witness_the_hashes_of_the_database_name_what_was_edited_alone(case: Case) -> None:
+    case.log.tamper(EDITED)
+    await case.redump()
+
+    code, said = case.verify("verify-dump", "dump.jsonl", "note.txt", "key.txt")
+
+    assert (code, "by the database: line 5 was changed (leaf 4)" in said) == (1, True)
 
 
 async def test_two_dumps_are_compared_line_by_line(case: Case) -> None:
