@@ -71,6 +71,6 @@ async def by_digits(deed: Deed, last4: str, expires_on: str) -> Sequence[Card]:
         " ORDER BY merchant_id, number DESC LIMIT :limit"
     )
     rows = await deed.session.execute(statement, {"last4": last4, "expires": expires_on, "limit": FOUND_MAX})
-    found = [Card.from_row(row) for row in rows.mappings()]
+    found = [Card.from_row(dict(row)) for row in rows.mappings()]
     await deed.record("cards:by_digits", found=len(found))
     return found

@@ -116,15 +116,21 @@ async def ask(deed: Deed, terms: RevealTerms) -> RevealRequest:
     terms.check()
     place = await card_lookup.find(deed.session, terms.token)
     now, actor = deed.wish.now, deed.actor
+    request_id = ids.new_id("rvr")
     row = {
-        "id": ids.new_id("rvr"), "person_id": actor.person_id, "token": place.token, "reason": terms.reason,
+        "id": request_id, "person_id": actor.person_id, "token": place.token, "reason": terms.reason,
         "ticket": terms.ticket, "status": RevealRequestStatus.REQUESTED, "requested_at": now,
         "expires_at": now + OPEN_FOR,
     }  # fmt: skip
     await deed.session.execute(sqlalchemy.insert(reveal_requests).values(row))
-    facts = {"request": row["id"], "reason": terms.reason, "ticket": terms.ticket}
-    await deed.record(f"card:{place.token}", merchant_id=place.merchant_id, **facts)
-    return await _find(deed.session, row["id"])
+    await deed.record(
+        f"card:{place.token}",
+        merchant_id=place.merchant_id,
+        request=request_id,
+        reason=terms.reason,
+        ticket=terms.ticket,
+    )
+    return await _find(deed.session, request_id)
 
 
 async def decide(deed: Deed, request_id: str, *, is_approved: bool) -> RevealRequest:

@@ -106,6 +106,8 @@ async def finish(access: Access, token: Secret, code: Secret, *, origin: str, no
         if enrolment.begun_at is None or now - enrolment.begun_at > FINISH_WITHIN:
             raise EnrolmentRefused(reason="not begun, or begun too long ago")
         sealed = enrolment.totp_secret or factors.totp_secret
+        if sealed is None:
+            raise EnrolmentRefused(reason="no second factor")
         secret = await twofactor.open_secret(access.ring, sealed, person.id)
         step = twofactor.matching_step(secret, code, now)
         if step is None:

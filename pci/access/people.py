@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy.dialects import postgresql
@@ -37,16 +38,17 @@ async def add_person(
     check_login(login, name)
     check_reason(reason)
     wanted = read_roles(roles)
+    person_id = ids.new_id("per")
     row = {
-        "id": ids.new_id("per"), "login": login, "name": name, "status": PersonStatus.INVITED,
+        "id": person_id, "login": login, "name": name, "status": PersonStatus.INVITED,
         "roles": sorted(wanted), "idle_since": now, "created_at": now, "created_by": by,
     }  # fmt: skip
     adding = postgresql.insert(people).values(row).on_conflict_do_nothing(constraint="people_login_key")
     if await session.scalar(adding.returning(people.c.id)) is None:
         raise LoginTaken()
-    await _write_role_changes(session, row["id"], dict.fromkeys(wanted, True), by, reason, now)
-    token = await enrolments.invite(session, row["id"], enrolments.EnrolmentKind.FIRST, by=by, now=now)
-    return await repository.find(session, row["id"]), token
+    await _write_role_changes(session, person_id, dict.fromkeys(wanted, True), by, reason, now)
+    token = await enrolments.invite(session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
+    return await repository.find(session, person_id), token
 
 
 async def add_first_admin(
@@ -78,7 +80,7 @@ async def change_roles(deed: Deed, person_id: str, roles: Iterable[str], *, reas
     changes = dict.fromkeys(wanted - person.roles, True) | dict.fromkeys(person.roles - wanted, False)
     await repository.update(deed.session, person_id, roles=sorted(wanted))
     await _write_role_changes(deed.session, person_id, changes, deed.actor.label, reason, deed.wish.now)
-    await deed.record(f"person:{person_id}", **{str(role): given for role, given in changes.items()})
+    await deed.record(f"person:{person_id}", **_facts(changes))
     return await repository.find(deed.session, person_id)
 
 
@@ -170,6 +172,10 @@ async def sweep(session: Session, *, now: datetime) -> int:
         sqlalchemy.select(people.c.id).where(is_idle, people.c.status != PersonStatus.DISABLED).order_by(people.c.id)
     )
     return sum([await disable_idle(session, person_id, now=now) for person_id in (await session.scalars(query)).all()])
+
+
+def _facts(changes: dict[Role, bool]) -> dict[str, Any]:
+    return {str(role): is_granted for role, is_granted in sorted(changes.items())}
 
 
 async def _other(deed: Deed, person_id: str, reason: str) -> Person:

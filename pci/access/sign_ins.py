@@ -28,13 +28,14 @@ NOTED_EVERY = timedelta(seconds=20)
 
 async def open_sign_in(session: Session, person: Person, *, origin: str, now: datetime) -> tuple[Actor, Secret]:
     """Let a person in whose factors were checked. The token is not kept and cannot be shown again."""
-    token = ids.new_token()
+    token, expires_at = ids.new_token(), now + OPEN_MAX
+    actor = Actor(person.id, person.login, person.name, person.roles, ids.new_id("sgn"), origin, expires_at)
     row = {
-        "id": ids.new_id("sgn"), "person_id": person.id, "token_hash": ids.token_hash(token), "origin": origin,
-        "opened_at": now, "used_at": now, "expires_at": now + OPEN_MAX,
+        "id": actor.sign_in_id, "person_id": person.id, "token_hash": ids.token_hash(token), "origin": origin,
+        "opened_at": now, "used_at": now, "expires_at": expires_at,
     }  # fmt: skip
     await session.execute(sqlalchemy.insert(sign_ins).values(row))
-    return Actor(person.id, person.login, person.name, person.roles, row["id"], origin, row["expires_at"]), token
+    return actor, token
 
 
 async def actor_of(session: Session, token: Secret, *, origin: str, now: datetime) -> Actor:
