@@ -27,6 +27,7 @@ from api.errors import (
     VaultRefused,
 )
 from ledger.errors import LEDGER_REFUSALS, EntryRejected, KopeykaError, refusal_of
+from pci.errors import PciError
 from pci.redaction import redact, redact_text
 from tokenization.problems import STATUS as VAULT_STATUS
 from tokenization.problems import every_error as vault_errors
@@ -343,7 +344,7 @@ def every_error(family: type[KopeykaError] = KopeykaError) -> Iterator[type[Kope
 @cache
 def titles() -> dict[str, str]:
     """What each code says: the refusals of the books, and the first line of each class."""
-    errors = (*vault_errors(), *every_error())
+    errors: list[type[KopeykaError] | type[PciError]] = [*vault_errors(), *every_error()]
     found = {error.code: (error.__doc__ or "").strip().splitlines()[0] for error in errors}
     return {**found, **LEDGER_REFUSALS, INTERNAL: "Something broke on our side; the request may be repeated."}
 

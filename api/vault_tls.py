@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from asyncio import BaseTransport
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -56,10 +56,10 @@ class NamedPeer(HttpToolsProtocol):
 
     role: str | None = None
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self.role = role_in(transport.get_extra_info("peercert"))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[PEER] = self.role  # type: ignore[typeddict-unknown-key]
+        cast("dict[str, Any]", self.scope)[PEER] = self.role

@@ -25,7 +25,7 @@ async def list_cards(
     """A merchant's active cards, or those of one of its buyers, oldest first: a page, after the token ``after``."""
     values = {"merchant_id": merchant_id, "buyer_id": buyer_id, "after": after or "", "limit": min(limit, PAGE_MAX)}
     rows = await session.execute(_LIST if buyer_id is None else _LIST_OF_BUYER, values)
-    return [Card.from_row(row) for row in rows.mappings()]
+    return [Card.from_row(dict(row)) for row in rows.mappings()]
 
 
 _COLUMNS = (

@@ -24,6 +24,8 @@ from tokenization.entry_terms import TermsBody
 from tokenization.errors import CvcMissing
 from tokenization.vault import Vault
 
+Facts = dict[str, str | int | bool]
+
 
 @dataclass(frozen=True, slots=True)
 class TypedCard:
@@ -80,7 +82,7 @@ async def _take_typed(
         await card_sessions.lock_open(session, form.id, now=now)
         tokenized = await _keep(vault, session, details, terms, cvc, form.buyer_id, entrant, now)
         await card_sessions.mark_used(session, form.id, tokenized.card.token, now=now)
-        facts = {"token": tokenized.card.token, "attempts": form.attempts + 1}
+        facts: Facts = {"token": tokenized.card.token, "attempts": form.attempts + 1}
         await stage(session, [_event("card_session.used", form, entrant, now, facts=facts)])
     return tokenized
 
@@ -172,7 +174,7 @@ async def _write_refusal(vault: Vault, form: CardSession, refused: Rejected, ent
     """Tell the log of a number that was none, and close the form when it was the last one allowed."""
     now, limit = vault.now(), vault.settings.card_session_attempts
     async with vault.transactions() as session:
-        facts = {"code": refused.code, "attempts": form.attempts + 1}
+        facts: Facts = {"code": refused.code, "attempts": form.attempts + 1}
         events = [_event("card.entry_refused", form, entrant, now, outcome=AuditOutcome.REFUSED, facts=facts)]
         if await card_sessions.block_if_spent(session, form.id, attempts_max=limit):
             events.append(_event("card_session.blocked", form, entrant, now, facts={"attempts": limit}))
@@ -186,7 +188,7 @@ def _event(
     now: datetime,
     *,
     outcome: AuditOutcome = AuditOutcome.DONE,
-    facts: dict[str, str | int | bool],
+    facts: Facts,
 ) -> AuditEvent:
     return AuditEvent(
         action, entrant.actor, entrant.origin, f"card_session:{form.id}", now, outcome,

@@ -10,6 +10,7 @@ Source: RFC 7516; RFC 7518 4.6 and 5.3. DECISIONS.md.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -113,10 +114,10 @@ def _kid_in(sealed: str) -> int:
     if len(sealed) > SEALED_CHARACTERS_MAX or sealed.count(".") != 4 or not sealed.isascii():
         raise SealedCardRefused()
     try:
-        header = jwe.extract_compact(sealed.encode(), registry=_registry()).headers()
-    except (JoseError, ValueError, TypeError, KeyError):
+        header = read_json(base64.urlsafe_b64decode(sealed.partition(".")[0] + "=="))
+    except (ValueError, JsonInvalid):
         raise SealedCardRefused() from None
-    named = _KID.fullmatch(str(header.get("kid", "")))
+    named = _KID.fullmatch(str(header.get("kid", ""))) if isinstance(header, dict) else None
     if named is None or int(named[1]) >= 2**31:
         raise SealedCardKeyUnknown()
     return int(named[1])
