@@ -17,7 +17,7 @@ from pci.access.repository import Factors, Known
 from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.staging import stage
 from pci.database import Session
-from pci.keys.envelope import number_in
+from pci.keys.envelope import Dek, number_in
 from pci.keys.key import KeyPurpose
 from pci.secret import Secret
 
@@ -66,7 +66,11 @@ async def sign_in(access: Access, given: Credentials, *, now: datetime) -> tuple
 
 
 async def _check(access: Access, known: Known | None, given: Credentials, now: datetime) -> _Checked:
-    """Compare both factors, with decoys where there is nobody: it takes as long. Outside any transaction."""
+    """Compare both factors, with decoys where there is nobody: it takes as long. Outside any transaction.
+
+    Raises: Sealed, ProviderUnavailable, whoever it is: a sealed vault tells nobody who is known to it.
+    """
+    dek = await access.ring.ensure(KeyPurpose.TOTP, twofactor.SCOPE, now)
     factors = Factors(None, None, 0) if known is None else known[1]
     secret = twofactor.DECOY_SECRET
     if known is not None and factors.totp_secret is not None:
@@ -75,22 +79,21 @@ async def _check(access: Access, known: Known | None, given: Credentials, now: d
     step = twofactor.matching_step(secret, given.code, now)
     new_hash = new_secret = None
     if known is not None and is_password and step is not None and factors.totp_secret is not None:
-        new_hash, new_secret = await _renewed(access, known[0], factors, secret, given.password, now)
+        new_hash, new_secret = await _renewed(access, known[0], factors, secret, given.password, dek)
     return _Checked(factors, is_password, step if factors.totp_secret is not None else None, new_hash, new_secret)
 
 
 async def _renewed(
-    access: Access, person: Person, factors: Factors, secret: bytes, password: Secret, now: datetime
+    access: Access, person: Person, factors: Factors, secret: bytes, password: Secret, dek: Dek
 ) -> tuple[str | None, bytes | None]:
     """The factors as they should be kept today, where that is not how they are: a new cost, a new key."""
     assert factors.password_hash is not None, "a password that matched was kept"
     assert factors.totp_secret is not None, "a code that matched has a secret"
     is_old = access.passwords.is_outdated(factors.password_hash)
     new_hash = await access.passwords.hash(password) if is_old else None
-    dek = await access.ring.ensure(KeyPurpose.TOTP, twofactor.SCOPE, now)
     if dek.number == number_in(factors.totp_secret):
         return new_hash, None
-    return new_hash, await twofactor.seal_secret(access.ring, secret, person.id, now)
+    return new_hash, twofactor.seal_with(dek, secret, person.id)
 
 
 async def _refusal(session: Session, seen: Person, checked: _Checked, now: datetime) -> str:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from pci.access.ids import TOTP_SECRET_BYTES
-from pci.keys.envelope import number_in, seal, unseal
+from pci.keys.envelope import Dek, number_in, seal, unseal
 from pci.keys.key import KeyPurpose
 from pci.keys.ring import KeyRing
 from pci.secret import Secret
@@ -59,7 +59,12 @@ async def seal_secret(ring: KeyRing, secret: bytes, person_id: str, now: datetim
 
     Raises: Sealed.
     """
-    return seal(await ring.ensure(KeyPurpose.TOTP, SCOPE, now), secret, _belongs_to(person_id))
+    return seal_with(await ring.ensure(KeyPurpose.TOTP, SCOPE, now), secret, person_id)
+
+
+def seal_with(dek: Dek, secret: bytes, person_id: str) -> bytes:
+    """The same, with a key that is open already."""
+    return seal(dek, secret, _belongs_to(person_id))
 
 
 async def open_secret(ring: KeyRing, blob: bytes, person_id: str) -> bytes:

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from pci.access import people, repository, review, sign_ins, totp_resets
 from pci.access.deeds import Access, Deed, deed
+from pci.access.errors import SignInNeeded
 from pci.access.own_password import change_password
 from pci.access.passwords import PasswordCost, Passwords
 from pci.access.person import Actor, Person
@@ -23,7 +24,7 @@ from tokenization.ids import new_nonce
 from tokenization.pages.people import people_page
 from tokenization.routes import enrolments
 from tokenization.routes.enrolments import Factor
-from tokenization.sign_in_cookie import check_same_origin, forgetting, origin_of, setting, wish_of
+from tokenization.sign_in_cookie import COOKIE, check_same_origin, forgetting, origin_of, setting, wish_of
 from tokenization.vault import Vault
 from tokenization.wire import Body, View, answer, read
 
@@ -203,6 +204,8 @@ def _own(vault: Vault, access: Access) -> list[BaseRoute]:
         return answer(sign_in_view(actor), 201, setting(token))
 
     async def current(request: Request) -> Response:
+        if COOKIE not in request.cookies:
+            raise SignInNeeded()  # the page asks before anybody has signed in: no attempt worth a line of the log
         async with deed(vault.transactions, wish_of(vault, request, "sign_in.shown", None)) as tried:
             return answer(sign_in_view(tried.actor))
 
