@@ -14,7 +14,9 @@ import structlog
 from pci.access import people
 from pci.evidence.outages import beat
 from pci.evidence.retention import purge_due, was_purged_since
-from pci.keys import rewrapping
+from pci.keys import register, rewrapping
+from pci.keys.key import KeyPurpose
+from pci.keys.register import KeyDoing
 from tokenization import card_sessions, ending, reveal_requests, rotating, sad, sealed_cards
 from tokenization.retention import RETAINED
 from tokenization.vault import Vault
@@ -24,6 +26,10 @@ PURGE_EVERY = timedelta(hours=23)
 RETENTION_REST_SECONDS = 60
 
 log = structlog.get_logger("vault")
+
+
+SAD_KEYS_STAY = timedelta(hours=2)
+"""After the last CVC was closed with them: twice as long as any CVC may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,19 @@ async def turn_rotations(vault: Vault) -> int:
     return await rotating.turn_all(vault.transactions, vault.ring, now=vault.now(), origin="vault")
 
 
+async def destroy_sad_keys(vault: Vault) -> int:
+    """Destroy yesterday's keys of CVCs, long after the last CVC under them: copies of the database lose them too."""
+    now = vault.now()
+    doing = KeyDoing("system:sweeper", "vault", now, "nothing may be left under it")
+    async with vault.transactions() as session:
+        gone = await register.destroy_retired(
+            session, KeyPurpose.SAD, vault.ring.env, before=now - SAD_KEYS_STAY, doing=doing
+        )
+    for key in gone:
+        vault.ring.forget(key.number)
+    return len(gone)
+
+
 async def turn_kek_rotation(vault: Vault) -> int:
     """Wrap one batch of keys more under a new KEK."""
     return await rewrapping.turn_all(vault.transactions, vault.ring.provider, now=vault.now(), origin="vault")
@@ -92,6 +111,7 @@ SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("tokens", sweep_tokens, 30),
     VaultSweep("rotations", turn_rotations, 5),
     VaultSweep("kek_rotation", turn_kek_rotation, 5),
+    VaultSweep("sad_keys", destroy_sad_keys, 600),
 )
 
 

@@ -230,3 +230,20 @@ async def destroy_scope(session: Session, purpose: KeyPurpose, scope: str, env: 
 def event(action: str, number: int, doing: KeyDoing, **facts: str | int | bool) -> AuditEvent:
     """A line of the log about a key. Never its bytes."""
     return AuditEvent(action, doing.actor, doing.origin, f"key:dek_{number}", doing.at, facts=facts)
+
+
+async def destroy_retired(
+    session: Session, purpose: KeyPurpose, env: str, *, before: datetime, doing: KeyDoing, limit: int = 100
+) -> list[Key]:
+    """Destroy keys of a purpose that were retired before an instant: what they closed must not outlive them anywhere.
+
+    Locks: the keys' rows by number.
+    """
+    found = await session.execute(
+        text(
+            "SELECT number FROM keys WHERE purpose = :purpose AND env = :env AND state = 'decrypt_only'"
+            " AND retired_at < :before ORDER BY number LIMIT :limit FOR UPDATE SKIP LOCKED"
+        ),
+        {"purpose": purpose, "env": env, "before": before, "limit": limit},
+    )
+    return [await move(session, number, KeyState.DESTROYED, doing) for number in list(found.scalars())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ledger.database import Engine, transaction
 from pci.access.passwords import PasswordCost, Passwords
 from pci.keys import custodians, kek_file, key_file, shares
-from pci.keys.envelope import seal, unseal
-from pci.keys.errors import Sealed
+from pci.keys.envelope import number_in, seal, unseal
+from pci.keys.errors import KeyWithdrawn, Sealed
 from pci.keys.key import KeyPurpose
 from pci.keys.key_file import ShareHolder
 from pci.keys.register import KeyDoing
@@ -26,7 +26,7 @@ from pci.secret import Secret
 from tests.vault_world import CHEAP
 from tokenization.app import service_app
 from tokenization.settings import VaultSettings
-from tokenization.sweeping import turn_kek_rotation
+from tokenization.sweeping import SAD_KEYS_STAY, destroy_sad_keys, turn_kek_rotation
 from tokenization.vault import Vault
 from tokenization.wire import PEER
 
@@ -193,6 +193,21 @@ async def test_a_key_is_renewed_and_withdrawn_with_a_reason(sitting: Sitting, no
     assert (new["version"], new["state"], moved.json()["state"]) == (2, "active", "destroyed")
     assert (back.status_code, back.json()["code"]) == (409, "keys.move_refused")
     assert (missing.status_code, missing.json()["code"]) == (404, "keys.not_found")
+
+
+async def test_yesterdays_keys_of_cvcs_are_destroyed_and_todays_are_not(sitting: Sitting, now: datetime) -> None:
+    await sitting.give(0)
+    await sitting.give(1)
+    ring = sitting.vault.ring
+    old = await ring.ensure(KeyPurpose.SAD, "all", now - timedelta(days=2))
+    blob = seal(old, b"123", b"")
+    await ring.ensure(KeyPurpose.SAD, "all", now - SAD_KEYS_STAY - timedelta(seconds=1))
+
+    assert (await destroy_sad_keys(sitting.vault), await destroy_sad_keys(sitting.vault)) == (1, 0)
+
+    with pytest.raises(KeyWithdrawn):
+        await ring.by_number(number_in(blob))
+    assert [key["state"] for key in (await sitting.show())["keys"]] == ["destroyed", "active"]
 
 
 async def test_when_a_custodian_leaves_new_shares_are_asked_for(sitting: Sitting) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from datetime import datetime
 
@@ -104,6 +105,23 @@ async def test_a_key_born_under_the_old_kek_meanwhile_is_found_before_the_end(
 
     assert done.status is RotationStatus.DONE
     assert await versions(vault_engine) == ["2"] * 7
+
+
+async def test_two_processes_at_once_wrap_each_key_once(vault_engine: Engine, now: datetime) -> None:
+    ring, blobs = await world(vault_engine, now)
+    await rewrapping.begin(functools.partial(transaction, vault_engine), ring.provider, ROTATION, doing(now))
+
+    transactions = functools.partial(transaction, vault_engine)
+    left = 1
+    while left:
+        turns = (rewrapping.turn_all(transactions, ring.provider, now=now, origin="test") for _ in range(2))
+        left = max(await asyncio.gather(*turns))
+
+    async with transaction(vault_engine) as session:
+        done = await rotation.find(session, ROTATION)
+    assert (done.status, done.rows_done) == (RotationStatus.DONE, 7)
+    fresh = KeyRing(transactions, ring.provider, env="test")
+    assert unseal(await fresh.by_number(1), blobs["mer_0"], b"aad") == b"mer_0"
 
 
 async def test_a_destroyed_key_is_passed_over(vault_engine: Engine, now: datetime) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 from datetime import datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -23,13 +21,14 @@ from pci.keys.errors import (
     SealBroken,
     WrongEnvironment,
 )
-from pci.keys.kek import KekDescription, WrappedKey
-from pci.keys.kek_file import FileKek
+from pci.keys.kek_openbao import TransitKek, TransitKekTerms
 from pci.keys.key import ENCRYPTIONS_MARK, Key, KeyPurpose, KeyState
 from pci.keys.register import KeyDoing
 from pci.keys.ring import FRESH_SECONDS, LOW_WATER, USES_AT_ONCE, KeyRing
+from pci.secret import Secret
 from tests.conftest import VaultDatabase
-from tests.vault_world import FOLDER, ready_kek, ready_ring
+from tests.pci.keys.keepers import free_port
+from tests.vault_world import ready_ring
 
 MERCHANT = "mer_1"
 
@@ -265,33 +264,26 @@ async def test_a_row_changed_by_sql_does_not_open(
         await another(ring, vault_engine).by_number(deks[0].number)
 
 
-class Down:
-    """A keeper that answered once and then went away."""
-
-    def __init__(self, kek: FileKek) -> None:
-        self.kek = kek
-        self.name, self.seal_state = kek.name, kek.seal_state
-
-    async def wrap(self, key: bytes, aad: bytes) -> WrappedKey:  # noqa: ARG002
-        raise ProviderUnavailable
-
-    async def unwrap(self, blob: bytes, aad: bytes, version: str) -> bytes:  # noqa: ARG002
-        raise ProviderUnavailable
-
-    async def rotate(self) -> str:
-        raise ProviderUnavailable
-
-    async def describe(self) -> KekDescription:
-        raise ProviderUnavailable
-
-
 async def test_a_keeper_that_is_down_leaves_nothing_behind(vault_engine: Engine, now: datetime) -> None:
-    kek = await ready_kek(Path(FOLDER.name) / f"{uuid4()}.json")
-    down = KeyRing(functools.partial(transaction, vault_engine), Down(kek), env="test")
+    kek = TransitKek(TransitKekTerms(f"http://127.0.0.1:{free_port()}", Secret("t")))
+    down = KeyRing(functools.partial(transaction, vault_engine), kek, env="test")
 
     with pytest.raises(ProviderUnavailable):
         await down.ensure(KeyPurpose.CARD, MERCHANT, now)
 
     assert await keys_of(vault_engine) == []
-    up = KeyRing(functools.partial(transaction, vault_engine), kek, env="test")
-    assert (await up.ensure(KeyPurpose.CARD, MERCHANT, now)).number
+    assert (await (await ready_ring(vault_engine, now)).ensure(KeyPurpose.CARD, MERCHANT, now)).number
+    await kek.close()
+
+
+async def test_a_keeper_that_goes_down_stops_no_key_that_is_open(vault_engine: Engine, now: datetime) -> None:
+    ring = await ready_ring(vault_engine, now)
+    dek = await ring.ensure(KeyPurpose.CARD, MERCHANT, now)
+    ring.provider = TransitKek(TransitKekTerms(f"http://127.0.0.1:{free_port()}", Secret("t")))
+
+    again = await ring.ensure(KeyPurpose.CARD, MERCHANT, now)
+
+    assert again is dek
+    with pytest.raises(ProviderUnavailable):
+        await ring.ensure(KeyPurpose.CARD, "mer_2", now)
+    await ring.provider.close()
