@@ -6,11 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from api.demo import checking, report
+from api.demo import checking, report, vault_story
 from api.demo.caller import Caller, Tally
 from api.demo.chaos import Killer
 from api.demo.errors import DemoFailed
@@ -99,7 +99,9 @@ async def run(plan: Plan, screen: Screen) -> Outcome:
             await _write_files(day, engine, purchases, outcome)
         finally:
             await engine.dispose()
-    return outcome
+        screen.say("One card's story in the vault…")
+        story = await vault_story.tell(ours)
+    return replace(outcome, vault=story.steps, seconds_in_all=monotonic() - begun)
 
 
 async def _open(plan: Plan, ours: Premises, screen: Screen) -> Day:

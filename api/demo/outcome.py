@@ -52,6 +52,8 @@ class Outcome:
     seconds: float
     """From the first order to the last payment in the books."""
     seconds_in_all: float
+    vault: Sequence[tuple[str, str]] = ()
+    """One card's story: each step, and what was seen."""
 
     @property
     def fits(self) -> bool:
@@ -144,6 +146,7 @@ class Outcome:
             "seconds": round(self.seconds, 2),
             "seconds_in_all": round(self.seconds_in_all, 2),
             "checks": as_rows(self.checks),
+            "vault": [{"step": what, "seen": seen} for what, seen in self.vault],
         }
 
 

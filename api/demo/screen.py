@@ -75,4 +75,8 @@ class Screen:
             mark = "[green]✓" if check.holds else "[red]✗"
             checks.add_row(check.what, shown(check.expected, check.is_money), shown(check.found, check.is_money), mark)
         self.console.print(checks)
+        story = Table("a card in the vault", "", box=None, padding=(0, 2, 0, 0))
+        for what, seen in outcome.vault:
+            story.add_row(what, seen)
+        self.console.print(story)
         self.console.print("[green]Everything fits, to the kopeck." if outcome.fits else f"[red]{outcome.complaint}")
