@@ -43,6 +43,9 @@ def assert_fits(found: dict[str, Any], orders: int) -> None:
     assert found["proofs"]["broken"] == []
     assert found["repeated"] == found["replayed"] > 0
     assert found["dropped"] > 0
+    assert len(found["vault"]) == 7
+    assert "was changed" in found["vault"][-1]["seen"]
+    assert "220011175357" not in json.dumps(found["vault"])
 
 
 def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(tmp_path: Path) -> None:
