@@ -87,7 +87,7 @@ async def opened(settings: VaultSettings) -> AsyncIterator[Vault]:
     guard = VaultGuard(AuditSettings(), engine)
     with suppress(Exception):  # the database may not be there yet; the guard looks again
         await guard.look()
-    vault = Vault(guard.transactions, machine_now, ring, settings, line, guard.refuse_if_rolled_back)
+    vault = Vault(guard.transactions, machine_now, ring, settings, line, guard)
     stop = asyncio.Event()
     sweepers = [asyncio.create_task(repeat(sweep, vault, stop)) for sweep in SWEEPS]
     sweepers.append(asyncio.create_task(guard.watch(stop)))

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy.exc import DBAPIError
 
 from api.audit_settings import AuditSettings
 from api.audit_sinks import guard_of
 from ledger.database import Engine, text, transaction
 from pci.audit_log.checkpoint import VAULT_ORIGIN
-from pci.audit_log.rollback import LogGuard
+from pci.audit_log.rollback import LogGuard, Rollback
 from pci.database import Session, Transactions
+from tokenization.vault import is_repairing
 
 LOOK_SECONDS = 60.0
 FIRST_SECONDS = 2.0
@@ -40,6 +43,11 @@ class VaultGuard:
     def transactions(self) -> Transactions:
         """The vault's transactions: read-only while its log is rolled back."""
         return self._open
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """What is wrong with the log, if anything is."""
+        return None if self.log_guard is None else self.log_guard.rollback
 
     def refuse_if_rolled_back(self) -> None:
         """Called before every write and every reveal. Raises: RolledBack."""
@@ -70,7 +78,12 @@ class VaultGuard:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Session]:
-        async with transaction(self.engine) as session:
-            if self.log_guard is not None and self.log_guard.rollback is not None:
-                await session.execute(text("SET TRANSACTION READ ONLY"))
-            yield session
+        try:
+            async with transaction(self.engine) as session:
+                if self.rollback is not None and not is_repairing.get():
+                    await session.execute(text("SET TRANSACTION READ ONLY"))
+                yield session
+        except DBAPIError as error:
+            if isinstance(error.orig, ReadOnlySqlTransaction):
+                self.refuse_if_rolled_back()
+            raise

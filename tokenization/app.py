@@ -23,6 +23,7 @@ from tokenization.routes import (
     page_checks,
     people,
     reveals,
+    rollbacks,
 )
 from tokenization.vault import Vault
 
@@ -47,6 +48,7 @@ def public_routes(vault: Vault) -> list[BaseRoute]:
         *card_form.routes(vault),
         *people.routes(vault),
         *reveals.routes(vault),
+        *rollbacks.routes(vault),
     ]
 
 

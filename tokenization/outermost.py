@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tokenization.ids import new_id
 from tokenization.problems import as_ours, problem
+from tokenization.vault import is_repairing
 from tokenization.wire import PEER, REQUEST_ID, peer_of
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -32,6 +33,8 @@ PUBLIC_HEADERS: Headers = (
 """A page of ours that needs more sets its own; then ours stays away."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Everything else writes or reveals."""
+REPAIRS = ("/vault/v1/sign-ins", "/vault/v1/rollback-acceptances", "/keys/shares")
+"""What custodians need to accept a log that was rolled back; it goes on meanwhile."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _LONG_DIGITS = re.compile(r"[0-9]{13}")
@@ -63,10 +66,13 @@ class VaultDoor:
             await send(message)
 
         fault: Exception | None = None
+        repairing = None
         try:
             if self.needs_peer:
                 peer_of(Request(scope))
-            if scope["method"] not in READING:
+            if scope["path"].startswith(REPAIRS):
+                repairing = is_repairing.set(True)
+            elif scope["method"] not in READING:
                 self.refuse_writes()
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
@@ -75,6 +81,8 @@ class VaultDoor:
                 raise
             await problem(as_ours(error), request_id)(scope, receive, send_with_headers)
         finally:
+            if repairing is not None:
+                is_repairing.reset(repairing)
             self._write_down(scope, status, (monotonic_ns() - started) // 1_000, fault)
 
     def _write_down(self, scope: Scope, status: int, micros: int, fault: Exception | None) -> None:

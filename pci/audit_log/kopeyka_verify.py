@@ -186,7 +186,7 @@ def read_checkpoint(path: str, keys: dict[str, tuple[bytes, VerifyKey]]) -> Chec
         notes = [exported["note"] for exported in exports_of(path)]
         if not notes:
             raise Refused(f"{path} holds no checkpoint")
-        text = notes[-1]
+        text = str(notes[-1])
     return read_note(text, keys)
 
 
