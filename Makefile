@@ -37,35 +37,32 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed  ## the measured ratios of the ledger, of the HTTP door and of the SBP rail
+bench: $(VENV)/installed-dev  ## the measured ratios of the ledger, of the HTTP door, of the SBP rail and of the vault
 	@$(BIN)/kopeyka bench ledger $(ARGS)
 	@$(BIN)/kopeyka bench http $(ARGS)
 	@$(BIN)/kopeyka bench sbp $(ARGS)
+	@$(BIN)/kopeyka bench vault $(ARGS)
 
 clean:  ## remove the environment and caches; data directories stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# $(call debian,commands any of which will do,package,what is skipped without it)
+define debian
+@for command in $(1); do command -v $$command >/dev/null 2>&1 && exit 0; done; \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+		&& { apt-get install -y -qq $(2) || { apt-get update -qq && apt-get install -y -qq $(2); }; } >/dev/null 2>&1; } \
+	|| echo "$(2) is missing: $(3) will be skipped (Debian: apt install $(2))"
+endef
+
 hledger:
-	@command -v hledger >/dev/null 2>&1 \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
-			&& { apt-get install -y -qq hledger || { apt-get update -qq && apt-get install -y -qq hledger; }; } \
-			>/dev/null 2>&1; } \
-		|| echo "hledger is missing: its tests will be skipped (Debian: apt install hledger)"
+	$(call debian,hledger,hledger,its tests)
 
 softhsm:
-	@command -v softhsm2-util >/dev/null 2>&1 \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
-			&& { apt-get install -y -qq softhsm2 || { apt-get update -qq && apt-get install -y -qq softhsm2; }; } \
-			>/dev/null 2>&1; } \
-		|| echo "softhsm2 is missing: tests of HSMs will be skipped (Debian: apt install softhsm2)"
+	$(call debian,softhsm2-util,softhsm2,tests of HSMs)
 
 chromium:
-	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
-			&& { apt-get install -y -qq chromium || { apt-get update -qq && apt-get install -y -qq chromium; }; } \
-			>/dev/null 2>&1; } \
-		|| echo "chromium is missing: tests of the card form in a browser will be skipped (Debian: apt install chromium)"
+	$(call debian,chromium chromium-browser google-chrome,chromium,tests of pages in a browser)
 
 $(BIN)/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
