@@ -144,7 +144,7 @@ class ResumptionBody(Body):
     suspender: Suspender
 
 
-class OwnerBody(Body):
+class DeviceOwnerBody(Body):
     """Whose it is; a key of one merchant need not say."""
 
     merchant_id: MerchantId | None = None
@@ -231,10 +231,10 @@ async def read_eligibility(call: CanWrite, body: EligibilityBody) -> Response:
     return await _ask(call, body, "/v1/device-tokens/eligibility", EligibilityView)
 
 
-@router.post("/card-changes", status_code=200, response_model=DeviceTokensView)
+@router.post("/replace-card", status_code=200, response_model=DeviceTokensView)
 async def change_card(call: CanWrite, body: CardChangeBody) -> Response:
     """Let the tokens of a card stand for the one that was issued in its place."""
-    return await _ask(call, body, "/v1/device-tokens/card-changes", DeviceTokensView)
+    return await _ask(call, body, "/v1/device-tokens/replace-card", DeviceTokensView)
 
 
 @router.post("", status_code=201, response_model=DeviceTokenView)
@@ -287,7 +287,7 @@ async def resume_device_token(call: CanWrite, device_token_id: Id, body: Resumpt
 
 
 @router.post("/{device_token_id}/delete", status_code=200, response_model=DeviceTokenView)
-async def delete_device_token(call: CanWrite, device_token_id: Id, body: OwnerBody) -> Response:
+async def delete_device_token(call: CanWrite, device_token_id: Id, body: DeviceOwnerBody) -> Response:
     """Take a token off its device, for ever."""
     return await _ask(call, body, f"/v1/device-tokens/{device_token_id}/delete", DeviceTokenView)
 
@@ -301,19 +301,19 @@ async def list_tokens_of_device(
 
 
 @devices_router.post("/{device_id}/lose", status_code=200, response_model=DeviceTokensView)
-async def lose_device(call: CanWrite, device_id: Id, body: OwnerBody) -> Response:
+async def lose_device(call: CanWrite, device_id: Id, body: DeviceOwnerBody) -> Response:
     """A device is lost: the buyer holds back every token on it."""
     return await _ask(call, body, f"/v1/token-devices/{device_id}/lose", DeviceTokensView)
 
 
 @devices_router.post("/{device_id}/find", status_code=200, response_model=DeviceTokensView)
-async def find_device(call: CanWrite, device_id: Id, body: OwnerBody) -> Response:
+async def find_device(call: CanWrite, device_id: Id, body: DeviceOwnerBody) -> Response:
     """A lost device was found; the buyer resumes its tokens one by one."""
     return await _ask(call, body, f"/v1/token-devices/{device_id}/find", DeviceTokensView)
 
 
 @devices_router.post("/{device_id}/wipe", status_code=200, response_model=DeviceTokensView)
-async def wipe_device(call: CanWrite, device_id: Id, body: OwnerBody) -> Response:
+async def wipe_device(call: CanWrite, device_id: Id, body: DeviceOwnerBody) -> Response:
     """A device was wiped: its tokens end for ever."""
     return await _ask(call, body, f"/v1/token-devices/{device_id}/wipe", DeviceTokensView)
 

@@ -10,8 +10,9 @@ from functools import cache
 from tests.architecture.sources import ROOT, sources
 
 VERBS = {
-    "activate", "advance", "cancel", "close", "confirm", "deactivate", "dry", "look", "move", "post", "refuse",
-    "release", "replay", "resolve", "resume", "run", "set", "submit", "suspend", "up",
+    "activate", "advance", "cancel", "close", "confirm", "deactivate", "delete", "dry", "find", "look", "lose",
+    "move", "post", "refuse", "release", "replace", "replay", "resend", "resolve", "resume", "run", "set", "submit",
+    "suspend", "up", "wipe",
 }  # fmt: skip
 """What a route may do to a noun."""
 PLUMBING = {

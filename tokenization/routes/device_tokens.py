@@ -182,7 +182,7 @@ def _lifecycle_routes(vault: Vault) -> list[BaseRoute]:
         return _told_all(changed)
 
     return [
-        Route("/v1/device-tokens/card-changes", change_card, methods=["POST"]),
+        Route("/v1/device-tokens/replace-card", change_card, methods=["POST"]),
         Route("/v1/device-tokens/{device_token_id}", look, methods=["GET"]),
         Route("/v1/device-tokens/{device_token_id}/suspend", suspend, methods=["POST"]),
         Route("/v1/device-tokens/{device_token_id}/resume", resume, methods=["POST"]),
