@@ -52,83 +52,84 @@ def test_charges_agree_with_the_acquirer_in_a_long_life(vault_database: VaultDat
 def live(vault_database: VaultDatabase, *, lives: int, steps: int, is_long: bool = False) -> None:
     with asyncio.Runner() as runner:
         stack, world = runner.run(_opened(vault_database))
-
-        def run(work: Awaitable[T]) -> T:
-            async def whole() -> T:
-                return await work
-
-            return runner.run(whole())
-
-        class Charges(RuleBasedStateMachine):
-            """What merchants, networks and time do."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.known: list[str] = []
-
-            def pick(self, which: int) -> str | None:
-                return self.known[which % len(self.known)] if self.known else None
-
-            def fault(self, name: str | None) -> None:
-                orders = [] if name is None else [{"fault": name, "kinds": EVERY_KIND}]
-                world.acquirer.host.scripts.set({"rules": orders})
-
-            @rule(amount=AMOUNTS, held=st.booleans(), fault=FAULTS)
-            def charge(self, amount: int, held: bool, fault: str | None) -> None:
-                self.fault(fault)
-                made = run(world.charge(amount, is_captured_at_once=not held))
-                self.known.append(made.id)
-
-            @rule(which=WHICH, percent=PARTS, fault=FAULTS)
-            def capture(self, which: int, percent: int, fault: str | None) -> None:
-                self.fault(fault)
-                if (charge_id := self.pick(which)) is not None:
-                    amount = max(run(world.read(charge_id)).amount_kopecks * percent // 100, 1)
-                    with suppress(PciError):
-                        run(capture_charge(world.desk, charge_id, MERCHANT, amount, BY))
-
-            @rule(which=WHICH, fault=FAULTS)
-            def void(self, which: int, fault: str | None) -> None:
-                self.fault(fault)
-                if (charge_id := self.pick(which)) is not None:
-                    with suppress(PciError):
-                        run(void_charge(world.desk, charge_id, MERCHANT, BY))
-
-            @rule(which=WHICH, percent=PARTS, fault=FAULTS)
-            def refund(self, which: int, percent: int, fault: str | None) -> None:
-                self.fault(fault)
-                if (charge_id := self.pick(which)) is not None:
-                    amount = max(run(world.read(charge_id)).captured_kopecks * percent // 100, 1)
-                    wanted = ChargeRefundRequest(new_id("ref"), charge_id, MERCHANT, amount)
-                    with suppress(PciError):
-                        run(refund_charge(world.desk, wanted, BY))
-
-            @rule(seconds=st.integers(0, 120), fault=FAULTS)
-            def time_passes(self, seconds: int, fault: str | None) -> None:
-                self.fault(fault)
-                world.clock.pass_by(seconds=seconds)
-                run(resolve_due(world.desk))
-
-            @invariant()
-            def nobody_pays_twice(self) -> None:
-                assert world.summary["doubles"] == 0
-                for charge in (run(world.read(each)) for each in self.known):
-                    assert 0 <= charge.refund_kopecks <= charge.captured_kopecks <= charge.amount_kopecks
-
-            def teardown(self) -> None:
-                self.fault(None)
-                run(asyncio.sleep(0.15))  # what was late has come
-                run(world.settle())
-                run(_agree(world, self.known))
-
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            Charges,
+            lambda: Charges(runner, world),
             settings=settings(
                 max_examples=lives, stateful_step_count=steps, deadline=None, database=None,
                 derandomize=not is_long, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip
         runner.run(stack.aclose())
+
+
+class Charges(RuleBasedStateMachine):
+    """What merchants, networks and time do."""
+
+    def __init__(self, runner: asyncio.Runner, world: ChargeWorld) -> None:
+        super().__init__()
+        self.runner, self.world = runner, world
+        self.known: list[str] = []
+
+    def run(self, work: Awaitable[T]) -> T:
+        async def whole() -> T:
+            return await work
+
+        return self.runner.run(whole())
+
+    def pick(self, which: int) -> str | None:
+        return self.known[which % len(self.known)] if self.known else None
+
+    def fault(self, name: str | None) -> None:
+        orders = [] if name is None else [{"fault": name, "kinds": EVERY_KIND}]
+        self.world.acquirer.host.scripts.set({"rules": orders})
+
+    @rule(amount=AMOUNTS, held=st.booleans(), fault=FAULTS)
+    def charge(self, amount: int, held: bool, fault: str | None) -> None:
+        self.fault(fault)
+        made = self.run(self.world.charge(amount, is_captured_at_once=not held))
+        self.known.append(made.id)
+
+    @rule(which=WHICH, percent=PARTS, fault=FAULTS)
+    def capture(self, which: int, percent: int, fault: str | None) -> None:
+        self.fault(fault)
+        if (charge_id := self.pick(which)) is not None:
+            amount = max(self.run(self.world.read(charge_id)).amount_kopecks * percent // 100, 1)
+            with suppress(PciError):
+                self.run(capture_charge(self.world.desk, charge_id, MERCHANT, amount, BY))
+
+    @rule(which=WHICH, fault=FAULTS)
+    def void(self, which: int, fault: str | None) -> None:
+        self.fault(fault)
+        if (charge_id := self.pick(which)) is not None:
+            with suppress(PciError):
+                self.run(void_charge(self.world.desk, charge_id, MERCHANT, BY))
+
+    @rule(which=WHICH, percent=PARTS, fault=FAULTS)
+    def refund(self, which: int, percent: int, fault: str | None) -> None:
+        self.fault(fault)
+        if (charge_id := self.pick(which)) is not None:
+            amount = max(self.run(self.world.read(charge_id)).captured_kopecks * percent // 100, 1)
+            wanted = ChargeRefundRequest(new_id("ref"), charge_id, MERCHANT, amount)
+            with suppress(PciError):
+                self.run(refund_charge(self.world.desk, wanted, BY))
+
+    @rule(seconds=st.integers(0, 120), fault=FAULTS)
+    def time_passes(self, seconds: int, fault: str | None) -> None:
+        self.fault(fault)
+        self.world.clock.pass_by(seconds=seconds)
+        self.run(resolve_due(self.world.desk))
+
+    @invariant()
+    def nobody_pays_twice(self) -> None:
+        assert self.world.summary["doubles"] == 0
+        for charge in (self.run(self.world.read(each)) for each in self.known):
+            assert 0 <= charge.refund_kopecks <= charge.captured_kopecks <= charge.amount_kopecks
+
+    def teardown(self) -> None:
+        self.fault(None)
+        self.run(asyncio.sleep(0.15))  # what was late has come
+        self.run(self.world.settle())
+        self.run(_agree(self.world, self.known))
 
 
 async def _opened(vault_database: VaultDatabase) -> tuple[AsyncExitStack, ChargeWorld]:
