@@ -146,6 +146,10 @@ def sandbox_vault(running: Installation) -> dict[str, str]:
     own, told = running.vault_settings, dict[str, str]()
     if own.cert_file is None:
         told |= make_vault_certificates(vault_certificates(running).folder, now=machine_now()).environment("vault")
+    if own.files_dir is None:
+        files = vault_folder(running) / "files"
+        files.mkdir(mode=0o700, exist_ok=True)
+        told["KOPEYKA_VAULT_FILES_DIR"] = str(files)
     if own.kek_file is None and own.kek_provider is KeyKeeper.FILE:
         folder = vault_folder(running)
         told |= {

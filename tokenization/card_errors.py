@@ -7,8 +7,9 @@ Rejected
 │   ├── TokenNotFound, TokenExpired, TokenDeleted, TokenShredded
 │   └── UseRefused                  it is not for this use
 │       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UseTooEarly, UseTooLate
-└── ImportRefused                   a file, or a line of it, that is not taken in
-    └── ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed, ImportAdvanced
+├── ImportRefused                   a file, or a line of it, that is not taken in
+│   └── ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed, ImportAdvanced, FileNotThere
+└── ExportRefused                   ExportNotFound, ExportNeedsAnother, ExportKeyRefused, ExportNotRunning
 Unavailable
 ├── CardKeysNotReady
 └── TooManyUnknownTokens
@@ -160,6 +161,43 @@ class ImportAdvanced(ImportRefused):
     """Somebody else is taking in the same file."""
 
     code = "vault.import_advanced"
+
+
+class FileNotThere(ImportRefused):
+    """No such file lies in the vault's folder for files of cards."""
+
+    code = "vault.file_not_there"
+
+
+class ExportRefused(Rejected):
+    """The cards are not given out."""
+
+    code = "vault.export_refused"
+
+
+class ExportNotFound(ExportRefused):
+    """There is no such export."""
+
+    code = "vault.export_not_found"
+
+
+class ExportNeedsAnother(ExportRefused):
+    """Who asked for an export does not agree to it: another person must."""
+
+    code = "vault.export_needs_another"
+    event: AuditEvent | None = None
+
+
+class ExportKeyRefused(ExportRefused):
+    """Cards are given out to a public P-256 key only."""
+
+    code = "vault.export_key_refused"
+
+
+class ExportNotRunning(ExportRefused):
+    """The export was not agreed to, is finished, or somebody else is writing it."""
+
+    code = "vault.export_not_running"
 
 
 class CardKeysNotReady(Unavailable):

@@ -94,6 +94,12 @@ STATUS: dict[str, int] = {
     "vault.import_line_malformed": 422,
     "vault.import_reference_malformed": 422,
     "vault.import_advanced": 409,
+    "vault.file_not_there": 404,
+    "vault.export_refused": 422,
+    "vault.export_not_found": 404,
+    "vault.export_needs_another": 403,
+    "vault.export_key_refused": 422,
+    "vault.export_not_running": 409,
     # The log
     "audit.rolled_back": 503,
     "audit.acceptance_refused": 409,

@@ -289,7 +289,7 @@ async def is_any_left(session: Session, merchant_id: str, kind: str, newest: int
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
+class ResealedCard:
     """What a card holds, sealed anew."""
 
     number: int
@@ -297,7 +297,7 @@ class Resealed:
     holder: bytes | None
 
 
-async def keep_resealed(session: Session, merchant_id: str, cards: Sequence[Resealed], key_number: int) -> None:
+async def keep_resealed(session: Session, merchant_id: str, cards: Sequence[ResealedCard], key_number: int) -> None:
     """Write cards sealed anew; their rows are locked by this session."""
     await session.execute(
         text(
@@ -337,3 +337,15 @@ async def keep_fingerprints(
         },
     )  # fmt: skip
     return [row.token for row in found if row.is_twin]
+
+
+async def sealed_after(session: Session, merchant_id: str, after: int, limit: int) -> list[Row]:
+    """The next active cards of a merchant, sealed."""
+    found = await session.execute(
+        text(
+            "SELECT number, token, key_number, pan_sealed, holder_sealed, expires FROM cards"
+            " WHERE merchant_id = :merchant_id AND number > :after AND status = 'active' ORDER BY number LIMIT :limit"
+        ),
+        {"merchant_id": merchant_id, "after": after, "limit": limit},
+    )
+    return list(found.mappings())

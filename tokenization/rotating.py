@@ -25,7 +25,7 @@ from pci.keys.ring import KeyRing
 from pci.keys.rotation import Rotation, RotationKind, RotationStatus, RotationTerms
 from tokenization import repository, sealing
 from tokenization.ids import new_id
-from tokenization.repository import Resealed, Row
+from tokenization.repository import ResealedCard, Row
 
 ROWS_MAX = 1_000
 """Cards in one turn: their locks are held for some tens of milliseconds."""
@@ -135,7 +135,7 @@ async def _end_of_pass(session: Session, this: Turn, doing: KeyDoing) -> Rotatio
 
 async def _reseal(session: Session, this: Turn, rows: Sequence[Row]) -> int:
     """Seal a batch anew; a row that does not open is left, and told."""
-    resealed: list[Resealed] = []
+    resealed: list[ResealedCard] = []
     broken: list[AuditEvent] = []
     for row in rows:
         try:
@@ -147,10 +147,10 @@ async def _reseal(session: Session, this: Turn, rows: Sequence[Row]) -> int:
     return len(resealed)
 
 
-def _resealed(row: Row, this: Turn) -> Resealed:
+def _resealed(row: Row, this: Turn) -> ResealedCard:
     pan = _again(row["pan_sealed"], sealing.PAN_FIELD, row["token"], this)
     holder = row["holder_sealed"]
-    return Resealed(
+    return ResealedCard(
         row["number"], pan, None if holder is None else _again(holder, sealing.HOLDER_FIELD, row["token"], this)
     )
 

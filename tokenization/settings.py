@@ -57,6 +57,9 @@ class VaultSettings(BaseSettings):
     openbao_token: SecretStr = SecretStr("")
     openbao_key: str = "kopeyka-kek"
 
+    files_dir: Path | None = None
+    """Where files of cards are laid to be taken in, and where those given out are written: an encrypted disk."""
+
     acquirer_url: str = ""
     """``tcp://host:port`` of the acquirer that carries out charges, or of its simulator."""
 

@@ -99,3 +99,23 @@ card_import_refusals = Table(
     PrimaryKeyConstraint("import_id", "line", name="card_import_refusals_pkey"),
     ForeignKeyConstraint(["import_id"], ["card_imports.id"], name="card_import_refusals_import_id_fkey"),
 )
+
+card_exports = Table(
+    "card_exports",
+    vault_metadata,
+    Column("id", Code, nullable=False),
+    required("merchant_id", Code),
+    required("recipient_key", JSONB),
+    required("reason", Text),
+    required("status", Code, "'requested'"),
+    required("requested_by", Code),
+    optional("approved_by", Code),
+    required("place", BigInteger, "0"),
+    required("batches_done", BigInteger, "0"),
+    required("cards_done", BigInteger, "0"),
+    required("skipped", BigInteger, "0"),
+    required("requested_at", Instant),
+    required("advanced_at", Instant),
+    optional("finished_at", Instant),
+    PrimaryKeyConstraint("id", name="card_exports_pkey"),
+)

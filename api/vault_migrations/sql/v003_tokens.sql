@@ -278,3 +278,36 @@ CREATE TABLE card_import_refusals (
 GRANT SELECT, INSERT ON card_imports, card_import_refusals TO kopeyka_vault;
 GRANT UPDATE (status, lines_done, cards_new, cards_known, refused, advanced_at, finished_at)
     ON card_imports TO kopeyka_vault;
+
+-- Files of cards given out, closed to the key of whoever receives them: one person asks, another one agrees -----------
+
+CREATE TABLE card_exports (
+    id            text COLLATE "C" NOT NULL,
+    merchant_id   text COLLATE "C" NOT NULL,
+    recipient_key jsonb NOT NULL,
+    reason        text NOT NULL,
+    status        text COLLATE "C" NOT NULL DEFAULT 'requested',
+    requested_by  text COLLATE "C" NOT NULL,
+    approved_by   text COLLATE "C",
+    place         bigint NOT NULL DEFAULT 0,
+    batches_done  bigint NOT NULL DEFAULT 0,
+    cards_done    bigint NOT NULL DEFAULT 0,
+    skipped       bigint NOT NULL DEFAULT 0,
+    requested_at  timestamptz NOT NULL,
+    advanced_at   timestamptz NOT NULL,
+    finished_at   timestamptz,
+    CONSTRAINT card_exports_pkey PRIMARY KEY (id),
+    CONSTRAINT card_exports_id_form CHECK (id ~ '^exp_[0-9A-Za-z]{25}$'),
+    CONSTRAINT card_exports_merchant_form CHECK (merchant_id ~ '^[a-z]{3}_[0-9A-Za-z]{1,40}$'),
+    CONSTRAINT card_exports_status_is_known CHECK (status IN ('requested', 'running', 'finished')),
+    CONSTRAINT card_exports_key_is_public CHECK (NOT recipient_key ? 'd' AND recipient_key ->> 'kty' = 'EC'),
+    CONSTRAINT card_exports_reason_length CHECK (length(reason) BETWEEN 3 AND 500),
+    CONSTRAINT card_exports_two_people CHECK (
+        (status = 'requested') = (approved_by IS NULL) AND approved_by <> requested_by
+    ),
+    CONSTRAINT card_exports_counts_not_negative CHECK (least(place, batches_done, cards_done, skipped) >= 0),
+    CONSTRAINT card_exports_finished_at_when_finished CHECK ((status = 'finished') = (finished_at IS NOT NULL))
+);
+GRANT SELECT, INSERT ON card_exports TO kopeyka_vault;
+GRANT UPDATE (status, approved_by, place, batches_done, cards_done, skipped, advanced_at, finished_at)
+    ON card_exports TO kopeyka_vault;

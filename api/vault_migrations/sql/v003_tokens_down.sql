@@ -1,4 +1,4 @@
-DROP TABLE card_import_refusals, card_imports;
+DROP TABLE card_exports, card_import_refusals, card_imports;
 DROP FUNCTION tokenize_cards, keep_new_cards;
 DROP TABLE cards;
 DROP TYPE tokenized_card;
