@@ -104,7 +104,7 @@ async def _begin(session: Session, desk: ChargeDesk, request: ChargeRequest, by:
         session, charge, operation, charge.amount_kopecks, terminal_id=desk.link.acceptor.terminal_id, now=now
     )
     await stage(session, [event_of(charge, "requested", by, desk, amount_kopecks=charge.amount_kopecks)])
-    fields = await _fields_of(session, desk, opened, charge, now)
+    fields = replace(await _fields_of(session, desk, opened, charge, now), chip=request.chip)
     return _Begun(charge, attempt, request_of(charge, attempt, fields, desk.link.acceptor, reference))
 
 

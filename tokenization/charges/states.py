@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -80,6 +80,8 @@ class ChargeRequest:
     """The buyer agrees to later charges without being there."""
     first_charge_id: str | None = None
     """At which charge the buyer agreed."""
+    chip: bytes | None = field(default=None, repr=False)
+    """The chip data of a device (DE55), for the acquirer; never kept."""
     channel: str = ""
     """How it is sold, in the words of the token's restrictions."""
 
