@@ -51,26 +51,25 @@ async def enter(vault: Vault, session_id: str, typed: TypedCard, entrant: CardEn
     Raises: CardSessionNotFound, CardSessionOver, CardSessionUsed, CardSessionBlocked; PanMalformed, CardRefused,
     CvcMalformed, CvcMissing; Sealed.
     """
-    form = await _count_attempt(vault, session_id)
-    try:
-        details, cvc = _looked_at(typed, vault.now(), wants_cvc=form.wants_cvc)
-        cvc = cvc if form.wants_cvc else None  # what nobody asked for is not kept
-    except Rejected as refused:
-        await _write_refusal(vault, form, refused, entrant)
-        raise
-    return await _take_typed(vault, form, details, cvc, entrant)
-
-
-async def _count_attempt(vault: Vault, session_id: str) -> CardSession:
     now = vault.now()
     async with vault.transactions() as session:
         form = await card_sessions.find_session(session, session_id)
+    try:
+        await _count_attempt(vault, form, now)
+        details, cvc = _looked_at(typed, now, wants_cvc=form.wants_cvc)
+        return await _take_typed(vault, form, details, cvc if form.wants_cvc else None, entrant)
+    except Rejected as refused:
+        await _write_refusal(vault, form, refused, entrant)
+        raise
+
+
+async def _count_attempt(vault: Vault, form: CardSession, now: datetime) -> None:
+    """Count a number, whatever becomes of it; a sealed vault counts none."""
     form.refuse_unless_open(now)
-    await _prepare(vault, form.merchant_id, now, has_cvc=form.wants_cvc)  # a sealed vault counts no attempt
+    await _prepare(vault, form.merchant_id, now, has_cvc=form.wants_cvc)
+    limit = vault.settings.card_session_attempts
     async with vault.transactions() as session:
-        return await card_sessions.count_attempt(
-            session, session_id, attempts_max=vault.settings.card_session_attempts, now=now
-        )
+        await card_sessions.count_attempt(session, form.id, attempts_max=limit, now=now)
 
 
 async def _take_typed(
@@ -82,7 +81,7 @@ async def _take_typed(
         await card_sessions.lock_open(session, form.id, now=now)
         tokenized = await _keep(vault, session, details, terms, cvc, form.buyer_id, entrant, now)
         await card_sessions.mark_used(session, form.id, tokenized.card.token, now=now)
-        facts: Facts = {"token": tokenized.card.token, "attempts": form.attempts + 1}
+        facts: Facts = {"token": tokenized.card.token}
         await stage(session, [_event("card_session.used", form, entrant, now, facts=facts)])
     return tokenized
 
@@ -171,10 +170,10 @@ async def _keep(
 
 
 async def _write_refusal(vault: Vault, form: CardSession, refused: Rejected, entrant: CardEntrant) -> None:
-    """Tell the log of a number that was none, and close the form when it was the last one allowed."""
+    """Tell the log of a refusal, and close the form when it was the last number allowed."""
     now, limit = vault.now(), vault.settings.card_session_attempts
     async with vault.transactions() as session:
-        facts: Facts = {"code": refused.code, "attempts": form.attempts + 1}
+        facts: Facts = {"code": refused.code}
         events = [_event("card.entry_refused", form, entrant, now, outcome=AuditOutcome.REFUSED, facts=facts)]
         if await card_sessions.block_if_spent(session, form.id, attempts_max=limit):
             events.append(_event("card_session.blocked", form, entrant, now, facts={"attempts": limit}))

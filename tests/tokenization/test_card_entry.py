@@ -167,7 +167,7 @@ async def test_a_form_takes_one_card_even_from_two_at_once(
 
 
 async def test_a_form_is_over_after_its_time(
-    world: EntryWorld, service: httpx.AsyncClient, browser: httpx.AsyncClient
+    world: EntryWorld, vault_database: VaultDatabase, service: httpx.AsyncClient, browser: httpx.AsyncClient
 ) -> None:
     form = await open_form(service)
     world.clock.pass_(minutes=15)
@@ -175,6 +175,7 @@ async def test_a_form_is_over_after_its_time(
     refused = await enter(browser, form, typed())
 
     assert (refused.status_code, refused.json()["code"]) == (409, "vault.card_session_over")
+    assert any('"code":"vault.card_session_over"' in line for line in events(vault_database))
     looked = await service.get(f"/merchants/{MERCHANT}/card-sessions/{form['id']}")
     assert looked.json()["status"] == "expired"
     world.clock.pass_(days=31)
