@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
 from tokenization.routes import (
     card_entry,
+    card_files,
     card_form,
     cards,
     charges,
@@ -38,6 +39,7 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
         *charges.routes(vault),
         *device_tokens.routes(vault),
         *keys.routes(vault),
+        *card_files.routes(vault),
     ]
 
 

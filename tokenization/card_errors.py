@@ -8,7 +8,7 @@ Rejected
 │   └── UseRefused                  it is not for this use
 │       └── ChannelRefused, HostRefused, AmountRefused, CurrencyRefused, UseTooEarly, UseTooLate
 ├── ImportRefused                   a file, or a line of it, that is not taken in
-│   └── ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed, ImportAdvanced, FileNotThere
+│   └── ImportFormUnknown, ImportLineMalformed, ImportReferenceMalformed, ImportAdvanced, ImportNotFound, FileNotThere
 └── ExportRefused                   ExportNotFound, ExportNeedsAnother, ExportKeyRefused, ExportNotRunning
 Unavailable
 ├── CardKeysNotReady
@@ -161,6 +161,12 @@ class ImportAdvanced(ImportRefused):
     """Somebody else is taking in the same file."""
 
     code = "vault.import_advanced"
+
+
+class ImportNotFound(ImportRefused):
+    """There is no such import."""
+
+    code = "vault.import_not_found"
 
 
 class FileNotThere(ImportRefused):

@@ -40,6 +40,9 @@ COLUMNS = (
     " skipped, requested_at, advanced_at, finished_at"
 )
 
+REQUESTED = f"""
+    INSERT INTO card_exports (id, merchant_id, recipient_key, reason, requested_by, requested_at, advanced_at)
+    VALUES (:id, :merchant_id, CAST(:key AS jsonb), :reason, :by, :at, :at) RETURNING {COLUMNS}"""  # noqa: S608
 COUNTED = (
     "place = :place, batches_done = batches_done + 1, cards_done = cards_done + :cards, skipped = skipped + :skipped"
 )
@@ -73,10 +76,7 @@ async def request(session: Session, recipient_key: Mapping[str, Any], doing: Car
     """
     public = _public(recipient_key)
     made = await session.execute(
-        text(
-            "INSERT INTO card_exports (id, merchant_id, recipient_key, reason, requested_by, requested_at, advanced_at)"
-            " VALUES (:id, :merchant_id, CAST(:key AS jsonb), :reason, :by, :at, :at) RETURNING " + COLUMNS  # noqa: S608 -- our own columns
-        ),
+        text(REQUESTED),
         {
             "id": new_id("exp"), "merchant_id": doing.merchant_id, "key": json.dumps(public.as_dict(private=False)),
             "reason": doing.reason, "by": doing.actor, "at": doing.at,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from pci.database import Session
+from tokenization.card_errors import ImportNotFound
 from tokenization.card_file import RefusedLine
 from tokenization.ending import CardDoing
 
@@ -48,6 +49,20 @@ async def begin(session: Session, import_id: str, doing: CardDoing, digest: byte
         {"m": doing.merchant_id, "digest": digest},
     )
     return CardImport(**found.mappings().one())
+
+
+async def find(session: Session, import_id: str) -> CardImport:
+    """An import and how far it is.
+
+    Raises: ImportNotFound.
+    """
+    found = await session.execute(
+        text(f"SELECT {COLUMNS} FROM card_imports WHERE id = :id"),  # noqa: S608 -- our own columns
+        {"id": import_id},
+    )
+    if (row := found.mappings().one_or_none()) is None:
+        raise ImportNotFound
+    return CardImport(**row)
 
 
 async def lock(session: Session, import_id: str) -> int:

@@ -59,11 +59,7 @@ async def take_in(transactions: Transactions, ring: KeyRing, job: ImportJob) -> 
 
     Raises: ImportFormUnknown; ImportAdvanced if somebody else is taking in the same file; Sealed; OSError.
     """
-    digest = await asyncio.to_thread(digest_of, job.path)
-    async with transactions() as session:
-        known = await import_rows.begin(session, new_id("imp"), job.doing, digest)
-        if known.lines_done == 0:
-            await stage(session, [job.doing.event("cards.import_started", f"import:{known.id}", file=digest.hex())])
+    known = await begin(transactions, job)
     if job.mapping is not None:
         _cut_mapping(job.mapping, known.lines_done)
     if known.status == "finished":
@@ -71,6 +67,17 @@ async def take_in(transactions: Transactions, ring: KeyRing, job: ImportJob) -> 
     with card_file.opened(job.path) as file:
         lines = card_file.lines_of(file, now=job.doing.at, skip=known.lines_done)
         return await _take_lines(transactions, ring, job, known, lines)
+
+
+async def begin(transactions: Transactions, job: ImportJob) -> CardImport:
+    """The import of this file: a new one, or as far as it is. Raises: OSError."""
+    digest = await asyncio.to_thread(digest_of, job.path)
+    async with transactions() as session:
+        import_id = new_id("imp")
+        known = await import_rows.begin(session, import_id, job.doing, digest)
+        if known.id == import_id:
+            await stage(session, [job.doing.event("cards.import_started", f"import:{known.id}", file=digest.hex())])
+    return known
 
 
 async def _take_lines(

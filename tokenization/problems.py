@@ -95,6 +95,7 @@ STATUS: dict[str, int] = {
     "vault.import_reference_malformed": 422,
     "vault.import_advanced": 409,
     "vault.file_not_there": 404,
+    "vault.import_not_found": 404,
     "vault.export_refused": 422,
     "vault.export_not_found": 404,
     "vault.export_needs_another": 403,

@@ -15,7 +15,7 @@ import aiohttp
 import typer
 
 from api import data_dir as data_dirs
-from api.cli import vault_keys, vault_people
+from api.cli import vault_cards, vault_keys, vault_people
 from api.cli.options import DataDirOption, JsonOption
 from api.data_dir import StartRefused
 from api.errors import VaultUnavailable
@@ -33,6 +33,7 @@ app = typer.Typer(help="The card vault.", no_args_is_help=True)
 page_app = typer.Typer(help="The card form, as buyers' browsers get it.", no_args_is_help=True)
 app.add_typer(page_app, name="page")
 app.add_typer(vault_keys.app, name="keys")
+app.add_typer(vault_cards.app, name="cards")
 app.add_typer(vault_people.app, name="people")
 
 CHECKED_ORIGIN = "https://page-check.example"
