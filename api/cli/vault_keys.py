@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +23,8 @@ from api.vault_certificates import VaultCertificates
 from api.vault_client import VaultClient, vault_client
 
 OPERATOR = "operator"
-COLUMNS = ("number", "purpose", "scope", "version", "state", "algorithm", "kek_provider", "kek_version", "encryptions",
-           "expires_at", "is_due")  # fmt: skip
+WIDTH_MIN = 120
+"""A merchant's id is long; a narrow terminal wraps lines, a pipe does not."""
 
 app = typer.Typer(help="The vault's keys: register, ceremony, unsealing, rotation.", no_args_is_help=True)
 app.command()(vault_ceremony.init)
@@ -39,12 +39,9 @@ def list_keys(data_dir: DataDirOption = None, as_json: JsonOption = False) -> No
     if as_json:
         print(json.dumps({name: value for name, value in shown.items() if name != "architecture"}, ensure_ascii=False))
         return
-    table = Table(*COLUMNS)
-    for key in shown["keys"]:
-        table.add_row(*(short(key[name]) for name in COLUMNS))
-    console = Console(soft_wrap=True)
-    console.print(f"Seal: {shown['seal']['status']}", highlight=False)
-    console.print(table)
+    console = Console(width=max(WIDTH_MIN, Console().width), highlight=False)
+    console.print(f"The vault is {shown['seal']['status']}. {kek_line(shown['kek'])}")
+    console.print(register_table(shown["keys"]))
     for one in shown["rotations"]:
         console.print(f"{one['id']}: {one['kind']} of {one['scope']} is {one['status']}, {one['percent']} %")
     for name in shown["must_be_split_again"]:
@@ -113,6 +110,13 @@ def move(
 
 
 @app.command()
+def forget(version: str, reason: ReasonOption, data_dir: DataDirOption = None) -> None:
+    """Destroy an old KEK under which nothing is wrapped any more; copies of the database under it become unreadable."""
+    kek = ask(data_dir, "POST", "/kek/forget", {"version": version, "reason": reason})["kek"]
+    print(f"the KEK wraps with version {kek['version']} and opens with {', '.join(kek['versions'])}")
+
+
+@app.command()
 def dismiss(name: str, data_dir: DataDirOption = None) -> None:
     """Let a custodian go. New shares must be made then: kopeyka vault keys reshare."""
     shown = ask(data_dir, "POST", "/custodians/deactivate", {"name": name})
@@ -123,8 +127,23 @@ def told(one: Mapping[str, Any]) -> None:
     print(f"{one['id']} is {one['status']}: {one['rows_done']} of {one['rows_total']}, {one['percent']} %")
 
 
-def short(value: object) -> str:
-    return "" if value is None else str(value)[:16]
+def kek_line(kek: Mapping[str, Any] | None) -> str:
+    if kek is None:
+        return "Its KEK cannot be asked now."
+    warning = "" if kek["is_for_production"] else " Not for production."
+    return f"KEK: {kek['provider']}, {kek['storage_form']}, wraps with version {kek['version']}.{warning}"
+
+
+def register_table(keys: Sequence[Mapping[str, Any]]) -> Table:
+    """The register as people read it."""
+    table = Table("key", "purpose", "scope", "version", "state", "algorithm", "KEK", "uses", "period ends", box=None)
+    for key in keys:
+        ends = str(key["expires_at"] or "")[:10] + (" DUE" if key["is_due"] else "")
+        table.add_row(
+            str(key["number"]), key["purpose"], key["scope"], str(key["version"]), key["state"], key["algorithm"],
+            f"{key['kek_provider']}/{key['kek_version']}", str(key["encryptions"]), ends,
+        )  # fmt: skip
+    return table
 
 
 def ask(data_dir: Path | None, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -77,6 +77,12 @@ class KekProvider(Protocol):
         Raises: Sealed; ProviderUnavailable.
         """
 
+    async def forget(self, version: str) -> None:
+        """Destroy an old version; ``rewrapping.forget`` has seen that nothing is under it.
+
+        Raises: KekRefused or KeyFileRefused if it is the one that wraps; Sealed; ProviderUnavailable.
+        """
+
     async def describe(self) -> KekDescription:
         """What it is.
 

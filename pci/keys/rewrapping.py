@@ -140,6 +140,23 @@ def _event(one: RewrappedKey, doing: KeyDoing) -> AuditEvent:
     return register.event("key.rewrapped", one.stored.key.number, doing, **facts)
 
 
+async def forget(transactions: Transactions, provider: KekProvider, version: str, doing: KeyDoing) -> None:
+    """Destroy an old KEK under which nothing is wrapped any more. Copies of the database under it are shredded with it.
+
+    Raises: RotationRefused while something is under it, or there is no such version; KekRefused or KeyFileRefused if
+    it is the one that wraps; Sealed; ProviderUnavailable.
+    """
+    if version not in (await provider.describe()).versions:
+        raise RotationRefused("there is no such KEK", version=version)
+    async with transactions() as session:
+        if left := await count_under(session, provider.name, version):
+            raise RotationRefused("keys are still wrapped under this KEK: rotate first", version=version, keys=left)
+        told = f"kek:{provider.name}.{version}"
+        await stage(session, [AuditEvent("kek.forgotten", doing.actor, doing.origin, told, doing.at,
+                                         facts={"reason": doing.reason})])  # fmt: skip
+    await provider.forget(version)
+
+
 async def turn_all(transactions: Transactions, provider: KekProvider, *, now: datetime, origin: str) -> int:
     """A batch of the KEK rotation that runs, if one does; how many keys are still to come, or 0 when none runs.
 

@@ -176,6 +176,10 @@ async def test_a_kek_is_rotated_under_a_working_vault_with_pause_and_progress(si
     shown = await sitting.show()
     assert (shown["keys"][0]["kek_version"], shown["rotations"][0]["percent"]) == ("2", 100)
     assert unseal(await sitting.vault.ring.by_number(dek.number), blob, b"") == b"4242"
+    gone = await sitting.post("/kek/forget", {"version": "1", "reason": "nothing is under it"})
+    refusals = [await sitting.post("/kek/forget", {"version": v, "reason": "trying"}) for v in ("1", "2")]
+    assert gone.json()["kek"]["versions"] == ["2"]
+    assert [refused.json()["code"] for refused in refusals] == ["keys.rotation_refused"] * 2
     again = await sitting.post(f"/rotations/{begun['id']}/resume")
     assert (again.status_code, again.json()["code"]) == (409, "keys.rotation_refused")
 

@@ -69,6 +69,13 @@ class KeyMoveBody(OperatorBody):
     reason: Reason
 
 
+class KekForgetBody(OperatorBody):
+    """An old KEK that is destroyed, and why."""
+
+    version: Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
+    reason: Reason
+
+
 class CustodianBody(OperatorBody):
     """Who is no custodian any more."""
 
@@ -190,6 +197,11 @@ def routes(vault: Vault) -> list[BaseRoute]:
         async with vault.transactions() as session:
             return answer(rotation_view(await rotation.resume(session, request.path_params["id"], doing)))
 
+    async def forget(request: Request) -> Response:
+        doing, body = await operated(vault, request, KekForgetBody)
+        await rewrapping.forget(vault.transactions, vault.ring.provider, body.version, doing)
+        return answer(await register_view(vault))
+
     async def deactivate(request: Request) -> Response:
         doing, body = await operated(vault, request, CustodianBody)
         async with vault.transactions() as session:
@@ -204,6 +216,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
         Route("/keys/rotations", rotate, methods=["POST"]),
         Route("/keys/rotations/{id}/pause", pause, methods=["POST"]),
         Route("/keys/rotations/{id}/resume", resume, methods=["POST"]),
+        Route("/keys/kek/forget", forget, methods=["POST"]),
         Route("/keys/custodians/deactivate", deactivate, methods=["POST"]),
         Route("/keys/{number:int}/move", move, methods=["POST"]),
     ]
@@ -218,7 +231,7 @@ async def operated(vault: Vault, request: Request, body_type: type[B]) -> tuple[
     if peer.role != OPERATOR:
         raise PeerUnknown
     body = await read(request, body_type)
-    reason = body.reason if isinstance(body, (KeyRenewalBody, KeyMoveBody)) else ""
+    reason = body.reason if isinstance(body, (KeyRenewalBody, KeyMoveBody, KekForgetBody)) else ""
     return KeyDoing(f"operator:{body.operator}", peer.origin, vault.now(), reason), body
 
 
