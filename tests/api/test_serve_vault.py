@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import ssl
 import stat
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
@@ -210,3 +215,33 @@ async def test_a_server_that_is_not_our_vault_is_told_nothing(vault: VaultProces
     with pytest.raises(VaultUnavailable):
         await client.call("POST", "/card-sessions", {})
     await client.close()
+
+
+def test_the_vault_runs_alone_under_its_supervisor(vault_database: Any, tmp_path: Path) -> None:
+    file = tmp_path / "runtime.json"
+    command = [sys.executable, "-m", "api.cli.main", "up", "--role", "vault", "--runtime-file", str(file)]
+    given = os.environ | {"KOPEYKA_VAULT_DATABASE_URL": vault_database.vault_url, "TMPDIR": str(tmp_path)}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while not file.exists():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        told = json.loads(file.read_text())
+        assert set(told["pids"]) == {"supervisor", "vault"}
+        assert set(told["urls"]) == {"vault", "card_form"}
+        assert httpx.get(told["urls"]["card_form"] + "/livez").status_code == 200
+        environment = psutil.Process(told["pids"]["vault"][0]).environ()
+        assert not [name for name in environment if name.endswith("DATABASE_URL") and "_VAULT_DATABASE" not in name]
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def test_the_role_vault_needs_its_database() -> None:
+    command = [sys.executable, "-m", "api.cli.main", "up", "--role", "vault"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (refused.returncode, "KOPEYKA_VAULT_DATABASE_URL" in refused.stderr) == (1, True)
