@@ -16,6 +16,7 @@ from api.cli import (
     clock,
     components,
     demo,
+    evidence,
     export,
     keys,
     migrate,
@@ -44,6 +45,7 @@ app.command()(verify.verify)
 app.command()(export.export)
 app.command()(scan.scan)
 app.command()(segtest.segtest)
+app.command()(evidence.evidence)
 app.command()(components.sbom)
 app.command()(components.affected)
 app.add_typer(keys.app, name="keys")

@@ -16,7 +16,7 @@ from rich.table import Table
 from api import installation
 from api.cli.options import DataDirOption, JsonOption
 from api.data_dir import default_path
-from api.installation import RUNTIME_FILE
+from api.installation import RUNTIME_FILE, Databases
 from api.segment_test import Premises, SegmentTry, TryOutcome, event_of, is_broken, run_tries
 from api.settings import Mode, Settings
 from ledger.clock import machine_now
@@ -38,21 +38,25 @@ def segtest(
     settings = Settings()
     is_production = settings.mode is Mode.PRODUCTION
     with installation.databases(settings, data_dir) as databases:
-        folder = data_dir or settings.data_dir or default_path()
-        told = runtime(folder)
-        premises = Premises(
-            app_url=databases.app,
-            vault_url=settings.vault_url or told.get("urls", {}).get("vault", ""),
-            vault_postgres=vault_postgres,
-            folder=folder if folder.is_dir() else None,
-            api_pids=tuple(told.get("pids", {}).get("api", ())),
-            is_production=is_production,
-        )
+        premises = premises_of(databases, settings, data_dir or settings.data_dir or default_path(), vault_postgres)
         tries = run_tries(premises)
         event = event_of(tries, origin=f"segtest:{os.getpid()}", now=machine_now(), is_production=is_production)
         asyncio.run(write_down(databases.app, event))
     show(tries, as_json)
     raise typer.Exit(1 if is_broken(tries, is_production=is_production) else 0)
+
+
+def premises_of(databases: Databases, settings: Settings, folder: Path, vault_postgres: str = "") -> Premises:
+    """What there is to try on this installation."""
+    told = runtime(folder)
+    return Premises(
+        app_url=databases.app,
+        vault_url=settings.vault_url or told.get("urls", {}).get("vault", ""),
+        vault_postgres=vault_postgres,
+        folder=folder if folder.is_dir() else None,
+        api_pids=tuple(told.get("pids", {}).get("api", ())),
+        is_production=settings.mode is Mode.PRODUCTION,
+    )
 
 
 def runtime(folder: Path) -> dict[str, Any]:
