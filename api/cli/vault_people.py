@@ -109,24 +109,22 @@ def init(
 ) -> None:
     """Invite the first administrator. Needs the vault's database itself, and that there is nobody yet."""
 
-    async def run(url: str) -> Secret:
+    async def work(url: str) -> Secret:
         engine = create_engine(url)
         try:
             async with transaction(engine) as session:
-                now = machine_now()
-                _, token = await people.add_first_admin(
-                    session, login, name, origin=f"{os.uname().nodename} cli", now=now
-                )
-                return token
+                origin = f"{os.uname().nodename} command line"
+                return (await people.add_first_admin(session, login, name, origin=origin, now=machine_now()))[1]
         finally:
             await engine.dispose()
 
-    with installation.databases(Settings(), data_dir) as databases:
-        if not databases.vault:
-            raise StartRefused(
-                "The first administrator is written into the vault's database: set KOPEYKA_VAULT_DATABASE_URL"
-            )
-        token = asyncio.run(run(databases.vault))
+    if url := VaultSettings().database_url.get_secret_value():
+        token = asyncio.run(work(url))
+    else:
+        with installation.databases(Settings(), data_dir) as databases:
+            if not databases.vault:
+                raise StartRefused("This needs the vault's own database: set KOPEYKA_VAULT_DATABASE_URL")
+            token = asyncio.run(work(databases.vault))
     _show_token(login, token.expose(), as_json=as_json)
 
 
