@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from api.postgres import Server
 from ledger.database import Engine, transaction
 from pci.keys.key import KeyPurpose
 from tests.conftest import VaultDatabase
@@ -382,3 +383,23 @@ async def test_a_deleted_card_loses_its_cvc_too_and_is_not_listed(
     assert (gone.status_code, gone.json()["status"]) == (200, "deleted")
     assert await kept_cvcs(world) == 0
     assert (await service.get(f"/merchants/{MERCHANT}/cards")).json()["items"] == []
+
+
+async def test_a_cvc_is_in_no_write_ahead_log_though_its_card_is(
+    world: EntryWorld,
+    vault_database: VaultDatabase,
+    server: Server,
+    service: httpx.AsyncClient,
+    browser: httpx.AsyncClient,
+) -> None:
+    await enter(browser, await open_form(service), typed())
+    with psycopg.connect(vault_database.superuser_url, autocommit=True) as connection:
+        (cvc,) = connection.execute("SELECT sealed FROM sad_volatile").fetchone() or (b"",)
+        (pan,) = connection.execute("SELECT pan_sealed FROM cards").fetchone() or (b"",)
+        connection.execute("SELECT pg_switch_wal()")
+
+    written = b"".join(path.read_bytes() for path in (server.place.cluster / "pg_wal").glob("0*"))
+
+    assert pan in written
+    assert len(cvc) > 30
+    assert cvc not in written
