@@ -18,6 +18,11 @@ from pci.keys import register, rewrapping
 from pci.keys.key import KeyPurpose
 from pci.keys.register import KeyDoing
 from tokenization import card_sessions, ending, reveal_requests, rotating, sad, sealed_cards
+from tokenization.charges.calling import ChargeDesk
+from tokenization.koshelek_pay.calls import DeviceDesk, settle_open
+from tokenization.koshelek_pay.charging import AcquirerDeviceCharger
+from tokenization.koshelek_pay.device_token import DeviceDoing
+from tokenization.koshelek_pay.sms import NoSms
 from tokenization.retention import RETAINED
 from tokenization.vault import Vault
 
@@ -47,6 +52,15 @@ async def sweep_sad(vault: Vault) -> int:
     """Take away CVCs that nobody charged in time."""
     async with vault.transactions() as session:
         return await sad.sweep(session, now=vault.now())
+
+
+async def sweep_device_payments(vault: Vault) -> int:
+    """Find out about payments by devices that nobody asked about again."""
+    if vault.acquirer is None:
+        return 0
+    charger = AcquirerDeviceCharger(ChargeDesk(vault, vault.acquirer))
+    desk = DeviceDesk(vault.transactions, vault.ring, NoSms(), charger)
+    return await settle_open(desk, DeviceDoing("system:device_payments", f"vault:{os.getpid()}", vault.now()))
 
 
 async def sweep_card_entry(vault: Vault) -> int:
@@ -107,6 +121,7 @@ SWEEPS: Sequence[VaultSweep] = (
     VaultSweep("sad", sweep_sad, 5),
     VaultSweep("card_entry", sweep_card_entry, 60),
     VaultSweep("people", sweep_people, 60),
+    VaultSweep("device_payments", sweep_device_payments, 30),
     VaultSweep("retention", sweep_retention, RETENTION_REST_SECONDS),
     VaultSweep("tokens", sweep_tokens, 30),
     VaultSweep("rotations", turn_rotations, 5),

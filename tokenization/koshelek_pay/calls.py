@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from pci.database import Transactions
+from pci.errors import Unavailable
 from pci.keys.envelope import Dek
 from pci.keys.key import KeyPurpose
 from pci.keys.ring import KeyRing
@@ -16,13 +18,24 @@ from tokenization.koshelek_pay import authorising, code_records, key_delivery, k
 from tokenization.koshelek_pay.authorising import Presentment
 from tokenization.koshelek_pay.codes import CodeSender, SmsUnavailable
 from tokenization.koshelek_pay.device_token import DeviceDoing, DeviceToken
-from tokenization.koshelek_pay.errors import DevicePaymentNotFound, DevicePayRejected, DeviceTokenNotActive
+from tokenization.koshelek_pay.errors import (
+    AuthorisationTaken,
+    CodeOver,
+    CodeWrong,
+    DevicePaymentNotFound,
+    DevicePayRejected,
+    DeviceTokenNotActive,
+)
 from tokenization.koshelek_pay.key_records import PAYMENT_ALLOWED, DevicePayment
 from tokenization.koshelek_pay.provisioning import CodeToSend, Provisioned, ProvisioningKeys, ProvisioningRequest
 from tokenization.koshelek_pay.statuses import PayChannel
 
 PAR_SCOPE = "all"
 """A reference is the same whoever asks: it names the account and not the merchant."""
+
+
+OPEN_WAIT = timedelta(minutes=2)
+"""Whoever asked for a payment asks again within it, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,7 @@ async def enter_code(
     async with desk.transactions() as session:
         entered = await provisioning.enter_code(session, master, token_id, merchant_id, code, doing)
     if isinstance(entered, DevicePayRejected):
+        entered.is_logged = isinstance(entered, (CodeWrong, CodeOver))
         raise entered
     return entered
 
@@ -134,6 +148,7 @@ async def pay(desk: DeviceDesk, presentment: Presentment, doing: DeviceDoing) ->
     async with desk.transactions() as session:
         accepted = await authorising.accept(session, master, presentment, doing)
     if isinstance(accepted, DevicePayRejected):
+        accepted.is_logged = not isinstance(accepted, AuthorisationTaken)
         raise accepted
     return accepted if not PAYMENT_ALLOWED[accepted.status] else await _charge(desk, accepted, master, doing)
 
@@ -150,6 +165,23 @@ async def find_out(desk: DeviceDesk, payment_id: str, merchant_id: str, doing: D
     if not PAYMENT_ALLOWED[known.status]:
         return known
     return await _charge(desk, known, await _master_of(desk, known.device_token_id, merchant_id), doing)
+
+
+async def settle_open(desk: DeviceDesk, doing: DeviceDoing) -> int:
+    """Find out about payments whose caller never came back for them. How many ended.
+
+    One that cannot be asked about just now does not hold up the others.
+    """
+    async with desk.transactions() as session:
+        waiting = await key_records.find_open(session, doing.now - OPEN_WAIT)
+    ended = 0
+    for payment in waiting:
+        try:
+            found = await find_out(desk, payment.id, payment.merchant_id, doing)
+        except Unavailable:
+            continue
+        ended += not PAYMENT_ALLOWED[found.status]
+    return ended
 
 
 async def _charge(desk: DeviceDesk, accepted: DevicePayment, master: Dek, doing: DeviceDoing) -> DevicePayment:

@@ -28,6 +28,8 @@ class DevicePayRejected(Rejected):
     """This cannot be done with a device token."""
 
     code = "vault.device_pay_rejected"
+    is_logged = False
+    """Whether its line of the log is written: refusals that count something write it with what they count."""
 
 
 class De55Malformed(DevicePayRejected):

@@ -12,6 +12,9 @@ from pci.database import Session
 from tokenization.koshelek_pay.device_token import DeviceKey, DeviceKeyBatch
 from tokenization.koshelek_pay.statuses import DeviceKeyStatus, PayChannel
 
+OPEN_MAX = 50
+"""Payments looked after in one round."""
+
 _COUNTS = text(
     """SELECT count(*) FILTER (WHERE k.status = 'issued' AND b.expires_at > :now) AS left_over,
               coalesce(max(k.atc), 0) AS last_atc,
@@ -54,6 +57,7 @@ _AUTHORISATION = """SELECT id, device_token_id, atc, merchant_id, amount_kopecks
                            status, response_code, issuer_answer, accepted_at FROM device_authorisations"""
 _BY_ID = text(f"{_AUTHORISATION} WHERE id = :id")
 _BY_ATC = text(f"{_AUTHORISATION} WHERE device_token_id = :id AND atc = :atc")
+_OPEN = text(f"{_AUTHORISATION} WHERE ended_at IS NULL AND accepted_at < :before ORDER BY accepted_at LIMIT {OPEN_MAX}")
 _ADD_AUTHORISATION = text(
     """INSERT INTO device_authorisations
               (id, device_token_id, atc, merchant_id, amount_kopecks, channel, mcc, digest, cryptogram, accepted_at)
@@ -174,6 +178,12 @@ async def find_payment(session: Session, payment_id: str) -> DevicePayment | Non
 async def find_payment_of_key(session: Session, device_token_id: str, atc: int) -> DevicePayment | None:
     """The payment that was let through with a key."""
     return _payment((await session.execute(_BY_ATC, {"id": device_token_id, "atc": atc})).first())
+
+
+async def find_open(session: Session, before: datetime) -> list[DevicePayment]:
+    """Payments that were let through before and have not ended, oldest first."""
+    rows = (await session.execute(_OPEN, {"before": before})).all()
+    return [payment for row in rows if (payment := _payment(row)) is not None]
 
 
 async def add_payment(session: Session, payment: DevicePayment) -> bool:

@@ -17,7 +17,7 @@ from tokenization.wire import Body, View
 MerchantId = Annotated[str, Field(pattern=r"^[a-z]{3}_[0-9A-Za-z]{1,40}$")]
 Trid = Annotated[str, Field(pattern=r"^643[0-9]{8}$")]
 Token = Annotated[str, Field(min_length=1, max_length=64)]
-Phone = Annotated[str, Field(pattern=r"^\+7[0-9]{10}$")]
+Phone = Annotated[str, Field(min_length=1, max_length=20)]
 Channels = Annotated[list[PayChannel], Field(min_length=1, max_length=2)]
 Amount = Annotated[StrictInt, Field(ge=1, le=100_000_000)]
 Mccs = Annotated[list[Annotated[str, Field(pattern=r"^[0-9]{4}$")]], Field(min_length=1, max_length=50)]
@@ -155,6 +155,7 @@ class DevicePaymentBody(Body):
     id: PaymentId
     merchant_id: MerchantId
     device_token: Token
+    """Its id, or the number that the terminal saw."""
     trid: Trid
     mcc: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
     channel: PayChannel

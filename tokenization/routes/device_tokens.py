@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from pci.audit_log.event import AuditEvent, AuditOutcome
+from pci.audit_log.staging import stage
 from pci.secret import Secret
 from tokenization import cards
 from tokenization.charges import repository as charge_rows
+from tokenization.ids import is_id
 from tokenization.koshelek_pay import calls, key_records, lifecycle, provisioning, repository, requestors
 from tokenization.koshelek_pay import views as wire
 from tokenization.koshelek_pay.authorising import Presentment
 from tokenization.koshelek_pay.calls import DeviceDesk
 from tokenization.koshelek_pay.charging import AcquirerDeviceCharger
-from tokenization.koshelek_pay.codes import CodeSender
+from tokenization.koshelek_pay.codes import CodeSender, checked_phone
 from tokenization.koshelek_pay.de55 import read_de55
 from tokenization.koshelek_pay.device_token import DeviceDoing, DeviceToken
-from tokenization.koshelek_pay.errors import DevicePaymentNotFound, SmsBoxAbsent
+from tokenization.koshelek_pay.errors import DevicePaymentNotFound, DevicePayRejected, SmsBoxAbsent
 from tokenization.koshelek_pay.key_records import DevicePayment
 from tokenization.koshelek_pay.provisioning import DeviceIn, ProvisioningRequest
 from tokenization.koshelek_pay.sms import SmsBox, sender_of
+from tokenization.koshelek_pay.token_ranges import is_token_number
 from tokenization.routes.charges import desk_of as charge_desk_of
 from tokenization.vault import Vault
 from tokenization.wire import View, answer, peer_of, read
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class SmsView(View):
@@ -35,13 +43,37 @@ class SmsView(View):
 def routes(vault: Vault) -> list[BaseRoute]:
     """What the api may ask about device tokens."""
     sender = sender_of(vault.settings.sms_url, is_production=vault.settings.is_production)
-    return [
+    made = [
         *_requestor_routes(vault),
         *_provisioning_routes(vault, sender),
         *_lifecycle_routes(vault),
         *_payment_routes(vault, sender),
         *_sandbox_routes(sender),
     ]
+    return [Route(route.path, _noted(vault, route.endpoint), methods=list(route.methods or ())) for route in made]
+
+
+def _noted(vault: Vault, endpoint: Endpoint) -> Endpoint:
+    """A denied attempt is a line of the log, also where nothing of it was kept. Source: PCI DSS 10.2.1.4."""
+
+    async def noting(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except DevicePayRejected as refusal:
+            if not refusal.is_logged:
+                async with vault.transactions() as session:
+                    await stage(session, [_refusal_line(request, _doing(request, vault), refusal)])
+            raise
+
+    return noting
+
+
+def _refusal_line(request: Request, doing: DeviceDoing, refusal: DevicePayRejected) -> AuditEvent:
+    named = next((text for text in request.path_params.values() if is_id(text[:3], text)), "unknown")
+    return AuditEvent(
+        "device_token.refused", doing.actor, doing.origin, f"device_token:{named}", doing.now, AuditOutcome.REFUSED,
+        facts={"code": refusal.code, "asked": request.scope["route"].path},
+    )  # fmt: skip
 
 
 def _doing(request: Request, vault: Vault) -> DeviceDoing:
@@ -66,7 +98,7 @@ def desk_of(vault: Vault, sender: CodeSender) -> DeviceDesk:
     return DeviceDesk(vault.transactions, vault.ring, sender, AcquirerDeviceCharger(charge_desk_of(vault)))
 
 
-def _requestor_routes(vault: Vault) -> list[BaseRoute]:
+def _requestor_routes(vault: Vault) -> list[Route]:
     async def register(request: Request) -> Response:
         doing, body = _doing(request, vault), await read(request, wire.RequestorBody)
         terms = requestors.RequestorTerms(
@@ -89,7 +121,7 @@ def _requestor_routes(vault: Vault) -> list[BaseRoute]:
     ]
 
 
-def _provisioning_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
+def _provisioning_routes(vault: Vault, sender: CodeSender) -> list[Route]:
     desk = DeviceDesk(vault.transactions, vault.ring, sender, charger=None)
 
     async def look_up(request: Request) -> Response:
@@ -114,7 +146,7 @@ def _provisioning_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
     async def resend_code(request: Request) -> Response:
         doing, body = _doing(request, vault), await read(request, wire.CodeResendBody)
         token_id = request.path_params["device_token_id"]
-        return _told(await calls.resend_code(desk, token_id, body.merchant_id, Secret(body.phone), doing))
+        return _told(await calls.resend_code(desk, token_id, body.merchant_id, checked_phone(body.phone), doing))
 
     async def deliver_keys(request: Request) -> Response:
         doing, body = _doing(request, vault), await read(request, wire.DeviceKeysBody)
@@ -139,14 +171,14 @@ def _asked(body: wire.DeviceTokenBody) -> ProvisioningRequest:
         card_token=body.card_token,
         device=DeviceIn(given.installation_id, given.public_jwk, tuple(given.attestation), given.verdict),
         channels=frozenset(body.channels),
-        phone=None if body.phone is None else Secret(body.phone),
+        phone=None if body.phone is None else checked_phone(body.phone),
         mccs=None if body.mccs is None else frozenset(body.mccs),
         amount_kopecks_max=body.amount_kopecks_max,
         wallet_score=body.wallet_score,
     )
 
 
-def _lifecycle_routes(vault: Vault) -> list[BaseRoute]:
+def _lifecycle_routes(vault: Vault) -> list[Route]:
     async def look(request: Request) -> Response:
         peer_of(request)
         async with vault.transactions() as session:
@@ -191,7 +223,7 @@ def _lifecycle_routes(vault: Vault) -> list[BaseRoute]:
     ]
 
 
-def _device_routes(vault: Vault) -> list[BaseRoute]:
+def _device_routes(vault: Vault) -> list[Route]:
     async def tokens(request: Request) -> Response:
         peer_of(request)
         async with vault.transactions() as session:
@@ -225,18 +257,25 @@ def _device_routes(vault: Vault) -> list[BaseRoute]:
     ]
 
 
-def _payment_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
+def _payment_routes(vault: Vault, sender: CodeSender) -> list[Route]:
     async def told(payment: DevicePayment, status: int = 200) -> Response:
         async with vault.transactions() as session:
             charge = await charge_rows.find_charge(session, payment.id)
         acquirer_id = None if vault.acquirer is None else vault.acquirer.acceptor.acquirer_id
         return answer(wire.DevicePaymentView.of(payment, charge, acquirer_id), status)
 
+    async def token_id_of(said: str, merchant_id: str) -> str:
+        if not is_token_number(said):
+            return said
+        async with vault.transactions() as session:
+            return (await repository.find_token_by_number(session, said, merchant_id)).id
+
     async def pay(request: Request) -> Response:
         doing, body = _doing(request, vault), await read(request, wire.DevicePaymentBody)
+        token_id = await token_id_of(body.device_token, body.merchant_id)
         presentment = Presentment(
-            id=body.id, device_token_id=body.device_token, trid=body.trid, merchant_id=body.merchant_id,
-            mcc=body.mcc, channel=body.channel, amount_kopecks=body.amount_kopecks, chip=read_de55(body.de55),
+            id=body.id, device_token_id=token_id, trid=body.trid, merchant_id=body.merchant_id, mcc=body.mcc,
+            channel=body.channel, amount_kopecks=body.amount_kopecks, chip=read_de55(body.de55),
         )  # fmt: skip
         return await told(await calls.pay(desk_of(vault, sender), presentment, doing), 201)
 
@@ -260,7 +299,7 @@ def _payment_routes(vault: Vault, sender: CodeSender) -> list[BaseRoute]:
     ]
 
 
-def _sandbox_routes(sender: CodeSender) -> list[BaseRoute]:
+def _sandbox_routes(sender: CodeSender) -> list[Route]:
     """Whoever plays the buyer reads their texts. There is no box in production."""
 
     async def look(request: Request) -> Response:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import psycopg
 import pytest_asyncio
 
 from ledger.database import Engine
 from pci.errors import PciError
+from tests.conftest import VaultDatabase
 from tests.tokenization.charges.charge_world import MERCHANT, PAN, ChargeWorld, charge_world
 from tests.vault_calls import service_client
 from tokenization.ids import new_id
 from tokenization.koshelek_pay import errors as device_errors
-from tokenization.koshelek_pay.phone import Phone
+from tokenization.koshelek_pay.de55 import write_de55
+from tokenization.koshelek_pay.phone import Phone, payment_fields
 from tokenization.problems import STATUS, every_error
 from tokenization.settings import VaultSettings
+from tokenization.sweeping import sweep_device_payments
 
 BUYER = "+79161234567"
 
@@ -124,6 +128,75 @@ async def test_a_lost_answer_is_unknown_and_then_declined(
     assert await ask(api, "/v1/device-payments", status=201, **asked) == second
     never = await ask(api, f"/v1/device-payments/{new_id('att')}/find-out", status=404)
     assert never["code"] == "vault.device_payment_not_found"
+
+
+async def test_a_payment_nobody_came_back_for_is_found_out_about(
+    api: httpx.AsyncClient, charges: ChargeWorld, now: datetime
+) -> None:
+    phone = Phone()
+    token = await activate(api, phone, await put_on(api, phone, charges), now)
+    charges.script("lost_answer")
+    asked = payment(token, phone.pay(token["id"], 149_990, now))
+    await ask(api, "/v1/device-payments", status=201, **asked)
+    await charges.settle()
+    vault = replace(charges.desk.vault, acquirer=charges.desk.link)
+
+    assert await sweep_device_payments(charges.desk.vault) == 0  # no acquirer, nobody to ask
+    charges.clock.pass_by(minutes=3)
+    assert (await sweep_device_payments(vault), await sweep_device_payments(vault)) == (1, 0)
+    seen = await api.get(f"/v1/device-payments/{asked['id']}", params={"merchant_id": MERCHANT})
+    assert (seen.json()["status"], seen.json()["response_code"]) == ("declined", "91")
+
+
+async def test_the_number_that_the_terminal_saw_finds_the_token(
+    api: httpx.AsyncClient, charges: ChargeWorld, now: datetime
+) -> None:
+    phone = Phone()
+    token = await activate(api, phone, await put_on(api, phone, charges), now)
+    asked = payment(token, phone.pay(token["id"], 149_990, now)) | {"device_token": phone.number_of(token["id"])}
+
+    assert (await ask(api, "/v1/device-payments", status=201, **asked))["device_token"] == token["id"]
+    foreign = asked | {"id": new_id("att"), "merchant_id": "mer_other"}
+    assert (await ask(api, "/v1/device-payments", status=404, **foreign))["code"] == "vault.device_token_not_found"
+
+
+async def test_every_denied_attempt_is_one_line_of_the_log(
+    api: httpx.AsyncClient, charges: ChargeWorld, now: datetime, vault_database: VaultDatabase
+) -> None:
+    phone = Phone()
+    token = await put_on(api, phone, charges)
+    path = f"/v1/device-tokens/{token['id']}"
+    text = (await api.get("/v1/sandbox/sms", params={"phone": BUYER})).json()["text"]
+    code = re.search("[0-9]{6}", text)
+    assert code
+    wrong = f"{(int(code.group()) + 1) % 1_000_000:06d}"
+
+    await ask(api, f"{path}/code", status=422, code=wrong)
+    await ask(api, f"{path}/keys", status=403, request=Phone().key_request(token["id"], now))
+    await ask(api, f"{path}/resume", status=409, suspender="buyer")
+    await ask(api, f"{path}/code/resend", status=422, phone="+4912345")
+    await ask(api, "/v1/device-payments", status=409, **payment(token, chip_of(1)))
+    await ask(api, f"{path}/delete", status=404, merchant_id="mer_other")
+
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        rows = connection.execute(
+            "SELECT convert_from(event, 'UTF8')::jsonb FROM audit_events"
+            " WHERE convert_from(event, 'UTF8')::jsonb ->> 'outcome' = 'refused' ORDER BY id"
+        ).fetchall()
+    assert [(row[0]["action"], row[0]["facts"].get("code")) for row in rows] == [
+        ("device_token.code_refused", None),
+        ("device_token.refused", "vault.device_signature_refused"),
+        ("device_token.refused", "vault.device_suspension_not_yours"),
+        ("device_token.refused", "vault.device_phone_refused"),
+        ("device_token.payment_refused", "vault.device_token_not_active"),
+        ("device_token.refused", "vault.device_token_not_found"),
+    ]
+
+
+def chip_of(atc: int) -> str:
+    """Chip data of nobody's."""
+    fields = payment_fields(149_990, atc, datetime(2026, 11, 22, 9, tzinfo=UTC))
+    return write_de55({"9F26": bytes(8), **fields})
 
 
 async def test_refusals_have_codes_and_repeat_nothing(
