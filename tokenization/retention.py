@@ -20,19 +20,19 @@ RETAINED: tuple[RetainedData, ...] = (
         "UPDATE cards AS c SET status = 'expired', ended_at = :now, changed_at = :now, key_number = NULL,"
         " pan_sealed = NULL, holder_sealed = NULL, fingerprint = NULL, fingerprint_key = NULL"
         f" FROM (SELECT merchant_id, number {_PAST_CARDS} LIMIT :limit FOR UPDATE SKIP LOCKED) AS due"
-        " WHERE c.merchant_id = due.merchant_id AND c.number = due.number",  # noqa: S608 -- our own words
+        " WHERE c.merchant_id = due.merchant_id AND c.number = due.number",
         f"SELECT count(*) {_PAST_CARDS}",
     ),
     RetainedData(
         "card_session",
         PurgeMethod.DELETED,
-        f"DELETE FROM card_sessions WHERE id IN (SELECT id {_PAST_SESSIONS} LIMIT :limit)",  # noqa: S608
+        f"DELETE FROM card_sessions WHERE id IN (SELECT id {_PAST_SESSIONS} LIMIT :limit)",
         f"SELECT count(*) {_PAST_SESSIONS}",
     ),
     RetainedData(
         "sad",
         PurgeMethod.DELETED,
-        f"DELETE FROM sad_volatile WHERE token IN (SELECT token {_PAST_SAD} LIMIT :limit)",  # noqa: S608
+        f"DELETE FROM sad_volatile WHERE token IN (SELECT token {_PAST_SAD} LIMIT :limit)",
         f"SELECT count(*) {_PAST_SAD}",
     ),
 )
