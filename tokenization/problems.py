@@ -36,6 +36,7 @@ RETRY_AFTER_SECONDS = 1
 STATUS: dict[str, int] = {
     "pci.error": 500,
     "pci.rejected": 422,
+    "pci.allow_list_malformed": 422,
     "pci.unavailable": 503,
     "pci.invariant_broken": 500,
     # The vault's door
@@ -52,6 +53,7 @@ STATUS: dict[str, int] = {
     "vault.request_invalid": 422,
     # Card entry
     "vault.pan_malformed": 422,
+    "vault.scheme_unknown": 422,
     "vault.card_entry_rejected": 422,
     "vault.card_session_not_found": 404,
     "vault.card_session_over": 409,
@@ -210,6 +212,8 @@ STATUS: dict[str, int] = {
     "vault.sms_unavailable": 503,
     "vault.emv_key_broken": 500,
     # Evidence
+    "evidence.retention_policy_refused": 422,
+    "evidence.pack_refused": 422,
 }
 """Every code of ``pci`` and ``tokenization``, and its HTTP status, one line each. A test proves it complete."""
 
