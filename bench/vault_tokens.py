@@ -219,7 +219,7 @@ def _update(vault: BenchVault) -> float:
         connection.execute("CHECKPOINT")
         row = connection.execute("SELECT min(number), max(number) FROM twin_cards").fetchone()
         assert row is not None
-        first, last = row
+        first, last = int(row[0]), int(row[1])
         start = monotonic()
         for place in range(first, last + 1, BATCH):
             connection.execute(

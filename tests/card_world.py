@@ -60,7 +60,7 @@ class World:
 
     def sql(self, statement: str, arguments: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database.superuser_url, autocommit=True) as connection:
-            found = connection.execute(statement, arguments)  # type: ignore[arg-type] -- tests write their own SQL
+            found = connection.execute(statement, arguments)  # type: ignore[arg-type]  # tests write their own SQL
             return found.fetchall() if found.description else []
 
     def events(self, action: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 from pci.card_numbers import may_hold_pan
 from pci.errors import Rejected
@@ -71,7 +71,7 @@ def opened(path: Path) -> Iterator[TextIO]:
     with path.open("rb") as raw:
         is_packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         raw.seek(0)
-        unpacked: BinaryIO = gzip.GzipFile(fileobj=raw) if is_packed else raw  # type: ignore[assignment] -- it reads
+        unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=raw) if is_packed else raw)
         with io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="replace", newline="") as lines:
             yield lines
 

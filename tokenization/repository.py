@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
-from sqlalchemy import TextClause, text
+from sqlalchemy import RowMapping, TextClause, text
 
 from pci.database import Session
 from tokenization import sql_arrays
 
-Row = Mapping[str, Any]
+Row: TypeAlias = RowMapping | Mapping[str, Any]
 
 COUNTING_SECONDS_MAX = 300
 """A merchant may have tens of millions of cards."""
