@@ -6,6 +6,7 @@ outside any transaction and kept only where the row is still as it was read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,7 @@ async def run_batch(
         return await _end(transactions, provider, known, doing)
     rewrapped = [RewrappedKey(stored, await _rewrap(provider, stored)) for stored in batch]
     async with transactions() as session:
-        kept = [one for one in rewrapped if await _keep(session, one)]
+        kept = await _keep(session, rewrapped)
         await stage(session, [_event(one, doing) for one in kept])
         place = str(batch[-1].key.number)
         return await rotation.count(session, rotation_id, rows=len(kept), place=place, now=doing.at)
@@ -84,18 +85,24 @@ async def _rewrap(provider: KekProvider, stored: StoredKey) -> WrappedKey:
     return await provider.wrap(await provider.unwrap(stored.wrapped, context, stored.key.kek_version), context)
 
 
-async def _keep(session: Session, one: RewrappedKey) -> bool:
+async def _keep(session: Session, batch: Sequence[RewrappedKey]) -> list[RewrappedKey]:
+    """Keep those whose rows are still as they were read."""
     kept = await session.execute(
         text(
-            "UPDATE keys SET wrapped = :wrapped, kek_version = :version"
-            " WHERE number = :number AND wrapped = :was AND kek_version = :was_version"
+            "UPDATE keys SET wrapped = now.wrapped, kek_version = now.version FROM unnest(CAST(:numbers AS integer[]),"
+            " CAST(:wrapped AS bytea[]), CAST(:versions AS text[]), CAST(:were AS bytea[]))"
+            " AS now (number, wrapped, version, was) WHERE keys.number = now.number AND keys.wrapped = now.was"
+            " RETURNING keys.number"
         ),
         {
-            "wrapped": one.wrapped.blob, "version": one.wrapped.version, "number": one.stored.key.number,
-            "was": one.stored.wrapped, "was_version": one.stored.key.kek_version,
+            "numbers": [one.stored.key.number for one in batch],
+            "wrapped": [one.wrapped.blob for one in batch],
+            "versions": [one.wrapped.version for one in batch],
+            "were": [one.stored.wrapped for one in batch],
         },
-    )  # fmt: skip
-    return kept.rowcount == 1
+    )
+    numbers = set(kept.scalars())
+    return [one for one in batch if one.stored.key.number in numbers]
 
 
 async def count_elsewhere(session: Session, provider: str, version: str) -> int:
