@@ -5,7 +5,7 @@ order's description is refused before anything is kept, and an answer with one i
 the log as an event, without the number. Only texts of JSON bodies are looked at: amounts are numbers, files and
 notifications of the rail are others' business. Almost every body is let through after one pass over its bytes.
 
-Source: PCI DSS 3.4.2, 3.5.1, 12.10.7. The reasons for refusing at the entrance: pci/DECISIONS.md, 3.
+Source: PCI DSS 3.4.2, 3.5.1, 12.10.7. The reasons for refusing at the entrance: pci/DECISIONS.md, 23.
 """
 
 from __future__ import annotations
