@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -57,8 +58,10 @@ class DeviceProofBody(Body):
     device_token: Annotated[str, Field(strict=True, pattern=r"^dtk_[0-9A-Za-z]{25}$")]
     trid: Annotated[str, Field(strict=True, pattern=r"^643[0-9]{8}$", examples=["64310203040"])]
     """Which wallet the token is of."""
-    de55: Annotated[str, Field(strict=True, pattern=r"^([0-9A-Fa-f]{2}){1,255}$")]
-    """Chip data, with the cryptogram."""
+    de55: Annotated[
+        str, Field(strict=True, pattern=r"^([A-Za-z0-9+/]{4}){1,85}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+    ]
+    """Chip data with the cryptogram, in base 64: in hexadecimal one in some thousands looks like a card number."""
     channel: PayChannel = PayChannel.CONTACTLESS
     mcc: Annotated[str, Field(strict=True, pattern=r"^[0-9]{4}$", examples=["5411"])]
     """What the till sells: a token may be for some goods only."""
@@ -221,7 +224,7 @@ def _rail_of(call: Call, body: AttemptBody) -> Rail:
         return CardRail(wiring.cards, terms, call.caller.key_id)
     if body.device is not None:
         said = body.device
-        proof = DeviceProof(said.trid, said.mcc, said.channel, said.de55)
+        proof = DeviceProof(said.trid, said.mcc, said.channel, b64decode(said.de55).hex())
         return CardRail(wiring.cards, CardTerms(said.device_token), call.caller.key_id, DEVICE_RAIL, proof)
     if body.cash_link_id is None:
         rail = wiring.rail if body.ttl_minutes is None else replace(wiring.rail, ttl_minutes=body.ttl_minutes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,11 +16,13 @@ from api.callers import create_key
 from api.card_calls import CardCalls
 from ledger.clock import Clock
 from ledger.database import Engine, transaction
+from pci.pan_allowed import NOTHING_ALLOWED, tells_pan
 from tests.api.card_world import CardShop, NearVault, card_shop
 from tests.api.conftest import Client
 from tests.tokenization.charges.charge_world import ChargeWorld, charge_world
 from tests.vault_calls import service_client
-from tokenization.koshelek_pay.phone import Phone
+from tokenization.koshelek_pay.de55 import write_de55
+from tokenization.koshelek_pay.phone import Phone, payment_fields
 
 BUYER = "+79161234567"
 AMOUNT = 149_990
@@ -84,7 +87,11 @@ async def put_on(shop: CardShop, phone: Phone) -> Any:
 
 
 def said(token: Any, de55: str, **changed: Any) -> dict[str, Any]:
-    return {"device_token": token["id"], "trid": token["trid"], "de55": de55, "mcc": "5411"} | changed
+    return {"device_token": token["id"], "trid": token["trid"], "de55": in_base64(de55), "mcc": "5411"} | changed
+
+
+def in_base64(de55: str) -> str:
+    return b64encode(bytes.fromhex(de55)).decode()
 
 
 async def attempt(shop: CardShop, order_id: str, device: dict[str, Any]) -> Any:
@@ -116,9 +123,9 @@ async def test_what_the_vault_does_not_let_through_is_refused_and_never_charged(
     chip = phone.pay(token["id"], AMOUNT, shop.charges.clock.at)
 
     for changed, reason in (
-        ({"de55": phone.pay(token["id"], AMOUNT - 1, shop.charges.clock.at)}, "device_amount_differs"),
-        ({"de55": f"9F2608{'0' * 16}{chip[22:]}"}, "cryptogram_wrong"),
-        ({"de55": chip[:-2]}, "de55_malformed"),
+        ({"de55": in_base64(phone.pay(token["id"], AMOUNT - 1, shop.charges.clock.at))}, "device_amount_differs"),
+        ({"de55": in_base64(f"9F2608{'0' * 16}{chip[22:]}")}, "cryptogram_wrong"),
+        ({"de55": in_base64(chip[:-2])}, "de55_malformed"),
         ({"trid": "64300000000"}, "device_requestor_differs"),
         ({"channel": "ecom"}, "device_domain_refused"),
     ):
@@ -131,6 +138,16 @@ async def test_what_the_vault_does_not_let_through_is_refused_and_never_charged(
     async with shop.charges.desk.vault.transactions() as session:
         assert await session.scalar(text("SELECT count(*) FROM charges")) == 0
     assert await shop.entries() == []
+
+
+async def test_chip_data_never_look_like_a_card_number_at_the_door(now: datetime) -> None:
+    """In hexadecimal some do: a counter of 16… in front of zeros reads as the length of a number, and its number."""
+    fields = payment_fields(AMOUNT, 0x1643, now) | {"95": bytes.fromhex("9505000000"), "9F26": bytes(8)}
+    unlucky = "9F26082B60C97AC069615E9F36021650950500000000009A032611229C0100"
+
+    assert tells_pan({"de55": unlucky}, NOTHING_ALLOWED)
+    for chip in (unlucky, write_de55(fields)):
+        assert not tells_pan({"de55": in_base64(chip)}, NOTHING_ALLOWED)
 
 
 async def test_a_lost_answer_of_the_vault_is_asked_for_and_the_order_paid_once(shop: CardShop) -> None:

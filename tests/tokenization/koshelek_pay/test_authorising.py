@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pci.errors import Unavailable
 from tests.tokenization.koshelek_pay.wallet import MERCHANT, Wallet
-from tokenization.koshelek_pay import lifecycle
+from tokenization.koshelek_pay import calls, lifecycle
 from tokenization.koshelek_pay.calls import DeviceChargeOutcome
 from tokenization.koshelek_pay.de55 import read_de55, write_de55
 from tokenization.koshelek_pay.emv import answer_1
@@ -88,6 +89,24 @@ async def test_an_unknown_outcome_is_asked_about_again_under_the_same_id(wallet:
     assert first.issuer_answer is None
     assert second.response_code == "05"
     assert [asked.id for asked in wallet.bank.asked] == [presentment.id] * 2
+
+
+async def test_what_broke_before_the_acquirer_was_asked_goes_on_under_the_same_id(
+    wallet: Wallet, now: datetime
+) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    wallet.bank.is_away = True
+    presentment = wallet.presented(token, phone.pay(token.id, AMOUNT, now))
+
+    with pytest.raises(Unavailable):
+        await wallet.pay(presentment)
+    assert await wallet.rows("SELECT status FROM device_authorisations") == [("accepted",)]
+    assert await calls.settle_open(wallet.desk, wallet.doing(timedelta(minutes=3))) == 0
+    wallet.bank.is_away = False
+
+    assert (await wallet.pay(presentment)).status is DevicePaymentStatus.APPROVED
+    assert await wallet.rows("SELECT status FROM device_keys WHERE atc = 1") == [("burnt",)]
 
 
 async def test_one_counter_in_two_sessions_is_one_payment(wallet: Wallet, now: datetime) -> None:

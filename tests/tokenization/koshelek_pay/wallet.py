@@ -19,6 +19,7 @@ from pci.secret import Secret
 from tests.vault_world import ready_ring
 from tokenization import cards
 from tokenization.card import Card, CardDetails, CardTerms
+from tokenization.charges.errors import AcquirerUnreachable
 from tokenization.ids import new_id
 from tokenization.koshelek_pay import calls, requestors
 from tokenization.koshelek_pay.authorising import Presentment
@@ -65,9 +66,12 @@ class Bank:
 
     answers: list[DeviceChargeOutcome] = field(default_factory=list)
     asked: list[DeviceCharge] = field(default_factory=list)
+    is_away: bool = False
 
     async def charge(self, wanted: DeviceCharge, doing: DeviceDoing) -> DeviceChargeOutcome:
         assert doing.actor
+        if self.is_away:
+            raise AcquirerUnreachable()
         self.asked.append(wanted)
         return self.answers.pop(0) if self.answers else DeviceChargeOutcome(True, "00")
 
