@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from pci.pan import Pan
 from pci.schemes import Scheme
 from tokenization import card_use
@@ -125,7 +127,7 @@ class Card:
     restrictions: CardRestrictions = NO_RESTRICTIONS
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Card:
+    def from_row(cls, row: RowMapping | Mapping[str, Any]) -> Card:
         """Read a row of ``cards``."""
         return cls(
             token=row["token"],

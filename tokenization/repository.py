@@ -99,7 +99,7 @@ async def tokenize_cards(
         "old_fingerprints": None if old is None else sql_arrays.blobs(k.fingerprint if k else None for k in old),
     }
     found = await session.execute(TOKENIZE, {"now": now, **columns_of(cards), **brought})
-    rows = list(found.mappings())
+    rows: list[Row] = list(found.mappings())
     rows.sort(key=lambda row: int(row["place"]))
     return rows
 
