@@ -39,7 +39,6 @@ class Scope(StrEnum):
     REVEALS_READ = "reveals:read"
     KEYS_READ = "keys:read"
     KEYS_UNSEAL = "keys:unseal"
-    AUDIT_READ = "audit:read"
 
 
 SCOPES_OF: dict[Role, frozenset[Scope]] = {
@@ -50,9 +49,7 @@ SCOPES_OF: dict[Role, frozenset[Scope]] = {
     ),
     Role.SUPPORT: frozenset({Scope.CARDS_SEARCH, Scope.CARDS_REVEAL}),
     Role.CUSTODIAN: frozenset({Scope.KEYS_READ, Scope.KEYS_UNSEAL}),
-    Role.AUDITOR: frozenset(
-        {Scope.PEOPLE_READ, Scope.PEOPLE_REVIEW, Scope.REVEALS_READ, Scope.KEYS_READ, Scope.AUDIT_READ}
-    ),
+    Role.AUDITOR: frozenset({Scope.PEOPLE_READ, Scope.PEOPLE_REVIEW, Scope.REVEALS_READ, Scope.KEYS_READ}),
 }
 """The whole of what people may do."""
 

@@ -44,6 +44,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[Role], Body]] = {
     ("POST", "/vault/v1/totp-resets/{reset_id}/approvals"): (frozenset({OFFICER}), None),
     ("GET", "/vault/v1/access-review"): (frozenset({OFFICER, AUDITOR}), None),
     ("POST", "/vault/v1/access-review"): (frozenset({OFFICER, AUDITOR}), {"digest": "0" * 64, "note": "half"}),
+    ("GET", "/vault/v1/key-register"): (frozenset({OFFICER, CUSTODIAN, AUDITOR}), None),
     ("POST", "/vault/v1/card-searches"): (frozenset({SUPPORT, OFFICER}), {"token": "tok_" + "a" * 25}),
     ("POST", "/vault/v1/reveals"): (frozenset({SUPPORT}), terms("tok_" + "a" * 25)),
     ("GET", "/vault/v1/reveals"): (frozenset({SUPPORT, OFFICER, AUDITOR}), None),

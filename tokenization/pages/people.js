@@ -17,8 +17,14 @@ const SCHEMES = {
 const STATUSES = {
   active: ["действует", "good"], expired: ["истёк", "bad"], deleted: ["удалена", "bad"], shredded: ["уничтожена", "bad"],
   requested: ["ждёт решения", "wait"], approved: ["одобрен", "good"], refused: ["отклонён", "bad"],
-  used: ["использован", ""], invited: ["приглашён", "wait"], disabled: ["отключён", "bad"],
+  used: ["использован", ""], retired: ["только чтение", ""], suspended: ["приостановлен", "wait"],
+  compromised: ["раскрыт", "bad"], destroyed: ["уничтожен", "bad"], invited: ["приглашён", "wait"], disabled: ["отключён", "bad"],
 };
+const PURPOSES = {
+  card: "номера карт", sad: "CVC", fingerprint: "отпечатки", par: "ссылки PAR", device_master: "токены устройств",
+  jwe: "приём карт от магазинов", audit_personal: "личные данные журнала", totp: "коды сотрудников",
+};
+const KEY_STATES = { decrypt_only: "retired" };
 const PROBLEMS = {
   "access.sign_in_refused": "Неверный логин, пароль или код, либо вход сейчас закрыт.",
   "access.sign_in_needed": "Вход завершён. Войдите снова.",
@@ -107,7 +113,7 @@ function showDoor(id) {
 function leave(text) {
   me = null;
   hideNumber();
-  for (const list of ["found", "own-requests-list", "requests-list", "reveals-list", "people-list"]) {
+  for (const list of ["found", "own-requests-list", "requests-list", "reveals-list", "people-list", "keys-list"]) {
     byId(list).replaceChildren();
   }
   tell(text || "");
@@ -120,6 +126,7 @@ const TABS = [
   { title: "Карты", sections: ["cards", "own-requests"], isFor: () => may("cards:search"), load: loadOwnRequests },
   { title: "Одобрения", sections: ["requests"], isFor: () => may("reveals:approve"), load: loadRequests },
   { title: "Показы", sections: ["reveals"], isFor: () => may("cards:reveal") || may("reveals:read"), load: loadReveals },
+  { title: "Ключи", sections: ["keys"], isFor: () => may("keys:read"), load: loadKeys },
   { title: "Сотрудники", sections: ["people"], isFor: () => may("people:read"), load: loadPeople },
 ];
 
@@ -326,6 +333,17 @@ async function loadPeople() {
     person.is_locked ? cellOf(make("span", "заблокирован", "tag bad")) : tag(person.status),
   ]);
   byId("people-list").replaceChildren(table(["Имя", "Логин", "Роли", "Последний вход", "Состояние"], rows, "Никого нет."));
+}
+
+async function loadKeys() {
+  const found = await call("GET", "/key-register");
+  byId("keys-state").textContent = found.seal.status === "ready" ? "Хранилище открыто." : "Хранилище опечатано.";
+  const rows = found.keys.map((key) => [
+    PURPOSES[key.purpose] || key.purpose, make("td", key.scope, "mono"), key.version, tag(KEY_STATES[key.state] || key.state),
+    key.encryptions.toLocaleString("ru-RU"), key.is_due ? cellOf(make("span", "пора сменить", "tag wait")) : "—",
+  ]);
+  byId("keys-list").replaceChildren(
+    table(["Назначение", "Область", "Версия", "Состояние", "Шифрований", "Срок"], rows, "Ключей ещё нет."));
 }
 
 onSubmit(byId("sign-in"), async (data, form) => {

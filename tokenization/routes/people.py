@@ -22,7 +22,7 @@ from pci.access.signing_in import Credentials, sign_in
 from pci.secret import Secret
 from tokenization.ids import new_nonce
 from tokenization.pages.people import people_page
-from tokenization.routes import enrolments
+from tokenization.routes import enrolments, key_reads
 from tokenization.routes.enrolments import Factor
 from tokenization.sign_in_cookie import COOKIE, check_same_origin, forgetting, origin_of, setting, wish_of
 from tokenization.vault import Vault
@@ -180,6 +180,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
     return [
         Route("/people", show_page, methods=["GET"]),
         *enrolments.routes(vault, access),
+        *key_reads.routes(vault),
         *_own(vault, access),
         *_of_others(vault),
         *_with_reason(vault),

@@ -50,7 +50,7 @@ def test_who_lets_people_in_sees_no_card_and_who_approves_is_shown_none() -> Non
         assert not {Scope.PEOPLE_WRITE, Scope.PEOPLE_APPROVE} <= scopes
         if Scope.PEOPLE_WRITE in scopes:
             assert scopes.isdisjoint({Scope.CARDS_REVEAL, Scope.CARDS_SEARCH, Scope.KEYS_UNSEAL})
-        if Scope.AUDIT_READ in scopes:
+        if Role.AUDITOR in roles:
             assert roles == {Role.AUDITOR}
 
 
