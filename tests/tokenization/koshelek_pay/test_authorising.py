@@ -13,7 +13,7 @@ from tests.tokenization.koshelek_pay.wallet import MERCHANT, Wallet
 from tokenization.koshelek_pay import calls, lifecycle
 from tokenization.koshelek_pay.calls import DeviceChargeOutcome
 from tokenization.koshelek_pay.de55 import read_de55, write_de55
-from tokenization.koshelek_pay.emv import answer_1
+from tokenization.koshelek_pay.emv import EmvFamily, answer_1
 from tokenization.koshelek_pay.errors import (
     AmountDiffers,
     AtcNotIssued,
@@ -32,7 +32,7 @@ from tokenization.koshelek_pay.errors import (
     KeyExpired,
     RequestorDiffers,
 )
-from tokenization.koshelek_pay.key_records import DevicePaymentStatus
+from tokenization.koshelek_pay.key_records import DevicePayment, DevicePaymentStatus
 from tokenization.koshelek_pay.phone import Phone
 from tokenization.koshelek_pay.statuses import DeviceTokenStatus, PayChannel, Suspender
 
@@ -52,6 +52,48 @@ async def test_a_phone_pays(wallet: Wallet, now: datetime) -> None:
     assert (asked.card_token, asked.amount_kopecks, asked.id) == (wallet.card.token, AMOUNT, presentment.id)
     assert await wallet.rows("SELECT atc, status FROM device_keys WHERE status <> 'issued'") == [(1, "burnt")]
     assert wallet.said()[-2:] == ["device_token.payment_accepted", "device_token.payment_ended"]
+
+
+@pytest.mark.parametrize(
+    ("number", "range_id", "family"),
+    [
+        ("2200117996077364", "mir_test", EmvFamily.TDES),
+        ("4242424242424242", "visa_test", EmvFamily.TDES),
+        ("5555555555554444", "mastercard_test", EmvFamily.TDES),
+        ("6200000000000005", "unionpay_test", EmvFamily.AES),
+    ],
+)
+async def test_cards_of_every_scheme_pay_by_the_cipher_of_their_range(
+    wallet: Wallet, now: datetime, number: str, range_id: str, family: EmvFamily
+) -> None:
+    card = await wallet.enter_card(number)
+    phone = Phone()
+
+    token = await wallet.active(phone, card_token=card.token)
+    paid = await wallet.pay(wallet.presented(token, phone.pay(token.id, AMOUNT, now)))
+
+    assert (token.range_id, token.family, paid.status) == (range_id, family, DevicePaymentStatus.APPROVED)
+
+
+async def test_payments_losses_and_suspensions_at_once_end_one_way_or_the_other(wallet: Wallet, now: datetime) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    chips = [phone.pay(token.id, AMOUNT, now) for _ in range(4)]
+
+    async def lose() -> None:
+        async with wallet.transactions() as session:
+            await lifecycle.lose_device(session, token.device_id, MERCHANT, wallet.doing())
+
+    async def suspend() -> None:
+        async with wallet.transactions() as session:
+            await lifecycle.suspend(session, token.id, MERCHANT, Suspender.ISSUER, "проверка", wallet.doing())
+
+    work = [*(wallet.pay(wallet.presented(token, chip)) for chip in chips), lose(), suspend()]
+    ended = await asyncio.gather(*work, return_exceptions=True)
+
+    assert {type(one) for one in ended} <= {DevicePayment, DeviceTokenSuspended, type(None)}
+    paid = sum(isinstance(one, DevicePayment) for one in ended)
+    assert await wallet.rows("SELECT count(*) FROM device_authorisations WHERE status = 'approved'") == [(paid,)]
 
 
 async def test_the_device_knows_that_its_issuer_answered(wallet: Wallet, now: datetime) -> None:
