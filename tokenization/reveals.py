@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy
 
@@ -18,7 +19,7 @@ from pci.access.tables import people, reveals
 from pci.database import Session, Transactions
 from pci.keys.errors import KeyWithdrawn
 from pci.keys.ring import KeyRing
-from tokenization import card_lookup, cards, reveal_requests
+from tokenization import card_lookup, cards, refusals, reveal_requests
 from tokenization.card import OpenCard
 from tokenization.card_use import CardPurpose, CardUse
 from tokenization.reveal_errors import ApprovalNeeded
@@ -65,7 +66,7 @@ async def reveal(
     if place.key_number is not None:
         await _open_key(ring, place.key_number)
     terms = RevealTerms(place.token, terms.reason, terms.ticket)
-    async with deed(transactions, wish) as tried:
+    async with deed(partial(refusals.kept, transactions), wish) as tried:
         await _spend(tried, terms, request_id, share_of_the_day)
         opened = await cards.read_pan(
             tried.session, ring, place.token, merchant_id=place.merchant_id, use=CardUse(CardPurpose.REVEAL),

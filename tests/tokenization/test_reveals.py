@@ -330,3 +330,21 @@ async def test_a_card_that_is_gone_is_not_shown(desk: Desk, vault_database: Vaul
         )
 
     assert code_of(await shown(olga, token)) == (410, "vault.token_deleted")
+
+
+async def test_a_row_that_was_swapped_shows_nothing_and_the_log_says_it_failed(
+    desk: Desk, vault_database: VaultDatabase
+) -> None:
+    token, other = await desk.card(), await desk.card(VISA)
+    olga = await desk.sign_in("olga", ["support"])
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        connection.execute(
+            "UPDATE cards SET pan_sealed = (SELECT pan_sealed FROM cards WHERE token = %s) WHERE token = %s",
+            [other, token],
+        )
+
+    answer = await shown(olga, token)
+
+    assert (answer.status_code, VISA in answer.text, MIR in answer.text) == (500, False, False)
+    read = [event for event in events(vault_database.superuser_url) if event["action"] == "card.read"]
+    assert [(event["outcome"], event["facts"]["code"]) for event in read] == [("failed", "vault.card_tampered")]

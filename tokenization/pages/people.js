@@ -343,7 +343,7 @@ async function loadKeys() {
     key.encryptions.toLocaleString("ru-RU"), key.is_due ? cellOf(make("span", "пора сменить", "tag wait")) : "—",
   ]);
   byId("keys-list").replaceChildren(
-    table(["Назначение", "Область", "Версия", "Состояние", "Шифрований", "Срок"], rows, "Ключей ещё нет."));
+    table(["Назначение", "Область", "Версия", "Состояние", "Шифрований, до", "Срок"], rows, "Ключей ещё нет."));
 }
 
 onSubmit(byId("sign-in"), async (data, form) => {
