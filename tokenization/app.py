@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
+from pci.audit_log.event import AuditEvent, AuditOutcome
+from pci.audit_log.staging import stage
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
 from tokenization.routes import (
     card_entry,
@@ -56,9 +58,18 @@ def public_routes(vault: Vault) -> list[BaseRoute]:
 
 def service_app(vault: Vault) -> ASGIApp:
     """The application behind mutual TLS: whoever has no role in its certificate gets nothing."""
+
+    async def tell_of_stranger(request_id: str) -> None:
+        event = AuditEvent(
+            "peer.refused", "peer:unknown", request_id, "listener:service", vault.now(), AuditOutcome.REFUSED
+        )
+        async with vault.transactions() as session:
+            await stage(session, [event])
+
     return VaultDoor(
-        _router(service_routes(vault)), SERVICE_HEADERS, needs_peer=True, refuse_writes=vault.refuse_writes
-    )
+        _router(service_routes(vault)), SERVICE_HEADERS, needs_peer=True, refuse_writes=vault.refuse_writes,
+        tell_of_stranger=tell_of_stranger,
+    )  # fmt: skip
 
 
 def public_app(vault: Vault) -> ASGIApp:

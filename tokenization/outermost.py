@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic_ns
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tokenization.errors import PeerUnknown
 from tokenization.ids import new_id
 from tokenization.problems import as_ours, problem
 from tokenization.vault import is_repairing
@@ -44,9 +45,16 @@ class VaultDoor:
     """Wraps a whole application of the vault."""
 
     def __init__(
-        self, app: ASGIApp, headers: Headers, *, needs_peer: bool, refuse_writes: Callable[[], None] = lambda: None
+        self,
+        app: ASGIApp,
+        headers: Headers,
+        *,
+        needs_peer: bool,
+        refuse_writes: Callable[[], None] = lambda: None,
+        tell_of_stranger: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.app, self.headers, self.needs_peer, self.refuse_writes = app, headers, needs_peer, refuse_writes
+        self.tell_of_stranger = tell_of_stranger
         self.log = structlog.get_logger("vault").bind(listener="service" if needs_peer else "public")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +77,7 @@ class VaultDoor:
         repairing = None
         try:
             if self.needs_peer:
-                peer_of(Request(scope))
+                await self._check_peer(scope)
             if scope["path"].startswith(REPAIRS):
                 repairing = is_repairing.set(True)
             elif scope["method"] not in READING:
@@ -84,6 +92,15 @@ class VaultDoor:
             if repairing is not None:
                 is_repairing.reset(repairing)
             self._write_down(scope, status, (monotonic_ns() - started) // 1_000, fault)
+
+    async def _check_peer(self, scope: Scope) -> None:
+        """Let nobody in whose certificate names no role; the log hears of who tried. Raises: PeerUnknown."""
+        try:
+            peer_of(Request(scope))
+        except PeerUnknown:
+            if self.tell_of_stranger is not None:
+                await self.tell_of_stranger(scope[REQUEST_ID])
+            raise
 
     def _write_down(self, scope: Scope, status: int, micros: int, fault: Exception | None) -> None:
         """The one line of this request. The route is a template: no token, no session, no card number."""

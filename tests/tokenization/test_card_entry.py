@@ -403,3 +403,15 @@ async def test_a_cvc_is_in_no_write_ahead_log_though_its_card_is(
     assert pan in written
     assert len(cvc) > 30
     assert cvc not in written
+
+
+async def test_whoever_is_not_of_ours_gets_nothing_and_the_log_hears_of_it(
+    world: EntryWorld, vault_database: VaultDatabase
+) -> None:
+    for role in ("", "vault", "stranger"):
+        async with service_client(world.vault, role) as client:
+            refused = await client.get(f"/merchants/{MERCHANT}/cards")
+
+        assert (refused.status_code, refused.json()["code"]) == (403, "vault.peer_unknown")
+
+    assert sum("peer.refused" in line for line in events(vault_database)) == 3

@@ -117,14 +117,6 @@ async def test_a_card_number_is_no_request_id() -> None:
     assert answered.headers["request-id"].startswith("req_")
 
 
-@pytest.mark.parametrize("role", ["", "vault", "stranger"])
-async def test_whoever_is_not_of_ours_gets_nothing_from_the_service_listener(role: str) -> None:
-    async with service_client(vault(), role) as client:
-        refused = await client.get("/readyz")
-
-    assert (refused.status_code, refused.json()["code"]) == (403, "vault.peer_unknown")
-
-
 async def test_a_sealed_vault_says_so_to_our_processes_and_only_lives_for_others() -> None:
     async with service_client(vault(), "worker") as client:
         asked = await client.get("/readyz")
