@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import pytest
 
 from api.cli.vault_ceremony import CLEAR
 from pci.keys import kek_file
+from pci.keys.errors import ShareRefused
 from pci.secret import Secret
 from tests.conftest import VaultDatabase
 
@@ -59,11 +61,11 @@ class Screen:
         os.write(self.terminal, f"{text}\n".encode())
 
 
-def start(path: Path, database: VaultDatabase, *names: str) -> Screen:
+def start(path: Path, database: VaultDatabase, *names: str, what: str = "init") -> Screen:
     ours, theirs = pty.openpty()
     named = [option for name in names for option in ("--custodian", name)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "api.cli.main", "vault", "keys", "init", "--kek-file", str(path), *named],
+        [sys.executable, "-m", "api.cli.main", "vault", "keys", what, "--kek-file", str(path), *named],
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         env=os.environ | {"KOPEYKA_VAULT_DATABASE_URL": database.vault_url, "TERM": "xterm", "PYTHONUTF8": "1"},
     )  # fmt: skip
@@ -102,28 +104,55 @@ def test_custodians_take_their_shares_one_by_one(vault_database: VaultDatabase, 
     assert [sum(all(word in page for word in share.split()) for share in shares) for page in pages].count(1) == 3
     assert not any(sum(all(word in page for word in share.split()) for share in shares) > 1 for page in pages)
     assert PASSPHRASE not in screen.shown
-    opens(path, shares, vault_database, now)
     os.close(screen.terminal)
+    old = opens(path, dict(zip((2, 0), (shares[2], shares[0]), strict=True)), now)
+    assert told_of(vault_database) == [(name, index) for index, name in enumerate(NAMES)]
+
+    new = reshare(path, vault_database, {"Анна": shares[0], "Борис": shares[1]}, "Борис", "Вера")
+    assert opens(path, dict(enumerate(new)), now) == old
+    with pytest.raises(ShareRefused):
+        opens(path, {0: shares[1], 1: shares[2]}, now)
 
 
-def opens(path: Path, shares: list[str], database: VaultDatabase, now: datetime) -> None:
-    import asyncio
+def reshare(path: Path, database: VaultDatabase, given: dict[str, str], *names: str) -> list[str]:
+    """Open the file with old shares and take new ones."""
+    screen = start(path, database, *names, what="reshare")
+    for name, share in given.items():
+        screen.wait_for("Custodian: ")
+        screen.type(name)
+        screen.wait_for("Passphrase: ")
+        screen.type(PASSPHRASE)
+        screen.wait_for("Share: ")
+        screen.type(share)
+    new = [sit_down(screen, name) for name in names]
+    screen.wait_for("opens with any 2 of 2 shares")
+    assert screen.process.wait(SECONDS_MAX) == 0
+    assert not any(share in screen.shown for share in given.values())
+    os.close(screen.terminal)
+    return new
 
+
+def opens(path: Path, given: dict[int, str], now: datetime) -> bytes:
+    """The KEK that these shares open, by their place."""
     kek = kek_file.load(path)
-    holders = [holder.custodian for holder in kek.file.holders]
-
-    async def give() -> str:
-        await kek.give_share(holders[2], Secret(shares[2]), now)
-        return str(await kek.give_share(holders[0], Secret(shares[0]), now))
-
-    assert asyncio.run(give()) == "ready"
     assert path.stat().st_mode & 0o777 == 0o400
+
+    async def give() -> None:
+        for index, share in given.items():
+            await kek.give_share(kek.file.holders[index].custodian, Secret(share), now)
+
+    asyncio.run(give())
+    assert kek.keks is not None
+    return kek.keks.keys["1"].expose()
+
+
+def told_of(database: VaultDatabase) -> list[tuple[str, int]]:
+    """Who took which share and has signed, as the record says."""
     with psycopg.connect(database.superuser_url) as connection:
-        kept = connection.execute(
+        return connection.execute(
             "SELECT name, share_index FROM ceremony_custodians JOIN custodians ON id = custodian_id"
             " JOIN acknowledgements USING (custodian_id) ORDER BY share_index"
         ).fetchall()
-    assert kept == [(name, index) for index, name in enumerate(NAMES)]
 
 
 def test_a_name_that_is_not_the_custodians_ends_it_with_nothing_made(
