@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from pci.database import Transactions
+from tokenization.enumeration import UnknownTokens
 from tokenization.settings import VaultSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Vault:
     """The line by which cards are charged, where there is an acquirer."""
     log_watch: LogWatch | None = None
     """Compares the log with what was exported of it; none where a test needs none."""
+
+    unknown_tokens: UnknownTokens = field(default_factory=UnknownTokens)
+    """Who asks for tokens that are not there."""
 
     def refuse_writes(self) -> None:
         """Called before whatever writes or reveals. Raises: RolledBack."""

@@ -13,6 +13,7 @@ from tokenization import buyer_cards, cards, sad
 from tokenization.card import Card, Tokenized
 from tokenization.card_use import to_json
 from tokenization.ending import CardDoing, delete_card
+from tokenization.enumeration import guarded
 from tokenization.errors import FieldFault, RequestInvalid
 from tokenization.vault import Vault
 from tokenization.wire import View, answer, peer_of
@@ -69,9 +70,10 @@ def routes(vault: Vault) -> list[BaseRoute]:
     """For the api and the worker."""
 
     async def look(request: Request) -> Response:
-        peer_of(request)
-        async with vault.transactions() as session:
-            found = await cards.find_card(session, request.path_params["token"], request.path_params["merchant_id"])
+        peer, merchant_id = peer_of(request), request.path_params["merchant_id"]
+        doing = CardDoing(merchant_id, peer.actor, peer.origin, vault.now())
+        async with guarded(vault.transactions, vault.unknown_tokens, doing) as session:
+            found = await cards.find_card(session, request.path_params["token"], merchant_id)
         return answer(CardView.of(found))
 
     async def list_all(request: Request) -> Response:
@@ -87,7 +89,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
     async def delete(request: Request) -> Response:
         peer, merchant_id = peer_of(request), request.path_params["merchant_id"]
         doing = CardDoing(merchant_id, peer.actor, peer.origin, vault.now())
-        async with vault.transactions() as session:
+        async with guarded(vault.transactions, vault.unknown_tokens, doing) as session:
             gone = await delete_card(session, request.path_params["token"], doing)
             await sad.forget(session, gone.token)
         return answer(CardView.of(gone))
