@@ -21,6 +21,7 @@ from api.cli import (
     keys,
     migrate,
     openapi,
+    retention,
     sbp,
     scan,
     segtest,
@@ -53,6 +54,7 @@ app.add_typer(clock.app, name="clock")
 app.add_typer(vault.app, name="vault")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
+app.add_typer(retention.app, name="retention")
 app.add_typer(sbp.app, name="sbp")
 app.command()(openapi.openapi)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from ledger.database import transaction
 from pci.evidence import retention
 from pci.evidence.errors import RetentionPolicyRefused
@@ -199,3 +201,18 @@ def test_the_vaults_role_may_not_rewrite_policies(statement: str, vault_database
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(statement)
+
+
+def test_an_operator_sees_and_sets_policies(vault_database: VaultDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOPEYKA_DATABASE_URL", vault_database.vault_url)  # the books are not asked for
+    monkeypatch.setenv("KOPEYKA_VAULT_MIGRATOR_DATABASE_URL", vault_database.migrator_url)
+    run = CliRunner().invoke
+    words = ["retention", "set", "expired_card", "--days", "30", "--basis", "contract 7", "--because", "no disputes"]
+
+    done = run(app, [*words, "--merchant", SHOP])
+    listed = run(app, ["retention", "list"])
+
+    assert (done.exit_code, "expired_card is kept 30 days" in done.output) == (0, True)
+    assert SHOP in listed.output
+    refused = run(app, ["retention", "set", "everything", "--days", "1", "--basis", "law", "--because", "none"])
+    assert isinstance(refused.exception, RetentionPolicyRefused)
