@@ -80,10 +80,10 @@ class ChargeRequest:
     """The buyer agrees to later charges without being there."""
     first_charge_id: str | None = None
     """At which charge the buyer agreed."""
-    chip: bytes | None = field(default=None, repr=False)
-    """The chip data of a device (DE55), for the acquirer; never kept."""
     channel: str = ""
     """How it is sold, in the words of the token's restrictions."""
+    chip: bytes | None = field(default=None, repr=False)
+    """The chip data of a device (DE55), for the acquirer; never kept."""
 
 
 @dataclass(frozen=True, slots=True)

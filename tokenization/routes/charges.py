@@ -127,7 +127,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
         by, body, desk = _by(request), await read(request, ChargeBody), desk_of(vault)
         wanted = ChargeRequest(
             body.id, body.merchant_id, body.card_token, body.amount_kopecks, body.capture, body.initiator,
-            body.keep_credential, body.first_charge_id, body.channel or _channel(body.initiator),
+            body.keep_credential, body.first_charge_id, channel=body.channel or _channel(body.initiator),
         )  # fmt: skip
         return _told(desk, await charge_card(desk, wanted, by), 201)
 
