@@ -17,8 +17,9 @@ from typing import Final
 from pci.luhn import passes_luhn
 from pci.schemes import PAN_DIGITS_MAX, PAN_DIGITS_MIN, Scheme, has_length_of_its_scheme, scheme_of
 
-_UUID: Final = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-_UUID_OR_DIGITS: Final = re.compile(rf"{_UUID}|(?<![0-9])[0-9](?:[ -]?[0-9]){{12,}}(?![0-9])")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_UUID_CHARACTERS: Final = 36
+_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,}(?![0-9])")
 _GROUP: Final = re.compile(r"[0-9]+")
 _LENGTH: Final = re.compile(r"(?=(1[3-9]))")
 """Source: ISO 8583-1:1987, field 2: two digits of length, then as many of the number."""
@@ -48,18 +49,30 @@ class FoundPan:
         return f"FoundPan({self.start}:{self.end})"
 
 
-def may_hold_pan(raw: bytes) -> bool:
+def may_hold_pan(raw: bytes, passed_over: bytes = _SEPARATORS) -> bool:
     """Whether 13 digits stand in a row anywhere: a cheap look before the thorough one. Answers no for most texts."""
-    return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, _SEPARATORS)
+    return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, passed_over)
 
 
 def candidates(text: str) -> Iterator[FoundPan]:
     """Every run of digits that passes the check, from left to right; of two that overlap, the first and longest."""
-    for match in _UUID_OR_DIGITS.finditer(text):
-        run = match.group()
-        if len(run) == 36 and run[8] == "-":
+    place = 0
+    while (run := _RUN.search(text, place)) is not None:
+        start, end = run.span()
+        uuid = _uuid_over(text, start, end) if "-" in run.group() else None
+        if uuid is None:
+            yield from _of_run(run.group(), start)
+            place = end
             continue
-        yield from _of_run(run, match.start())
+        for before in _RUN.finditer(text, start, max(start, uuid.start())):
+            yield from _of_run(before.group(), before.start())
+        place = uuid.end()
+
+
+def _uuid_over(text: str, start: int, end: int) -> re.Match[str] | None:
+    """The first UUID that a run of digits is a part of, or runs into."""
+    near = _UUID.finditer(text, max(0, start - _UUID_CHARACTERS), end + _UUID_CHARACTERS)
+    return next((uuid for uuid in near if uuid.start() < end and uuid.end() > start), None)
 
 
 def issued(text: str) -> Iterator[FoundPan]:

@@ -126,7 +126,7 @@ def _in_window(window: bytes, end: int, allowed: AllowedPans) -> Iterator[tuple[
         for found in issued(window.decode("latin-1")):
             if found.scheme is not None and found.start < end and not allowed.holds(found.digits):
                 yield found.start, PanFinding("", mask_of(found.digits), found.scheme)
-    if b"\0" in window:
+    if b"\0" in window and may_hold_pan(window, b" -\0"):
         for match in _UTF16.finditer(window):
             text = match.group().replace(b"\0", b"").decode("ascii")
             if match.start() < end:

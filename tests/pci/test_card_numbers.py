@@ -63,6 +63,14 @@ def test_a_number_is_found_in_every_dress(text: str) -> None:
     assert found_in(text) == [MIR]
 
 
+UUID = "019aab3e-1234-7123-8123-123456789012"
+
+
+@pytest.mark.parametrize("text", [f"{UUID} {MIR}", f"{MIR} {UUID}", f"{UUID}-{MIR}", f"{UUID} {UUID} {MIR} {UUID}"])
+def test_a_uuid_beside_a_number_does_not_hide_it(text: str) -> None:
+    assert found_in(text) == [MIR]
+
+
 def test_two_numbers_side_by_side_are_two() -> None:
     assert found_in(f"{MIR} {MIR}") == [MIR, MIR]
 
