@@ -27,10 +27,12 @@ from api.settings import Settings
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine, text, transaction
 from pci.audit_log.checkpoint import BOOKS_ORIGIN, VAULT_ORIGIN, Verifier, read_checkpoint
+from pci.audit_log.errors import LogBroken
 from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.exporting import EXPORT_BATCH, export_due, waiting_exports
+from pci.audit_log.merkle import EMPTY, Frontier
 from pci.audit_log.rollback import LogGuard
-from pci.audit_log.sequencer import SEAL_BATCH, last_note, recompute_head, seal
+from pci.audit_log.sequencer import SEAL_BATCH, find_head, follow, last_note, recompute_head, seal
 from pci.audit_log.signing_key import open_key
 from pci.audit_log.sinks import CheckpointSink
 from pci.audit_log.staging import stage
@@ -66,7 +68,8 @@ class SealedLog:
     guard: LogGuard
     clock: Clock
     retention_months: int | None = None
-    size: int = 0
+    tree: Frontier = EMPTY
+    """As it was last seen: what is sealed next must have grown from it."""
     is_sound: bool = False
     """Whether its leaves were recomputed and gave the last checkpoint, which our key signed."""
     failing: set[str] = field(default_factory=set)
@@ -89,12 +92,13 @@ class SealedLog:
 
 async def look(sealed: SealedLog) -> int:
     """Compare the log with its sinks, recompute it once, make its months, drop what retention lets go."""
+    was_rolled_back = sealed.guard.rollback is not None
     rollback = await sealed.guard.check(partial(transaction, sealed.engine))
     if rollback is not None:
         sealed.alarm("rolled_back", flaw=rollback.flaw, sink=rollback.sink, exported=rollback.size)
         return 0
     async with transaction(sealed.engine) as session:
-        if not sealed.is_sound:
+        if was_rolled_back or not sealed.is_sound:
             await prove_sound(session, sealed)
         await look_after_months(session, sealed)
         for sink, waiting in (await waiting_exports(session, sealed.sinks)).items():
@@ -111,7 +115,7 @@ async def prove_sound(session: Session, sealed: SealedLog) -> None:
     try:
         if note is not None:
             read_checkpoint(note, sealed.guard.verifier)
-        sealed.size = (await recompute_head(session, tree=sealed.guard.seen)).size
+        sealed.tree = await recompute_head(session)
     except InvariantBroken as broken:
         sealed.alarm("not_sound", error=str(broken), **broken.facts)
         raise
@@ -132,12 +136,16 @@ async def seal_due(sealed: SealedLog) -> int:
     if not sealed.is_sound or sealed.guard.rollback is not None:
         return 0
     async with transaction(sealed.engine) as session:
+        try:
+            sealed.tree = await follow(session, sealed.tree)
+        except LogBroken as broken:
+            sealed.alarm("not_sound", error=str(broken), **broken.facts)
+            raise
         checkpoint = await seal(session, sealed.origin, sealed.key, now=sealed.clock.now())
-    if checkpoint is None:
-        return 0
-    grown, sealed.size = checkpoint.size - sealed.size, checkpoint.size
-    leaves_sealed.labels(sealed.origin).set(checkpoint.size)
-    return grown
+        head = await find_head(session)
+    grown, sealed.tree = head.tree.size - sealed.tree.size, head.tree
+    leaves_sealed.labels(sealed.origin).set(head.tree.size)
+    return grown if checkpoint is not None else 0
 
 
 async def export(sealed: SealedLog, sink: CheckpointSink) -> int:

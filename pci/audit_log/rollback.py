@@ -86,7 +86,10 @@ class LogGuard:
         for sink, checkpoint in sorted(found, key=lambda pair: pair[1].size):  # type: ignore[union-attr]
             assert isinstance(checkpoint, Checkpoint)
             known = (checkpoint.size, checkpoint.root)
-            if known in self.passed or known in accepted:
+            if known in accepted:
+                self.seen, self.passed = EMPTY, set()  # what was seen may be of the history that was given up
+                continue
+            if known in self.passed:
                 continue
             flaw, size = await self._beginning(session, checkpoint)
             if flaw:

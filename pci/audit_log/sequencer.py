@@ -37,7 +37,7 @@ _SEAL = text(
            RETURNING idx, leaf
        )
        SELECT string_agg(leaf, '' ORDER BY idx) AS leaves,
-              (SELECT xid::text FROM due ORDER BY xid DESC LIMIT 1) AS sealed_through
+              (SELECT due.xid::text FROM due ORDER BY due.xid DESC LIMIT 1) AS sealed_through
          FROM sealed"""
 )
 _CHECKPOINT = text(
@@ -114,6 +114,17 @@ async def recompute(session: Session, *, tree: Frontier = EMPTY, size: int | Non
             raise LogBroken(flaw="a leaf is missing", after=tree.size, before=row.last)
         tree = tree.grown(split(row.leaves))
     return tree
+
+
+async def follow(session: Session, tree: Frontier) -> Frontier:
+    """The log's present head, which must have grown from a tree that was seen before: nobody signs two histories.
+
+    Raises: LogBroken if it has not, as when the database was restored under a running sealer.
+    """
+    head = await find_head(session)
+    if head.tree != tree and await recompute(session, tree=tree, size=head.tree.size) != head.tree:
+        raise LogBroken(flaw="not what it was a moment ago", seen=tree.size, found=head.tree.size)
+    return head.tree
 
 
 async def recompute_head(session: Session, *, tree: Frontier = EMPTY) -> Frontier:

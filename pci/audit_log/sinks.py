@@ -117,6 +117,7 @@ class FolderSink:
         folder = self.path / f"{number // FOLDER_FILES_MAX:06d}"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{number:012d}-{exported.checkpoint.size}.json"
+        path.with_suffix(".part").unlink(missing_ok=True)  # a crash left it
         handle = os.open(path.with_suffix(".part"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o440)
         with os.fdopen(handle, "wb") as part:
             part.write(exported.line())

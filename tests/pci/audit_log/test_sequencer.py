@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 
 from ledger.database import transaction
@@ -11,7 +12,7 @@ from pci.audit_log.checkpoint import VAULT_ORIGIN, read_checkpoint
 from pci.audit_log.errors import LogBroken
 from pci.audit_log.merkle import root_of
 from pci.audit_log.sequencer import recompute_head, seal
-from pci.audit_log.staging import stage
+from pci.audit_log.staging import leaves_of, stage
 from tests.pci.audit_log.log import KEY, VERIFIER, Log, event
 
 
@@ -59,6 +60,19 @@ async def test_a_transaction_that_commits_late_is_not_passed_over(log: Log) -> N
     checkpoint = await log.seal()
     assert checkpoint is not None
     assert sorted(number for _, number in sealed(log)) == [0, 1, 2, 100]  # type: ignore[type-var]
+
+
+async def test_transactions_are_ordered_as_numbers_and_not_as_words(log: Log) -> None:
+    """999 comes before 1000: a position that went back to 999 would seal 1000 twice, and stop for ever."""
+    canonical, leaves = leaves_of([event(log.now, number) for number in range(2)])
+    with psycopg.connect(log.superuser_url) as connection:
+        for xid, line, leaf in zip(("9", "10"), canonical, leaves, strict=True):
+            connection.execute("INSERT INTO audit_events (xid, event, leaf) VALUES (%s, %s, %s)", [xid, line, leaf])
+
+    assert await log.seal() is not None
+    assert log.rows("SELECT sealed_through::text FROM audit_checkpoints") == [("10",)]
+    await log.grow(2, 1)
+    assert [number for _, number in sealed(log)] == [0, 1, 2]
 
 
 async def test_of_two_sequencers_one_leads(log: Log) -> None:
