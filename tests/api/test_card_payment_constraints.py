@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.api.test_rail_constraints import ATTEMPT, MERCHANT, NOW, ONE, ROWS, TWO, insert, refused_by, shown
+from tests.api.test_refund_constraints import refusal_of
 
 TOKEN = "tok_0000000000000000000000001"
 PAYMENT, REFUND = shown("cpy"), shown("ref")
@@ -18,6 +19,7 @@ CAPTURED = {
 ROW = {
     "id": PAYMENT, "merchant_id": MERCHANT, "attempt_id": ATTEMPT, "card_token": TOKEN, "amount_kopecks": 100,
     "is_captured_at_once": True, "initiator": "buyer", "is_credential_kept": True, "created_at": NOW, "entry_id": ONE,
+    "refund_kopecks": 60,
 } | CAPTURED  # fmt: skip
 NEW = {
     "id": shown("cpy", 2), "merchant_id": MERCHANT, "card_token": TOKEN, "amount_kopecks": 100,
@@ -67,7 +69,8 @@ OF_PAYMENTS: list[tuple[str, dict[str, Any]]] = [
     ("looks_not_negative", {"looks": -1}),
     ("version_positive", {"version": 0}),
 ]
-OPEN = {"status": "unknown"}
+OF_TWO_ROWS = {"card_refunds_agree", "card_payments_refunds_agree"}
+"""Violated in a test of their own below."""
 OF_REFUNDS: list[tuple[str, dict[str, Any]]] = [
     ("pkey", {"id": REFUND}),
     ("payment_fkey", {"payment_id": shown("cpy", 9)}),
@@ -116,7 +119,28 @@ def test_no_constraint_of_card_payments_goes_untested(paid: psycopg.Connection[A
             WHERE conrelid IN ('card_payments'::regclass, 'card_refunds'::regclass) AND contype <> 'n'"""
     )
     tested = {f"card_payments_{name}" for name, _ in OF_PAYMENTS} | {f"card_refunds_{name}" for name, _ in OF_REFUNDS}
-    assert {row[0] for row in rows} == tested
+    assert {row[0] for row in rows} == tested | OF_TWO_ROWS
+
+
+def test_the_counter_of_a_card_payment_is_the_sum_of_its_refunds(paid: psycopg.Connection[Any]) -> None:
+    assert refusal_of(paid, "UPDATE card_payments SET refund_kopecks = 59") == "card_refunds_agree"
+    insert(paid, "card_refunds", NEW_BACK)
+    with pytest.raises(psycopg.IntegrityError) as refusal:
+        paid.commit()
+    assert refusal.value.diag.constraint_name == "card_refunds_agree"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("card_payments_final", "UPDATE card_payments SET status = 'voided', captured_kopecks = 0"),
+        ("card_payments_final", "UPDATE card_payments SET captured_kopecks = 99"),
+        ("card_refunds_final", "UPDATE card_refunds SET status = 'refused', entry_id = NULL"),
+        ("card_refunds_final", "UPDATE card_refunds SET amount_kopecks = 1"),
+    ],
+)
+def test_card_money_that_moved_never_moves_again(paid: psycopg.Connection[Any], name: str, change: str) -> None:
+    assert refusal_of(paid, change) == name
 
 
 @pytest.mark.parametrize("table", ["card_payments", "card_refunds"])

@@ -109,6 +109,37 @@ CREATE INDEX card_refunds_of_payment ON card_refunds (payment_id, id);
 CREATE INDEX card_refunds_of_merchant ON card_refunds (merchant_id, id);
 CREATE INDEX card_refunds_next_look ON card_refunds (next_look_at) WHERE next_look_at IS NOT NULL;
 
+-- At the end of each transaction the counter of a payment is the sum of its refunds that did not come to nothing.
+CREATE FUNCTION card_refunds_must_agree() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_payment text := to_jsonb(NEW) ->> TG_ARGV[0];
+BEGIN
+    IF (SELECT refund_kopecks FROM card_payments WHERE id = v_payment) <> (
+        SELECT coalesce(sum(amount_kopecks), 0) FROM card_refunds
+         WHERE payment_id = v_payment AND status <> 'refused'
+    ) THEN
+        RAISE EXCEPTION 'the refunds of % do not add up to its counter', v_payment
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'card_refunds_agree';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER card_refunds_agree AFTER INSERT OR UPDATE OF status, amount_kopecks, payment_id
+    ON card_refunds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION card_refunds_must_agree('payment_id');
+CREATE CONSTRAINT TRIGGER card_payments_refunds_agree AFTER UPDATE OF refund_kopecks ON card_payments
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION card_refunds_must_agree('id');
+
+CREATE FUNCTION card_money_moves_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% has ended as %', OLD.id, OLD.status
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_NAME;
+END $$;
+CREATE TRIGGER card_payments_final BEFORE UPDATE ON card_payments FOR EACH ROW
+    WHEN (OLD.status IN ('captured', 'voided', 'refused') AND (NEW.status, NEW.captured_kopecks, NEW.entry_id)
+          IS DISTINCT FROM (OLD.status, OLD.captured_kopecks, OLD.entry_id))
+    EXECUTE FUNCTION card_money_moves_once();
+CREATE TRIGGER card_refunds_final BEFORE UPDATE ON card_refunds FOR EACH ROW
+    WHEN (OLD.status IN ('succeeded', 'refused')) EXECUTE FUNCTION card_money_moves_once();
+
 -- No tariff of cards is public: these are this house's own, to be replaced by each installation's contract.
 INSERT INTO tariffs (tariff_group, rail, valid_from_on, basis_points, cap_kopecks, rounding, source, is_confirmed)
 SELECT tariff_group, 'card', '2023-05-01', basis_points, NULL, 'half_up', 'example of a card contract', false

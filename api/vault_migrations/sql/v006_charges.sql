@@ -118,5 +118,34 @@ CREATE TABLE charge_attempts (
 CREATE UNIQUE INDEX charge_attempts_one_request ON charge_attempts (charge_id) WHERE original_id IS NULL;
 CREATE INDEX charge_attempts_of_charge ON charge_attempts (charge_id, id);
 
+-- At the end of each transaction the counter of a charge is the sum of its refunds that did not come to nothing.
+CREATE FUNCTION charge_refunds_must_agree() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_charge text := to_jsonb(NEW) ->> TG_ARGV[0];
+BEGIN
+    IF (SELECT refund_kopecks FROM charges WHERE id = v_charge) <> (
+        SELECT coalesce(sum(amount_kopecks), 0) FROM charge_refunds WHERE charge_id = v_charge AND status <> 'refused'
+    ) THEN
+        RAISE EXCEPTION 'the refunds of % do not add up to its counter', v_charge
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'charge_refunds_agree';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER charge_refunds_agree AFTER INSERT OR UPDATE OF status, amount_kopecks, charge_id
+    ON charge_refunds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION charge_refunds_must_agree('charge_id');
+CREATE CONSTRAINT TRIGGER charges_refunds_agree AFTER UPDATE OF refund_kopecks ON charges
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION charge_refunds_must_agree('id');
+
+CREATE FUNCTION charges_end_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% has ended as %', OLD.id, OLD.status
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = TG_NAME;
+END $$;
+CREATE TRIGGER charges_final BEFORE UPDATE ON charges FOR EACH ROW
+    WHEN (OLD.status IN ('voided', 'refused', 'reversed') AND NEW.status <> OLD.status)
+    EXECUTE FUNCTION charges_end_once();
+CREATE TRIGGER charge_refunds_final BEFORE UPDATE ON charge_refunds FOR EACH ROW
+    WHEN (OLD.status IN ('succeeded', 'refused') AND NEW.status <> OLD.status) EXECUTE FUNCTION charges_end_once();
+
 GRANT USAGE ON SEQUENCE charge_stans TO kopeyka_vault;
 GRANT SELECT, INSERT, UPDATE ON charges, charge_refunds, charge_attempts TO kopeyka_vault;

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.api.test_rail_constraints import NOW, insert, refused_by
+from tests.api.test_refund_constraints import refusal_of
 from tests.conftest import VaultDatabase
 
 ONE, TWO, NINE = (f"cpy_{number:026}" for number in (1, 2, 9))
@@ -16,10 +17,11 @@ REFUND, REFUND_2 = f"ref_{1:026}", f"ref_{2:026}"
 CHARGE = {
     "id": ONE, "merchant_id": "mer_1", "card_token": "tok_1", "card_mask": "220000******0004", "amount_kopecks": 100,
     "captured_kopecks": 100, "is_captured_at_once": True, "initiator": "buyer", "is_credential_kept": True,
-    "status": "captured", "created_at": NOW, "changed_at": NOW,
+    "status": "captured", "created_at": NOW, "changed_at": NOW, "refund_kopecks": 60,
 }  # fmt: skip
 NEW = CHARGE | {
-    "id": TWO, "captured_kopecks": 0, "is_credential_kept": False, "status": "requested", "next_look_at": NOW,
+    "id": TWO, "captured_kopecks": 0, "refund_kopecks": 0, "is_credential_kept": False, "status": "requested",
+    "next_look_at": NOW,
 }  # fmt: skip
 BACK = {
     "id": REFUND, "charge_id": ONE, "amount_kopecks": 60, "next_look_at": NOW, "created_at": NOW, "changed_at": NOW,
@@ -70,8 +72,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("charge_attempts", "answer_when_answered", {"response_code": "00"}),
 ]
 GOOD = {"charges": NEW, "charge_refunds": BACK | {"id": REFUND_2}, "charge_attempts": ADVICE}
-NEVER_VIOLATED = {"charge_attempts_pkey"}
-"""The number is the database's own: nobody can insert one."""
+NEVER_VIOLATED = {"charge_attempts_pkey", "charge_refunds_agree", "charges_refunds_agree"}
+"""The number is the database's own; what is of two rows is violated in a test below."""
 
 
 @pytest.fixture
@@ -99,6 +101,20 @@ def test_no_constraint_of_charges_goes_untested(charged: psycopg.Connection[Any]
     )
     tested = {f"{table}_{name}" for table, name, _ in VIOLATIONS} - {"charge_attempts_one_request"}
     assert {row[0] for row in rows} == tested | NEVER_VIOLATED
+
+
+def test_the_counter_of_a_charge_is_the_sum_of_its_refunds(charged: psycopg.Connection[Any]) -> None:
+    assert refusal_of(charged, "UPDATE charges SET refund_kopecks = 61") == "charge_refunds_agree"
+    assert refusal_of(charged, "UPDATE charge_refunds SET amount_kopecks = 59") == "charge_refunds_agree"
+
+
+def test_what_has_ended_stays_as_it_ended(charged: psycopg.Connection[Any]) -> None:
+    insert(charged, "charges", NEW | {"status": "reversed"})
+    reopened = f"UPDATE charges SET status = 'unknown' WHERE id = '{TWO}'"
+    assert refusal_of(charged, reopened) == "charges_final"
+    charged.execute("UPDATE charge_refunds SET status = 'succeeded', next_look_at = NULL")
+    again = "UPDATE charge_refunds SET status = 'unknown', next_look_at = now()"
+    assert refusal_of(charged, again) == "charge_refunds_final"
 
 
 def test_no_column_of_charges_could_hold_a_number_or_a_code(charged: psycopg.Connection[Any]) -> None:
