@@ -40,7 +40,7 @@ PURPOSES: dict[RotationKind, KeyPurpose] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RotationTurn:
     """What a turn works with."""
 
     rotation: Rotation
@@ -80,7 +80,7 @@ async def turn(
     newest = await ring.ensure(PURPOSES[rotation.kind], rotation.scope, now)
     keys = {number: await ring.by_number(number) for number in numbers}
     async with transactions() as session:
-        return await _take_turn(session, Turn(rotation, newest, keys, now, origin), min(limit, ROWS_MAX))
+        return await _take_turn(session, RotationTurn(rotation, newest, keys, now, origin), min(limit, ROWS_MAX))
 
 
 async def turn_all(transactions: Transactions, ring: KeyRing, *, now: datetime, origin: str) -> int:
@@ -110,7 +110,7 @@ async def turns(transactions: Transactions, ring: KeyRing, rotation_id: str, *, 
     await asyncio.gather(*(one() for _ in range(TURNS_AT_ONCE)))
 
 
-async def _take_turn(session: Session, this: Turn, limit: int) -> Rotation:
+async def _take_turn(session: Session, this: RotationTurn, limit: int) -> Rotation:
     rotation, doing = this.rotation, KeyDoing("system:rotation", this.origin, this.now)
     take, change = WORK[rotation.kind]
     after = int(rotation.place or 0)
@@ -123,7 +123,7 @@ async def _take_turn(session: Session, this: Turn, limit: int) -> Rotation:
     return await rotations.count(session, rotation.id, rows=changed, place=str(rows[-1]["number"]), now=this.now)
 
 
-async def _end_of_pass(session: Session, this: Turn, doing: KeyDoing) -> Rotation:
+async def _end_of_pass(session: Session, this: RotationTurn, doing: KeyDoing) -> Rotation:
     """Nothing after the place: what was locked by others is taken in another pass; nothing at all: done."""
     rotation = this.rotation
     if await repository.is_any_left(session, rotation.scope, rotation.kind, this.newest.number):
@@ -133,7 +133,7 @@ async def _end_of_pass(session: Session, this: Turn, doing: KeyDoing) -> Rotatio
     return await rotations.finish(session, rotation.id, doing)
 
 
-async def _reseal(session: Session, this: Turn, rows: Sequence[Row]) -> int:
+async def _reseal(session: Session, this: RotationTurn, rows: Sequence[Row]) -> int:
     """Seal a batch anew; a row that does not open is left, and told."""
     resealed: list[ResealedCard] = []
     broken: list[AuditEvent] = []
@@ -147,7 +147,7 @@ async def _reseal(session: Session, this: Turn, rows: Sequence[Row]) -> int:
     return len(resealed)
 
 
-def _resealed(row: Row, this: Turn) -> ResealedCard:
+def _resealed(row: Row, this: RotationTurn) -> ResealedCard:
     pan = _again(row["pan_sealed"], sealing.PAN_FIELD, row["token"], this)
     holder = row["holder_sealed"]
     return ResealedCard(
@@ -155,7 +155,7 @@ def _resealed(row: Row, this: Turn) -> ResealedCard:
     )
 
 
-def _again(blob: bytes, field: str, token: str, this: Turn) -> bytes:
+def _again(blob: bytes, field: str, token: str, this: RotationTurn) -> bytes:
     number = number_in(blob)
     if number == this.newest.number:
         return blob
@@ -163,7 +163,7 @@ def _again(blob: bytes, field: str, token: str, this: Turn) -> bytes:
     return sealing.seal_again(this.keys[number], this.newest, blob, field, token=token, merchant_id=merchant_id)
 
 
-async def _fingerprint_anew(session: Session, this: Turn, rows: Sequence[Row]) -> int:
+async def _fingerprint_anew(session: Session, this: RotationTurn, rows: Sequence[Row]) -> int:
     """Make digests anew. Of two rows of one card, which only a race at the very start can have made, one is found."""
     known: list[tuple[int, str, bytes]] = []
     events: list[AuditEvent] = []
@@ -183,11 +183,11 @@ async def _fingerprint_anew(session: Session, this: Turn, rows: Sequence[Row]) -
     return len(known)
 
 
-def _broken(row: Row, this: Turn) -> AuditEvent:
+def _broken(row: Row, this: RotationTurn) -> AuditEvent:
     return _event("card.not_rotated", row["token"], this, AuditOutcome.FAILED)
 
 
-def _event(action: str, token: str, this: Turn, outcome: AuditOutcome = AuditOutcome.DONE) -> AuditEvent:
+def _event(action: str, token: str, this: RotationTurn, outcome: AuditOutcome = AuditOutcome.DONE) -> AuditEvent:
     merchant_id, facts = this.rotation.scope, {"rotation": this.rotation.id}
     return AuditEvent(
         action, "system:rotation", this.origin, f"card:{token}", this.now, outcome, merchant_id=merchant_id, facts=facts
@@ -195,7 +195,7 @@ def _event(action: str, token: str, this: Turn, outcome: AuditOutcome = AuditOut
 
 
 Take = Callable[[Session, str, int, int, int], Awaitable[list[Row]]]
-Change = Callable[[Session, Turn, Sequence[Row]], Awaitable[int]]
+Change = Callable[[Session, RotationTurn, Sequence[Row]], Awaitable[int]]
 WORK: dict[RotationKind, tuple[Take, Change]] = {
     RotationKind.CARD: (repository.take_to_reseal, _reseal),
     RotationKind.FINGERPRINT: (repository.take_to_fingerprint, _fingerprint_anew),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +38,7 @@ def take_in(
     body = {"file": file, "scope": scope, "wants_digits": digits}
     told = ask(data_dir, "POST", f"/merchants/{merchant}/card-imports", body)
     while told["is_running"]:
-        time.sleep(LOOK_SECONDS)
+        asyncio.run(asyncio.sleep(LOOK_SECONDS))
         told = ask(data_dir, "GET", f"/merchants/{merchant}/card-imports/{told['id']}")
         if not as_json:
             typer.echo(f"{told['lines_done']} lines done", err=True)
@@ -80,7 +79,7 @@ def export(export_id: str, merchant: MerchantOption, data_dir: DataDirOption = N
     path = f"/merchants/{merchant}/card-exports/{export_id}/run"
     told = ask(data_dir, "POST", path)
     while told["is_running"]:
-        time.sleep(LOOK_SECONDS)
+        asyncio.run(asyncio.sleep(LOOK_SECONDS))
         told = ask(data_dir, "GET", path.removesuffix("/run"))
     typer.echo(f"{told['id']} is {told['status']}: {told['cards_done']} cards, {told['skipped']} left out")
     raise typer.Exit(0 if told["status"] == "finished" else 1)

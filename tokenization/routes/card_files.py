@@ -104,17 +104,33 @@ class CardShredView(View):
     cards: int
 
 
+class AtWork:
+    """Files that this process is working on, once each. Killed with it, the work goes on when asked again."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def go_on(self, name: str, work: Callable[[], Awaitable[Any]]) -> None:
+        """Begin, unless it is being done."""
+        if not self.is_running(name):
+            self._running[name] = asyncio.create_task(_told(name, work))
+
+    def is_running(self, name: str) -> bool:
+        """Whether it is being done just now."""
+        return name in self._running and not self._running[name].done()
+
+
+MERCHANT = "/merchants/{merchant_id}"
+
+
 def routes(vault: Vault) -> list[BaseRoute]:
     """For the operator alone."""
-    running: dict[str, asyncio.Task[Any]] = {}
+    at_work = AtWork()
+    return [*import_routes(vault, at_work), *export_routes(vault, at_work)]
 
-    def go_on(name: str, work: Callable[[], Awaitable[Any]]) -> None:
-        """Work in the background, once at a time; killed with the process, it goes on when asked again."""
-        if name not in running or running[name].done():
-            running[name] = asyncio.create_task(_told(name, work))
 
-    def is_running(name: str) -> bool:
-        return name in running and not running[name].done()
+def import_routes(vault: Vault, at_work: AtWork) -> list[BaseRoute]:
+    """Files that come in."""
 
     async def take_in(request: Request) -> Response:
         doing, body = await _asked(request, vault, CardFileBody)
@@ -123,15 +139,17 @@ def routes(vault: Vault) -> list[BaseRoute]:
         job = ImportJob(path, terms, doing, path.with_name(f"{path.name}.mapping.csv"))
         known = await importing.begin(vault.transactions, job)
         if known.status != "finished":
-            go_on(known.id, lambda: importing.take_in(vault.transactions, vault.ring, job))
-        return await show(known, is_running=is_running(known.id), status=202)
+            at_work.go_on(known.id, lambda: importing.take_in(vault.transactions, vault.ring, job))
+        return await show(known, is_running=at_work.is_running(known.id), status=202)
 
     async def look(request: Request) -> Response:
         _refuse_others(request)
-        at_work = is_running(request.path_params["id"])  # asked first: what ends meanwhile is looked at once more
+        is_running = at_work.is_running(
+            request.path_params["id"]
+        )  # asked first: what ends meanwhile is looked at once more
         async with vault.transactions() as session:
             known = await import_rows.find(session, request.path_params["id"])
-        return await show(known, is_running=at_work)
+        return await show(known, is_running=is_running)
 
     async def show(known: CardImport, *, is_running: bool, status: int = 200) -> Response:
         async with vault.transactions() as session:
@@ -146,6 +164,16 @@ def routes(vault: Vault) -> list[BaseRoute]:
                 session, request.path_params["id"], after=int(after) if after.isdigit() else 0
             )
         return answer(RefusedLinesView(items=[RefusedLineView(line=r.number, code=r.code, mask=r.mask) for r in lines]))
+
+    return [
+        Route(f"{MERCHANT}/card-imports", take_in, methods=["POST"]),
+        Route(f"{MERCHANT}/card-imports/{{id}}", look),
+        Route(f"{MERCHANT}/card-imports/{{id}}/refused", list_refused),
+    ]
+
+
+def export_routes(vault: Vault, at_work: AtWork) -> list[BaseRoute]:
+    """Files that go out, and what is destroyed."""
 
     async def request_export(request: Request) -> Response:
         doing, body = await _asked(request, vault, CardExportBody, reason=lambda body: body.reason)
@@ -165,30 +193,26 @@ def routes(vault: Vault) -> list[BaseRoute]:
             export = await exporting.find(session, request.path_params["id"])
         path = _folder(vault) / f"{export.id}.jwe"
         if export.status == "running":
-            go_on(export.id, lambda: exporting.give_out(vault.transactions, vault.ring, export.id, path, doing))
-        return answer(export_view(export, is_running=is_running(export.id)), 202)
+            at_work.go_on(export.id, lambda: exporting.give_out(vault.transactions, vault.ring, export.id, path, doing))
+        return answer(export_view(export, is_running=at_work.is_running(export.id)), 202)
 
     async def look_at_export(request: Request) -> Response:
         _refuse_others(request)
-        at_work = is_running(request.path_params["id"])
+        is_running = at_work.is_running(request.path_params["id"])
         async with vault.transactions() as session:
             export = await exporting.find(session, request.path_params["id"])
-        return answer(export_view(export, is_running=at_work))
+        return answer(export_view(export, is_running=is_running))
 
     async def shred(request: Request) -> Response:
         doing, _ = await _asked(request, vault, CardShredBody, reason=lambda body: body.reason)
         return answer(CardShredView(cards=await ending.shred(vault.transactions, vault.ring, doing)))
 
-    merchant = "/merchants/{merchant_id}"
     return [
-        Route(f"{merchant}/card-imports", take_in, methods=["POST"]),
-        Route(f"{merchant}/card-imports/{{id}}", look),
-        Route(f"{merchant}/card-imports/{{id}}/refused", list_refused),
-        Route(f"{merchant}/card-exports", request_export, methods=["POST"]),
-        Route(f"{merchant}/card-exports/{{id}}", look_at_export),
-        Route(f"{merchant}/card-exports/{{id}}/approve", approve_export, methods=["POST"]),
-        Route(f"{merchant}/card-exports/{{id}}/run", write_export, methods=["POST"]),
-        Route(f"{merchant}/cards/shred", shred, methods=["POST"]),
+        Route(f"{MERCHANT}/card-exports", request_export, methods=["POST"]),
+        Route(f"{MERCHANT}/card-exports/{{id}}", look_at_export),
+        Route(f"{MERCHANT}/card-exports/{{id}}/approve", approve_export, methods=["POST"]),
+        Route(f"{MERCHANT}/card-exports/{{id}}/run", write_export, methods=["POST"]),
+        Route(f"{MERCHANT}/cards/shred", shred, methods=["POST"]),
     ]
 
 
