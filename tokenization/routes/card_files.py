@@ -104,7 +104,7 @@ class CardShredView(View):
     cards: int
 
 
-class AtWork:
+class FilesAtWork:
     """Files that this process is working on, once each. Killed with it, the work goes on when asked again."""
 
     def __init__(self) -> None:
@@ -125,11 +125,11 @@ MERCHANT = "/merchants/{merchant_id}"
 
 def routes(vault: Vault) -> list[BaseRoute]:
     """For the operator alone."""
-    at_work = AtWork()
+    at_work = FilesAtWork()
     return [*import_routes(vault, at_work), *export_routes(vault, at_work)]
 
 
-def import_routes(vault: Vault, at_work: AtWork) -> list[BaseRoute]:
+def import_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
     """Files that come in."""
 
     async def take_in(request: Request) -> Response:
@@ -172,7 +172,7 @@ def import_routes(vault: Vault, at_work: AtWork) -> list[BaseRoute]:
     ]
 
 
-def export_routes(vault: Vault, at_work: AtWork) -> list[BaseRoute]:
+def export_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
     """Files that go out, and what is destroyed."""
 
     async def request_export(request: Request) -> Response:
