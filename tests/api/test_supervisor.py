@@ -92,7 +92,7 @@ def test_everything_is_ready_when_the_runtime_file_appears(running: Running) -> 
 
     assert running.get("/readyz") == 200
     assert len(told["pids"]["api"]) == 2
-    assert {"api", "worker", "simulators", "supervisor", "vault"} == set(told["pids"])
+    assert {"api", "worker", "simulators", "supervisor", "vault", "acquirer", "sealer"} == set(told["pids"])
     assert told["sandbox_key"].startswith("kp_test_")
     assert stat.S_IMODE(running.file.stat().st_mode) == 0o600
 
@@ -125,6 +125,9 @@ def test_children_do_not_learn_the_ways_into_what_is_not_theirs(running: Running
     for pid in [*told["pids"]["api"], *told["pids"]["worker"], *told["pids"]["simulators"]]:
         environment = str(psutil.Process(pid).environ())
         assert not [password for password in passwords if password in environment]
+    if os.geteuid() == 0:  # the vault's environment is closed to everybody else
+        of_the_books = told["database_urls"]["app"].split(":")[2].split("@")[0]
+        assert of_the_books not in str(psutil.Process(told["pids"]["vault"][0]).environ())
 
 
 def test_a_second_start_on_the_same_data_is_refused_with_the_reason(running: Running) -> None:
@@ -139,7 +142,7 @@ def test_a_second_start_on_the_same_data_is_refused_with_the_reason(running: Run
     assert running.get("/readyz") == 200
 
 
-@pytest.mark.parametrize("role", ["api", "worker", "simulators", "vault"])
+@pytest.mark.parametrize("role", ["api", "worker", "simulators", "vault", "acquirer", "sealer"])
 def test_a_killed_process_is_replaced(running: Running, role: str) -> None:
     before = running.told()["pids"][role]
 
