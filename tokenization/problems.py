@@ -214,6 +214,7 @@ STATUS: dict[str, int] = {
     # Evidence
     "evidence.retention_policy_refused": 422,
     "evidence.pack_refused": 422,
+    "evidence.case_refused": 409,
 }
 """Every code of ``pci`` and ``tokenization``, and its HTTP status, one line each. A test proves it complete."""
 

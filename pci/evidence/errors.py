@@ -3,7 +3,8 @@
 PciError
 ├── Rejected
 │   ├── RetentionPolicyRefused   evidence.retention_policy_refused
-│   └── PackRefused              evidence.pack_refused
+│   ├── PackRefused              evidence.pack_refused
+│   └── CaseRefused              evidence.case_refused
 """
 
 from __future__ import annotations
@@ -21,3 +22,9 @@ class PackRefused(Rejected):
     """This is not a pack of evidence as it was signed."""
 
     code = "evidence.pack_refused"
+
+
+class CaseRefused(Rejected):
+    """A case is closed once, with a note of what was found, by an active person whom it is not about."""
+
+    code = "evidence.case_refused"

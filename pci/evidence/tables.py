@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -13,8 +14,10 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from pci.database import vault_metadata
 
@@ -71,4 +74,37 @@ outages = Table(
     Column("cause", Text, nullable=False),
     PrimaryKeyConstraint("id", name="outages_pkey"),
     ForeignKeyConstraint(["control"], ["heartbeats.control"], name="outages_control_fkey"),
+)
+
+log_reviews = Table(
+    "log_reviews",
+    vault_metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("reviewed_until", Instant, nullable=False),
+    Column("ran_at", Instant, nullable=False),
+    Column("ran_by", Text, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("suspicions", Integer, nullable=False),
+    Column("cases_opened", Integer, nullable=False),
+    PrimaryKeyConstraint("id", name="log_reviews_pkey"),
+    Index("log_reviews_day", "day", "reviewed_until"),
+)
+
+cases = Table(
+    "cases",
+    vault_metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("closed_at", Instant),
+    Column("closed_by", Text),
+    Column("note", Text),
+    PrimaryKeyConstraint("id", name="cases_pkey"),
+    UniqueConstraint("day", "rule", "about", name="cases_one_a_day"),
+    Index("cases_open", "opened_at", postgresql_where=text("closed_at IS NULL")),
 )

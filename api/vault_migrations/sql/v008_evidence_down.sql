@@ -1,2 +1,2 @@
-DROP TABLE outages, heartbeats, purges, retention_policies;
-DROP FUNCTION evidence_only_grows();
+DROP TABLE cases, log_reviews, outages, heartbeats, purges, retention_policies;
+DROP FUNCTION evidence_only_grows(), a_closed_case_stays();
