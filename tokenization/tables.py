@@ -65,8 +65,8 @@ cards = Table(
     optional("restrictions", JSONB),
     PrimaryKeyConstraint("merchant_id", "number", name="cards_pkey"),
     UniqueConstraint("token", name="cards_token_key"),
-    UniqueConstraint("digits_token", name="cards_digits_token_key"),
     UniqueConstraint("fingerprint_scope", "fingerprint_key", "fingerprint", name="cards_fingerprint_key"),
+    Index("cards_digits_token_key", "digits_token", unique=True, postgresql_where=text("digits_token IS NOT NULL")),
     Index("cards_digits", "last4", "expires", postgresql_where=text("status = 'active'")),
     Index("cards_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL AND status = 'active'")),
 )

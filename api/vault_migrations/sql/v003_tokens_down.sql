@@ -3,3 +3,4 @@ DROP FUNCTION tokenize_cards, keep_new_cards;
 DROP TABLE cards;
 DROP TYPE tokenized_card;
 DROP FUNCTION card_is_fixed();
+DROP FUNCTION card_is_whole();
