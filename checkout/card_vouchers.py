@@ -1,6 +1,8 @@
 """Vouchers of payments by card: money taken, set aside for a refund, given back.
 
-An authorisation is booked nowhere: until the capture the money is the buyer's, and nobody owes anybody.
+An authorisation is booked nowhere: until the capture the money is the buyer's, and nobody owes anybody. What merchants
+are owed for cards stands apart from what they are owed for SBP: an acquirer settles on days of its own, and a payout
+takes only money that a bank already holds for us.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from ledger.money import Kopecks
 async def book_capture(session: Session, payment: CardPayment, *, now: datetime) -> None:
     """A buyer paid by card: the acquirer owes us the money and we owe it to the merchant, less our fee.
 
-    Дт asset:card_settlement:<acquirer>      Кт liability:merchant_payable:<merchant>  captured
-    Дт liability:merchant_payable:<merchant> Кт income:fee:card                        our fee, when there is one
+    Дт asset:card_settlement:<acquirer>      Кт liability:card_payable:<merchant>      captured
+    Дт liability:card_payable:<merchant>     Кт income:fee:card                        our fee, when there is one
 
     The reference is the payment's id, so nothing books it twice.
     Raises: EntryRejected. Locks: the accounts, in the order of their codes.
@@ -38,7 +40,7 @@ def capture_voucher(payment: CardPayment) -> Entry:
     """Дт and Кт as ``book_capture`` lists them."""
     assert payment.acquirer_id is not None
     assert payment.captured_at is not None
-    owner = chart.merchant_payable(payment.merchant_id)
+    owner = chart.card_payable(payment.merchant_id)
     postings = [Posting(chart.card_settlement(payment.acquirer_id), owner, payment.captured)]
     if payment.fee > 0:
         postings.append(Posting(owner, chart.CARD_FEE_INCOME, payment.fee))
@@ -54,7 +56,7 @@ def capture_voucher(payment: CardPayment) -> Entry:
 
 async def available_for(session: Session, payment: CardPayment) -> int:
     """Kopecks of the merchant that are not set aside for something else."""
-    account = await accounts.find_account(session, chart.merchant_payable(payment.merchant_id))
+    account = await accounts.find_account(session, chart.card_payable(payment.merchant_id))
     return 0 if account is None else account.available
 
 
@@ -64,7 +66,7 @@ async def reserve_refund(
     """Set a refund's money aside, so that no payout or other refund can take it.
 
     Дт asset:fee_receivable:<merchant>       Кт asset:card_settlement:<acquirer>       our fee, billed if it lacks
-    Дт liability:merchant_payable:<merchant> Кт asset:card_settlement:<acquirer>       the rest
+    Дт liability:card_payable:<merchant>     Кт asset:card_settlement:<acquirer>       the rest
 
     Held, booked when the acquirer has given the money back.
     Raises: CardRefundNotCovered. Locks: the accounts of both holds, as SBP's refunds do.
@@ -75,7 +77,7 @@ async def reserve_refund(
         bill = chart.fee_receivable(payment.merchant_id)
         await accounts.open_account(session, AccountTerms(bill), now=now)
         fee_hold_id = await _hold(session, f"card_refund_fee:{refund_id}", payment, bill, money, fee_billed, now)
-    own, owner = Kopecks(amount - fee_billed), chart.merchant_payable(payment.merchant_id)
+    own, owner = Kopecks(amount - fee_billed), chart.card_payable(payment.merchant_id)
     return await _hold(session, f"card_refund:{refund_id}", payment, owner, money, own, now), fee_hold_id
 
 
@@ -109,6 +111,7 @@ async def _open_accounts(session: Session, payment: CardPayment, now: datetime) 
     assert payment.acquirer_id is not None
     for code in (chart.card_settlement(payment.acquirer_id), chart.CARD_FEE_INCOME):
         await accounts.open_account(session, AccountTerms(code), now=now)
+    await accounts.open_account(session, AccountTerms(chart.card_payable(payment.merchant_id), available_min=0), now=now)
 
 
 async def _hold(

@@ -21,6 +21,11 @@ def merchant_payable(merchant_id: str) -> str:
     return f"liability:merchant_payable:{merchant_id}"
 
 
+def card_payable(merchant_id: str) -> str:
+    """What we owe to a merchant for payments by card, until its acquirer has settled. May not be overdrawn."""
+    return f"liability:card_payable:{merchant_id}"
+
+
 def sbp_settlement(member_id: str) -> str:
     """The money a bank, named by its NSPK member id, holds for us after SBP payments."""
     return f"asset:sbp_settlement:{member_id}"

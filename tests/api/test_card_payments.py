@@ -38,7 +38,7 @@ async def test_a_card_pays_an_order_at_once(shop: CardShop) -> None:
     assert (await shop.read(f"/v1/orders/{order_id}"))["status"] == "paid"
     payment = await shop.read(f"/v1/card-payments/{attempt['payment_id']}")
     assert (payment["status"], payment["card_mask"], payment["fee_kopecks"]) == ("captured", "220000******0004", 200)
-    assert await shop.balance(f"liability:merchant_payable:{shop.merchant_id}") == 9_800
+    assert await shop.balance(f"liability:card_payable:{shop.merchant_id}") == 9_800
     assert await shop.balance("income:fee:card") == 200
     assert {"order.paid", "card_payment.captured"} <= set(await shop.events())
     await books_agree(shop)
@@ -166,7 +166,7 @@ async def test_the_fee_of_an_only_sale_is_billed_when_all_of_it_goes_back(shop: 
 
     assert (refund["status"], refund["fee_billed_kopecks"]) == ("succeeded", 200)
     assert await shop.balance(f"asset:fee_receivable:{shop.merchant_id}") == 200
-    assert await shop.balance(f"liability:merchant_payable:{shop.merchant_id}") == 0
+    assert await shop.balance(f"liability:card_payable:{shop.merchant_id}") == 0
     await books_agree(shop)
 
 
@@ -193,7 +193,7 @@ async def test_a_refused_refund_frees_what_was_set_aside(shop: CardShop) -> None
     refund = await shop.made(f"/v1/card-payments/{payment['id']}/refunds", {"amount_kopecks": 3_000})
 
     assert (refund["status"], refund["refusal_code"]) == ("refused", "operation_not_possible")
-    payable = await shop.read(f"/v1/ledger/accounts/liability:merchant_payable:{shop.merchant_id}")
+    payable = await shop.read(f"/v1/ledger/accounts/liability:card_payable:{shop.merchant_id}")
     assert payable["available"] == payable["balance"]
     assert (await shop.read(f"/v1/card-payments/{payment['id']}"))["refunded_kopecks"] == 0
 
