@@ -23,6 +23,7 @@ from prometheus_client import Counter, Gauge
 from api import logs
 from api.audit_settings import AuditSettings
 from api.audit_sinks import LogSink, audit_folder, sinks_of
+from api.log_watch import BEAT_SECONDS, REVIEW_SECONDS, beat_if_alive, review_oldest
 from api.settings import Settings
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine, text, transaction
@@ -38,6 +39,7 @@ from pci.audit_log.sinks import CheckpointSink
 from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.errors import InvariantBroken
+from pci.evidence.log_reviews import LogReview
 
 REST_SECONDS = 0.5
 """How long what was staged waits for its seal, about."""
@@ -47,7 +49,7 @@ STATEMENT_MILLISECONDS_MAX = 60_000
 """A first sealing of books that were there before the log takes its time."""
 PARTITIONS_AHEAD = 3
 """Months made before they come: a sealer may stand still for a quarter."""
-CONNECTIONS = 4
+CONNECTIONS = 5
 
 log = structlog.get_logger("sealer")
 alarms = Counter("kopeyka_audit_alarms", "Alarms of the log: what must be looked at by a person.", ["log", "what"])
@@ -72,6 +74,8 @@ class SealedLog:
     """As it was last seen: what is sealed next must have grown from it."""
     is_sound: bool = False
     """Whether its leaves were recomputed and gave the last checkpoint, which our key signed."""
+    sealed_at: datetime | None = None
+    """When sealing last went through, also when nothing was due."""
     failing: set[str] = field(default_factory=set)
     """Sinks that did not take their last checkpoint."""
 
@@ -96,6 +100,8 @@ async def look(sealed: SealedLog) -> int:
     rollback = await sealed.guard.check(partial(transaction, sealed.engine))
     if rollback is not None:
         sealed.alarm("rolled_back", flaw=rollback.flaw, sink=rollback.sink, exported=rollback.size)
+        if not was_rolled_back:
+            await sealed.note("rolled_back", AuditOutcome.FAILED, sink=rollback.sink, exported=rollback.size)
         return 0
     async with transaction(sealed.engine) as session:
         if was_rolled_back or not sealed.is_sound:
@@ -144,8 +150,25 @@ async def seal_due(sealed: SealedLog) -> int:
         checkpoint = await seal(session, sealed.origin, sealed.key, now=sealed.clock.now())
         head = await find_head(session)
     grown, sealed.tree = head.tree.size - sealed.tree.size, head.tree
+    sealed.sealed_at = sealed.clock.now()
     leaves_sealed.labels(sealed.origin).set(head.tree.size)
     return grown if checkpoint is not None else 0
+
+
+async def review(sealed: SealedLog) -> int:
+    """Review the vault's log for a day that is due; a case is an alarm too."""
+
+    def tell(done: LogReview) -> None:
+        for case in done.opened:
+            sealed.alarm("case_opened", case=case.id, rule=case.rule, about=case.about)
+
+    return await review_oldest(sealed.engine, now=sealed.clock.now(), tell=tell)
+
+
+async def show_alive(sealed: SealedLog, vault: SealedLog) -> int:
+    """Beat for one log, in the vault's database."""
+    await beat_if_alive(vault.engine, sealed.origin, sealed.sealed_at, now=sealed.clock.now())
+    return 0
 
 
 async def export(sealed: SealedLog, sink: CheckpointSink) -> int:
@@ -182,9 +205,9 @@ async def repeat(
             await asyncio.wait_for(stop.wait(), pause)
 
 
-def jobs(sealed: SealedLog, stop: asyncio.Event) -> list[asyncio.Task[None]]:
-    """What is done for one log: a slow sink holds up nobody else."""
-    work = [
+def jobs(sealed: SealedLog, vault: SealedLog | None, stop: asyncio.Event) -> list[asyncio.Task[None]]:
+    """What is done for one log: a slow sink holds up nobody else. Without a vault nothing is reviewed."""
+    work: list[tuple[str, Callable[[], Awaitable[int]], float, int]] = [
         (f"look {sealed.origin}", partial(look, sealed), LOOK_SECONDS, 1),
         (f"seal {sealed.origin}", partial(seal_due, sealed), REST_SECONDS, SEAL_BATCH),
         *(
@@ -192,6 +215,10 @@ def jobs(sealed: SealedLog, stop: asyncio.Event) -> list[asyncio.Task[None]]:
             for sink in sealed.sinks
         ),
     ]
+    if vault is not None:
+        work.append((f"beat {sealed.origin}", partial(show_alive, sealed, vault), BEAT_SECONDS / 2, 1))
+    if sealed is vault:
+        work.append((f"review {sealed.origin}", partial(review, sealed), REVIEW_SECONDS, 1))
     return [asyncio.create_task(repeat(*one, stop), name=one[0]) for one in work]
 
 
@@ -226,7 +253,8 @@ async def seal_until(settings: Settings, audit: AuditSettings, stop: asyncio.Eve
     for sealed in sealed_now:
         with suppress(Exception):  # the database may not be there yet; the jobs say so
             await sealed.note("sealing_started")
-    tasks = [task for sealed in sealed_now for task in jobs(sealed, stop)]
+    vault = next((sealed for sealed in sealed_now if sealed.origin == VAULT_ORIGIN), None)
+    tasks = [task for sealed in sealed_now for task in jobs(sealed, vault, stop)]
     log.info("sealer_started", logs=[sealed.origin for sealed in sealed_now])
     await stop.wait()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from api.audit_settings import AuditSettings
 from api.audit_sinks import WebhookSink, guard_of
 from api.data_dir import StartRefused
-from api.sealer import SealedLog, export, look, seal_due, sealed_logs
+from api.sealer import SealedLog, export, look, review, seal_due, sealed_logs, show_alive
 from api.settings import Settings
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Engine, create_engine, transaction
@@ -34,6 +34,7 @@ from pci.audit_log import kopeyka_verify
 from pci.audit_log.checkpoint import BOOKS_ORIGIN, VAULT_ORIGIN, sign
 from pci.audit_log.dumping import dump
 from pci.audit_log.errors import CheckpointMalformed, LogBroken, SigningKeyRefused
+from pci.audit_log.event import AuditEvent
 from pci.audit_log.merkle import EMPTY
 from pci.audit_log.rollback import accept
 from pci.audit_log.signing_key import open_key
@@ -204,7 +205,7 @@ async def test_a_log_that_was_cut_under_a_running_sealer_is_not_sealed_until_two
     await look(vault)
 
     assert vault.guard.rollback is None
-    assert await seal_due(vault) == 11
+    assert await seal_due(vault) == 12  # nine, that it was rolled back, and two acceptances
     for sink in vault.sinks:
         await export(vault, sink)
     await look(vault)
@@ -351,3 +352,60 @@ async def test_a_webhook_takes_checkpoints_or_the_export_fails() -> None:
 
     assert taken[0] == ("Bearer secret", json.loads(exported.line()))
     assert await sink.latest() is None
+
+
+def in_vault(sealer: Sealer, vault_database: VaultDatabase, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+async def test_a_log_is_alive_while_it_is_sealed_and_its_outage_is_written_down(
+    sealer: Sealer, vault_database: VaultDatabase
+) -> None:
+    clock = sealer.vault.clock
+    for sealed in (sealer.vault, sealer.books):
+        await show_alive(sealed, sealer.vault)
+        await look(sealed)
+        await seal_due(sealed)
+        await show_alive(sealed, sealer.vault)
+    clock.offset += timedelta(minutes=10)  # both logs have one clock
+    await show_alive(sealer.vault, sealer.vault)
+    await seal_due(sealer.vault)
+    await show_alive(sealer.vault, sealer.vault)
+
+    beats = in_vault(sealer, vault_database, "SELECT control, period_seconds FROM heartbeats ORDER BY 1")
+    outages = in_vault(sealer, vault_database, "SELECT control, ended_at - began_at FROM outages")
+    assert beats == [("books_log", 60), ("vault_log", 60)]
+    assert [control for control, _ in outages] == ["vault_log"]
+    assert timedelta(minutes=10) <= outages[0][1] < timedelta(minutes=11)  # type: ignore[operator]
+
+
+async def test_a_log_that_is_not_sealed_does_not_say_that_it_is_alive(
+    sealer: Sealer, vault_database: VaultDatabase
+) -> None:
+    await look(sealer.vault)
+    await seal_due(sealer.vault)
+    sealer.vault.clock.offset += timedelta(seconds=61)
+    sealer.vault.is_sound = False
+    await seal_due(sealer.vault)
+
+    await show_alive(sealer.vault, sealer.vault)
+
+    assert in_vault(sealer, vault_database, "SELECT control FROM heartbeats") == []
+
+
+async def test_days_that_are_over_are_reviewed_one_after_another_and_a_case_is_an_alarm(
+    sealer: Sealer, vault_engine: Engine, vault_database: VaultDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked = AuditEvent("person.locked", "system:access", "192.0.2.7 req_1", "person:per_anna", datetime.now(UTC))
+    async with transaction(vault_engine) as session:
+        await stage(session, [locked])
+    assert await review(sealer.vault) == 0
+    sealer.vault.clock.offset += timedelta(days=3)
+
+    left = [await review(sealer.vault) for _ in range(4)]
+
+    assert left == [2, 1, 0, 0]
+    assert in_vault(sealer, vault_database, "SELECT rule, about FROM cases") == [("person_locked", "person:per_anna")]
+    assert in_vault(sealer, vault_database, "SELECT count(*), sum(cases_opened) FROM log_reviews") == [(3, 1)]
+    assert "case_opened" in capsys.readouterr().out

@@ -138,8 +138,8 @@ def add_people(database: VaultDatabase) -> None:
             database,
             "INSERT INTO people (id, login, name, status, roles, password_hash, password_changed_at, totp_secret,"
             " idle_since, created_at, created_by, disabled_at, disabled_by, disabled_reason)"
-            f" VALUES ('per_{login}', '{login}', 'N', '{status}', '{{support}}', '$argon2id$x', now(), '\\x01', now(), now(), 'system:x',"
-            + (" now(), 'system:x', 'left')" if status == "disabled" else " NULL, NULL, NULL)"),
+            f" VALUES ('per_{login}', '{login}', 'N', '{status}', '{{support}}', '$argon2id$x', now(), '\\x01', now(),"
+            " now(), 'system:x'," + (" now(), 'system:x', 'left')" if status == "disabled" else " NULL, NULL, NULL)"),
         )
 
 
