@@ -16,6 +16,7 @@ from pci.audit_log.staging import stage
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
 from tokenization.routes import (
     card_entry,
+    card_exports,
     card_files,
     card_form,
     cards,
@@ -52,6 +53,7 @@ def public_routes(vault: Vault) -> list[BaseRoute]:
         *card_form.routes(vault),
         *people.routes(vault),
         *reveals.routes(vault),
+        *card_exports.routes(vault),
         *rollbacks.routes(vault),
     ]
 

@@ -94,7 +94,7 @@ async def approve(session: Session, export_id: str, doing: CardDoing) -> CardExp
     Raises: ExportNotFound; ExportNeedsAnother; ExportNotRunning if it was agreed to already.
     Locks: the export's row.
     """
-    asked = await find(session, export_id, lock=True)
+    asked = await find(session, export_id, doing.merchant_id, lock=True)
     if asked.status != "requested":
         raise ExportNotRunning(export_id=export_id)
     if asked.requested_by == doing.actor:
@@ -105,16 +105,37 @@ async def approve(session: Session, export_id: str, doing: CardDoing) -> CardExp
     return await _change(session, export_id, "status = 'running', approved_by = :by", {"by": doing.actor}, doing.at)
 
 
-async def find(session: Session, export_id: str, *, lock: bool = False) -> CardExport:
-    """An export and how far it is.
+async def find(session: Session, export_id: str, merchant_id: str, *, lock: bool = False) -> CardExport:
+    """An export of this merchant's cards and how far it is; another merchant's is not found.
 
     Raises: ExportNotFound.
     """
-    query = f"SELECT {COLUMNS} FROM card_exports WHERE id = :id"  # noqa: S608 -- our own columns
-    found = await session.execute(text(query + " FOR NO KEY UPDATE" if lock else query), {"id": export_id})
+    query = f"SELECT {COLUMNS} FROM card_exports WHERE id = :id AND merchant_id = :merchant_id"  # noqa: S608
+    given = {"id": export_id, "merchant_id": merchant_id}
+    found = await session.execute(text(query + " FOR NO KEY UPDATE" if lock else query), given)
     if (row := found.mappings().one_or_none()) is None:
         raise ExportNotFound(export_id=export_id)
     return CardExport(**row)
+
+
+async def waiting(session: Session) -> list[CardExport]:
+    """Exports that nobody has agreed to yet, the oldest first."""
+    query = f"SELECT {COLUMNS} FROM card_exports WHERE status = 'requested' ORDER BY requested_at LIMIT 100"  # noqa: S608
+    return [CardExport(**row) for row in (await session.execute(text(query))).mappings()]
+
+
+async def merchant_of(session: Session, export_id: str) -> str:
+    """Whose cards an export is of. Raises: ExportNotFound."""
+    query = text("SELECT merchant_id FROM card_exports WHERE id = :id")
+    found: str | None = await session.scalar(query, {"id": export_id})
+    if found is None:
+        raise ExportNotFound(export_id=export_id)
+    return found
+
+
+def thumbprint_of(export: CardExport) -> str:
+    """The recipient's key in short, as the recipient can read it out."""
+    return _public(export.recipient_key).thumbprint()
 
 
 async def give_out(
@@ -125,7 +146,7 @@ async def give_out(
     Raises: ExportNotFound; ExportNotRunning; Sealed; ProviderUnavailable; OSError.
     """
     async with transactions() as session:
-        export = await find(session, export_id)
+        export = await find(session, export_id, doing.merchant_id)
         numbers = await repository.card_keys(session, export.merchant_id)
     if export.status != "running":
         raise ExportNotRunning(export_id=export_id)
@@ -142,7 +163,7 @@ async def _batch(
     session: Session, known: CardExport, keys: Mapping[int, Dek], recipient: ECKey, path: Path, doing: CardDoing
 ) -> CardExport:
     """One line more, or the end of it."""
-    export = await find(session, known.id, lock=True)
+    export = await find(session, known.id, known.merchant_id, lock=True)
     if export.batches_done != known.batches_done or export.status != "running":
         raise ExportNotRunning(export_id=export.id)
     rows = await repository.sealed_after(session, export.merchant_id, export.place, CARDS_A_LINE)
@@ -152,12 +173,13 @@ async def _batch(
         return await _change(session, export.id, "status = 'finished', finished_at = :at", {}, doing.at)
     opened, broken = _open_all(rows, keys, export.merchant_id)
     line = _closed({"export": export.id, "batch": export.batches_done + 1, "cards": opened}, recipient)
-    await asyncio.to_thread(_append, path, line)
     counts = {"place": rows[-1]["number"], "cards": len(opened), "skipped": len(broken)}
     events = [_event(doing, export, "card.read", AuditOutcome.FAILED, f"card:{token}") for token in broken]
     facts = {"cards": len(opened), "skipped": len(broken), "batch": export.batches_done + 1}
     await stage(session, [*events, doing.event("cards.exported", f"export:{export.id}", **facts)])
-    return await _change(session, export.id, COUNTED, counts, doing.at)
+    changed = await _change(session, export.id, COUNTED, counts, doing.at)
+    await asyncio.to_thread(_append, path, line)  # what cannot be told is not written
+    return changed
 
 
 def _open_all(rows: list[Row], keys: Mapping[int, Dek], merchant_id: str) -> tuple[list[dict[str, str]], list[str]]:

@@ -13,6 +13,8 @@ import typer
 
 from api.cli.options import DataDirOption, JsonOption
 from api.cli.vault_keys import operators_client
+from api.cli.vault_people import Asking, LoginOption, SecretsOption, as_person
+from api.people_client import PeopleClient
 
 app = typer.Typer(help="Cards by the file: taken in, given out, shredded.", no_args_is_help=True)
 
@@ -61,16 +63,27 @@ def export_request(
     reason: ReasonOption,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Ask that a merchant's cards be given out. Another operator must agree."""
+    """Ask that a merchant's cards be given out. A security officer must agree."""
     body = {"recipient_key": json.loads(recipient_key.read_text()), "reason": reason}
     typer.echo(ask(data_dir, "POST", f"/merchants/{merchant}/card-exports", body)["id"])
 
 
 @app.command("export-approve")
-def export_approve(export_id: str, merchant: MerchantOption, data_dir: DataDirOption = None) -> None:
-    """Agree to an export that somebody else asked for."""
-    told = ask(data_dir, "POST", f"/merchants/{merchant}/card-exports/{export_id}/approve")
-    typer.echo(f"{told['id']} is {told['status']}, agreed to by {told['approved_by']}")
+def export_approve(
+    export_id: str, own: LoginOption, data_dir: DataDirOption = None, secrets_fd: SecretsOption = None
+) -> None:
+    """Agree to an export, as a security officer who signs in with both factors."""
+
+    async def work(client: PeopleClient) -> Any:
+        waiting = (await client.call("GET", "/card-exports"))["exports"]
+        for one in (one for one in waiting if one["id"] == export_id):
+            typer.echo(
+                f"{one['merchant_id']} to key {one['recipient']}, asked by {one['requested_by']}: {one['reason']}"
+            )
+        return await client.call("POST", f"/card-exports/{export_id}/approvals")
+
+    told = as_person(data_dir, own, Asking(secrets_fd), work)
+    typer.echo(f"{told['id']} is {told['status']}, agreed to by {own}")
 
 
 @app.command("export")

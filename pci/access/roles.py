@@ -37,6 +37,7 @@ class Scope(StrEnum):
     CARDS_REVEAL = "cards:reveal"
     REVEALS_APPROVE = "reveals:approve"
     REVEALS_READ = "reveals:read"
+    EXPORTS_APPROVE = "exports:approve"
     KEYS_READ = "keys:read"
     KEYS_UNSEAL = "keys:unseal"
 
@@ -45,7 +46,7 @@ SCOPES_OF: dict[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset({Scope.PEOPLE_READ, Scope.PEOPLE_WRITE}),
     Role.SECURITY_OFFICER: frozenset(
         {Scope.PEOPLE_READ, Scope.PEOPLE_APPROVE, Scope.PEOPLE_REVIEW, Scope.CARDS_SEARCH}
-        | {Scope.REVEALS_APPROVE, Scope.REVEALS_READ, Scope.KEYS_READ}
+        | {Scope.REVEALS_APPROVE, Scope.REVEALS_READ, Scope.EXPORTS_APPROVE, Scope.KEYS_READ}
     ),
     Role.SUPPORT: frozenset({Scope.CARDS_SEARCH, Scope.CARDS_REVEAL}),
     Role.CUSTODIAN: frozenset({Scope.KEYS_READ, Scope.KEYS_UNSEAL}),

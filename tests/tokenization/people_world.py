@@ -21,8 +21,8 @@ from tests.pci.access.world import CHEAP, PASSWORD, STEP, enrolled
 from tests.vault_world import ready_ring
 from tokenization import cards
 from tokenization.card import CardDetails, CardTerms
+from tokenization.app import public_routes
 from tokenization.outermost import PUBLIC_HEADERS, VaultDoor
-from tokenization.routes import people, reveals
 from tokenization.settings import VaultSettings
 from tokenization.vault import Vault
 
@@ -72,8 +72,9 @@ class Desk:
 
     def browser(self) -> httpx.AsyncClient:
         """A browser in which nobody has."""
-        routes = [*people.routes(self.vault), *reveals.routes(self.vault)]
-        app = VaultDoor(Router(routes, redirect_slashes=False), PUBLIC_HEADERS, needs_peer=False)
+        app = VaultDoor(
+            Router(public_routes(self.vault), redirect_slashes=False), PUBLIC_HEADERS, needs_peer=False
+        )  # fmt: skip
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 5_000))  # type: ignore[arg-type]
         return httpx.AsyncClient(
             transport=transport, base_url="https://vault.test", headers={"origin": "https://vault.test"}

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.card_world import MIR, SHOP, VISA, World
+from ledger.database import Engine
+from tests.card_world import MIR, NEIGHBOUR, SHOP, VISA, World
+from tests.tokenization.people_world import make_desk
 from tests.vault_calls import service_client
 from tokenization.settings import VaultSettings
 from tokenization.vault import Vault
@@ -55,20 +57,42 @@ async def test_a_file_is_taken_in_and_its_refusals_are_listed_without_numbers(wo
     assert len(world.events("cards.import_started")) == 1
 
 
-async def test_two_operators_give_the_cards_out(world: World, tmp_path: Path) -> None:
+async def test_an_operator_asks_a_signed_in_officer_agrees_and_the_cards_go_out(
+    world: World, vault_engine: Engine, tmp_path: Path
+) -> None:
     await world.tokenize(MIR)
+    public = ECKey.generate_key("P-256")
+    desk = await make_desk(vault_engine, world.now)
+    officer = await desk.sign_in("vera", ["security_officer"])
+
+    async with service_client(vault_of(world, tmp_path), "operator") as client:
+        body = {"recipient_key": public.as_dict(private=False), "reason": "they move"}
+        asked = (await post(client, "card-exports", **body)).json()
+        shown = (await officer.get("/vault/v1/card-exports")).json()["exports"]
+        agreed = await officer.post(f"/vault/v1/card-exports/{asked['id']}/approvals")
+        twice = await officer.post(f"/vault/v1/card-exports/{asked['id']}/approvals")
+        done = await wait(client, "card-exports", (await post(client, f"card-exports/{asked['id']}/run")).json())
+
+    assert [(one["id"], one["recipient"], one["reason"]) for one in shown] == [
+        (asked["id"], public.thumbprint(), "they move")
+    ]
+    assert (agreed.status_code, twice.status_code) == (200, 409)
+    assert (done["status"], done["cards_done"]) == ("finished", 1)
+    assert done["approved_by"] == f"person:{desk.people['vera']}"
+    assert MIR.encode() not in (tmp_path / f"{asked['id']}.jwe").read_bytes()
+
+
+async def test_no_certificate_agrees_whatever_name_it_gives(world: World, tmp_path: Path) -> None:
     key = ECKey.generate_key("P-256").as_dict(private=False)
 
     async with service_client(vault_of(world, tmp_path), "operator") as client:
         asked = (await post(client, "card-exports", recipient_key=key, reason="they move")).json()
-        own = await post(client, f"card-exports/{asked['id']}/approve")
-        other = await client.post(f"{BASE}/card-exports/{asked['id']}/approve", json={"operator": "boris"})
-        done = await wait(client, "card-exports", (await post(client, f"card-exports/{asked['id']}/run")).json())
+        for path in (f"{BASE}/card-exports/{asked['id']}/approve", f"/vault/v1/card-exports/{asked['id']}/approvals"):
+            assert (await client.post(path, json={"operator": "boris"})).status_code == 404
+        still = (await client.get(f"{BASE}/card-exports/{asked['id']}")).json()
+        foreign = await client.get(f"/merchants/{NEIGHBOUR}/card-exports/{asked['id']}")
 
-    assert (own.status_code, own.json()["code"]) == (403, "vault.export_needs_another")
-    assert other.json()["approved_by"] == "operator:boris"
-    assert (done["status"], done["cards_done"]) == ("finished", 1)
-    assert MIR.encode() not in (tmp_path / f"{asked['id']}.jwe").read_bytes()
+    assert (still["status"], foreign.status_code) == ("requested", 404)
 
 
 async def test_a_merchant_is_shredded(world: World, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def numbers(count: int) -> list[str]:
 
 
 def by(world: World, person: str) -> CardDoing:
-    return CardDoing(SHOP, f"person:{person}", "req_1", world.now, "the merchant moves to another vault")
+    return CardDoing(SHOP, f"person:per_{person}", "req_1", world.now, "the merchant moves to another vault")
 
 
 async def agreed(world: World) -> CardExport:
@@ -93,7 +94,32 @@ async def test_nothing_is_given_out_before_somebody_agreed_or_twice(world: World
 async def test_an_export_that_is_not_there_is_not_found(world: World) -> None:
     async with transaction(world.engine) as session:
         with pytest.raises(ExportNotFound):
-            await exporting.find(session, "exp_" + "0" * 25)
+            await exporting.find(session, "exp_" + "0" * 25, SHOP)
+
+
+async def test_another_merchants_export_is_not_found_by_anybody(world: World, tmp_path: Path) -> None:
+    export, doing = await agreed(world), replace(by(world, "anna"), merchant_id=NEIGHBOUR)
+
+    with pytest.raises(ExportNotFound):
+        await exporting.give_out(world.transactions, world.ring, export.id, tmp_path / "cards.jwe", doing)
+
+    assert world.events("cards.exported") == []
+
+
+async def test_a_batch_that_cannot_be_told_is_not_written(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.tokenize()
+    export, path = await agreed(world), tmp_path / "cards.jwe"
+
+    async def no_log(*_: object) -> None:
+        raise OSError("the log is full")
+
+    monkeypatch.setattr(exporting, "stage", no_log)
+    with pytest.raises(OSError, match="full"):
+        await give_out(world, export, path)
+
+    assert path.read_bytes() == b""
 
 
 async def test_killed_between_disk_and_commit_it_writes_no_card_twice(
@@ -103,12 +129,19 @@ async def test_killed_between_disk_and_commit_it_writes_no_card_twice(
     for number in numbers(6):
         await world.tokenize(number)
     export, path = await agreed(world), tmp_path / "cards.jwe"
-    world.sql("ALTER TABLE card_exports ADD CONSTRAINT stops CHECK (batches_done < 2)")
-    with pytest.raises(Exception, match="stops"):
+    append = exporting._append
+
+    def written_and_killed(file: Path, line: bytes) -> None:
+        append(file, line)
+        if len(file.read_bytes().splitlines()) == 2:
+            raise OSError("killed")
+
+    monkeypatch.setattr(exporting, "_append", written_and_killed)
+    with pytest.raises(OSError, match="killed"):
         await give_out(world, export, path)
     assert len(path.read_bytes().splitlines()) == 2
 
-    world.sql("ALTER TABLE card_exports DROP CONSTRAINT stops")
+    monkeypatch.setattr(exporting, "_append", append)
     done = await give_out(world, export, path)
 
     assert done.cards_done == 6

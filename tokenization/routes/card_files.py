@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tokenization import ending, exporting, import_rows, importing, refusals
+from tokenization import ending, exporting, import_rows, importing
 from tokenization.card import CardTerms
 from tokenization.card_errors import FileNotThere
 from tokenization.ending import CardDoing
@@ -181,16 +181,10 @@ def export_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
             export = await exporting.request(session, body.recipient_key, doing)
         return answer(export_view(export, is_running=False), 201)
 
-    async def approve_export(request: Request) -> Response:
-        doing, _ = await _asked(request, vault, OperatorBody)
-        async with refusals.kept(vault.transactions) as session:
-            export = await exporting.approve(session, request.path_params["id"], doing)
-        return answer(export_view(export, is_running=False))
-
     async def write_export(request: Request) -> Response:
         doing, _ = await _asked(request, vault, OperatorBody)
         async with vault.transactions() as session:
-            export = await exporting.find(session, request.path_params["id"])
+            export = await exporting.find(session, request.path_params["id"], request.path_params["merchant_id"])
         path = _folder(vault) / f"{export.id}.jwe"
         if export.status == "running":
             at_work.go_on(export.id, lambda: exporting.give_out(vault.transactions, vault.ring, export.id, path, doing))
@@ -200,7 +194,7 @@ def export_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
         _refuse_others(request)
         is_running = at_work.is_running(request.path_params["id"])
         async with vault.transactions() as session:
-            export = await exporting.find(session, request.path_params["id"])
+            export = await exporting.find(session, request.path_params["id"], request.path_params["merchant_id"])
         return answer(export_view(export, is_running=is_running))
 
     async def shred(request: Request) -> Response:
@@ -210,7 +204,6 @@ def export_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
     return [
         Route(f"{MERCHANT}/card-exports", request_export, methods=["POST"]),
         Route(f"{MERCHANT}/card-exports/{{id}}", look_at_export),
-        Route(f"{MERCHANT}/card-exports/{{id}}/approve", approve_export, methods=["POST"]),
         Route(f"{MERCHANT}/card-exports/{{id}}/run", write_export, methods=["POST"]),
         Route(f"{MERCHANT}/cards/shred", shred, methods=["POST"]),
     ]

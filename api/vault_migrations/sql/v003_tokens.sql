@@ -324,6 +324,7 @@ CREATE TABLE card_exports (
     CONSTRAINT card_exports_two_people CHECK (
         (status = 'requested') = (approved_by IS NULL) AND approved_by <> requested_by
     ),
+    CONSTRAINT card_exports_approved_by_a_person CHECK (approved_by LIKE 'person:per\_%'),
     CONSTRAINT card_exports_counts_not_negative CHECK (least(place, batches_done, cards_done, skipped) >= 0),
     CONSTRAINT card_exports_finished_at_when_finished CHECK ((status = 'finished') = (finished_at IS NOT NULL))
 );
