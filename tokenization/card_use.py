@@ -88,6 +88,8 @@ class CardRestrictions:
             return UseTooEarly()
         if self.usable_until is not None and now >= self.usable_until:
             return UseTooLate()
+        if use.purpose is CardPurpose.REVEAL:
+            return None  # the rest says where a number may pay, and nothing of who may look at it
         if self.channels and use.channel not in self.channels:
             return ChannelRefused()
         if self.hosts and use.host not in self.hosts:

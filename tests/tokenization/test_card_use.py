@@ -106,3 +106,12 @@ async def test_a_refused_use_is_told_with_its_code_though_the_work_was_rolled_ba
     (event,) = world.events("card.read")
     assert (event["outcome"], event["facts"]) == ("refused", {"code": "vault.use_amount_refused", "purpose": "charge"})
     assert event["subject"] == f"card:{tokenized.card.token}"
+
+
+async def test_where_a_token_may_pay_says_nothing_of_who_may_look(world: World) -> None:
+    domain = restrictions(channels=frozenset({"online"}), hosts=frozenset({"pay.example"}), currency="RUB")
+    used_up = restrictions(usable_until=world.now)
+
+    assert domain.refusal_of(CardUse(CardPurpose.REVEAL), world.now) is None
+    assert domain.refusal_of(CardUse(CardPurpose.CHARGE), world.now) is not None
+    assert used_up.refusal_of(CardUse(CardPurpose.REVEAL), world.now) is not None
