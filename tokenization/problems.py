@@ -209,12 +209,14 @@ STATUS: dict[str, int] = {
     "vault.device_amount_differs": 422,
     "vault.cryptogram_data_refused": 422,
     "vault.device_authorisation_taken": 409,
+    "vault.device_payment_denied": 409,
     "vault.sms_unavailable": 503,
     "vault.emv_key_broken": 500,
     # Evidence
     "evidence.retention_policy_refused": 422,
     "evidence.pack_refused": 422,
     "evidence.case_refused": 409,
+    "evidence.review_refused": 409,
 }
 """Every code of ``pci`` and ``tokenization``, and its HTTP status, one line each. A test proves it complete."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ import typer
 from api import data_dir, installation
 from api.audit_settings import AuditSettings
 from api.audit_sinks import guard_of
+from api.cli import cases
 from api.cli.options import DataDirOption, JsonOption
+from api.cli.vault_database import command_origin, operator
 from api.data_dir import StartRefused
 from api.settings import Settings
 from ledger.clock import machine_now
@@ -29,10 +32,12 @@ from pci.audit_log.rollback import ACCEPTANCES_MIN, LogGuard, accept
 from pci.audit_log.sequencer import find_head, last_note, recompute_head
 from pci.audit_log.staging import stage
 from pci.database import Session
+from pci.evidence.log_reviews import LogReview, due_days, review_day
 
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, help="The log that nobody can rewrite. kopeyka-verify checks what this prints.")
+app.add_typer(cases.app, name="cases")
 
 
 class LogName(StrEnum):
@@ -105,6 +110,32 @@ def verify(log: LogOption = LogName.VAULT, data_dir: DataDirOption = None) -> No
             return (await recompute_head(session)).size
 
     print(f"{log.origin}: {_with_log(log, data_dir, work)} leaves give the root that was signed")
+
+
+@app.command()
+def review(
+    date: Annotated[
+        datetime | None, typer.Option(help="A Moscow day; all that are due when empty.", formats=["%Y-%m-%d"])
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Review a day of the vault's log now, as the sealer does by itself each night; code 1 when cases were opened."""
+
+    async def work(engine: Engine) -> list[LogReview]:
+        now, transactions = machine_now(), partial(transaction, engine)
+        async with transaction(engine) as session:
+            days = await due_days(session, now=now) if date is None else [date.date()]
+        who = {"actor": operator(), "origin": command_origin()}
+        return [await review_day(transactions, day, **who, now=now) for day in days]
+
+    reviews = _with_log(LogName.VAULT, data_dir, work)
+    if not reviews:
+        print("Every day that is over has been reviewed")
+    for done in reviews:
+        print(f"{done.day}: {done.events} events, {done.suspicions} suspicions, {len(done.opened)} cases opened")
+        for case in done.opened:
+            print(f"  case {case.id}: {case.rule}, {case.about}")
+    raise typer.Exit(1 if any(done.opened for done in reviews) else 0)
 
 
 @app.command()

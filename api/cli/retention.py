@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from api import installation
 from api.cli.options import DataDirOption
-from api.data_dir import StartRefused
-from api.settings import Settings
+from api.cli.vault_database import command_origin, in_vault, operator
 from ledger.clock import machine_now
-from ledger.database import create_engine, transaction
 from pci.database import Session
 from pci.evidence import retention
 
 app = typer.Typer(help="How long the vault keeps what, and its purges.", no_args_is_help=True)
+
+NEEDED_FOR = "retention is the vault's"
 
 _REPORT = text(
     "SELECT p.data_class, p.merchant_id, p.days, p.legal_basis, max(u.ran_at) AS last_run,"
@@ -40,7 +36,7 @@ def show(data_dir: DataDirOption = None) -> None:
         return list((await session.execute(_REPORT)).all())
 
     table = Table("data", "merchant", "days", "basis", "last purge", "purged", "left")
-    for row in _in_vault(data_dir, work):
+    for row in in_vault(data_dir, work, needed_for=NEEDED_FOR):
         table.add_row(*("—" if value is None else str(value) for value in row))
     Console().print(table)
 
@@ -59,26 +55,8 @@ def put_in_force(
     async def work(session: Session) -> retention.RetentionPolicy:
         return await retention.set_policy(
             session, merchant_id=merchant, data_class=data_class, days=days, legal_basis=basis, justification=because,
-            actor=f"operator:{os.getuid()}", origin=f"cli:{os.getpid()}", now=machine_now(),
+            actor=operator(), origin=command_origin(), now=machine_now(),
         )  # fmt: skip
 
-    policy = _in_vault(data_dir, work)
+    policy = in_vault(data_dir, work, needed_for=NEEDED_FOR)
     typer.echo(f"retention_policy {policy.id}: {policy.data_class} is kept {policy.days} days")
-
-
-def _in_vault(data_dir: Any, work: Callable[[Session], Awaitable[Any]]) -> Any:
-    """Do something in one transaction of the vault's database."""
-
-    async def run(url: str) -> Any:
-        engine = create_engine(url)
-        try:
-            async with transaction(engine) as session:
-                return await work(session)
-        finally:
-            await engine.dispose()
-
-    with installation.databases(Settings(), data_dir) as databases:
-        url = databases.vault_migrator or databases.vault
-        if not url:
-            raise StartRefused("Set KOPEYKA_VAULT_MIGRATOR_DATABASE_URL: retention is the vault's")
-        return asyncio.run(run(url))

@@ -11,6 +11,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from api.cli import scan_report
 from api.cli.options import DataDirOption, JsonOption
 from api.data_dir import default_path
 from api.settings import Settings
@@ -30,6 +31,9 @@ def scan(
     ] = None,
     logs: Annotated[bool, typer.Option("--logs", help="What this installation writes outside its databases.")] = False,
     allow: Annotated[Path | None, typer.Option("--allow", help="Test numbers and token ranges that may lie.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Open a case of this installation's vault for each place with numbers.")
+    ] = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,14 +41,17 @@ def scan(
     if not (paths or db or logs):
         raise typer.BadParameter("say where: a PATH, --db URL or --logs")
     allowed = AllowedPans.read(allow.read_text("utf-8")) if allow else AllowedPans()
-    found, unread = 0, 0
+    found, unread = scan_report.PlaceTally(), 0
     for finding in findings(paths or [], db, _logs(data_dir) if logs else [], allowed):
-        found += isinstance(finding, PanFinding)
+        if isinstance(finding, PanFinding):
+            found.add(finding)
         unread += isinstance(finding, UnreadPlace)
         show(finding, as_json)
     if not as_json:
-        typer.echo(f"{found} card numbers found; {unread} places not read", err=True)
-    raise typer.Exit(FOUND if found else NOT_ALL_READ if unread else 0)
+        typer.echo(f"{found.total} card numbers found; {unread} places not read", err=True)
+    if report and found.total:
+        typer.echo(f"{scan_report.report(found, data_dir)} cases opened; see `kopeyka audit cases list`", err=True)
+    raise typer.Exit(FOUND if found.total else NOT_ALL_READ if unread else 0)
 
 
 def findings(paths: list[Path], db: str | None, logs: list[Path], allowed: AllowedPans) -> Iterator[Finding]:

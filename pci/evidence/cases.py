@@ -53,10 +53,8 @@ async def open_case(
     """Open a case, and put it into the log; nothing when this day has it already."""
     about = redact_text(suspicion.about)[:ABOUT_MAX]
     facts = {name: redact_text(fact) if isinstance(fact, str) else fact for name, fact in suspicion.facts.items()}
-    opening = insert(cases).values(
-        rule=suspicion.rule, about=about, day=day, facts=facts, opened_at=now, opened_by=actor
-    )  # fmt: skip
-    opening = opening.on_conflict_do_nothing(constraint="cases_one_a_day").returning(cases)
+    given = {"rule": suspicion.rule, "about": about, "day": day, "facts": facts, "opened_at": now, "opened_by": actor}
+    opening = insert(cases).values(given).on_conflict_do_nothing(constraint="cases_one_a_day").returning(cases)
     row = (await session.execute(opening)).mappings().one_or_none()
     if row is None:
         return None

@@ -362,9 +362,42 @@ LOG: tuple[Control, ...] = (
     ),
     Control(
         "10.4.1",
-        "Журнал просматривается автоматически каждый день",
-        "Правил просмотра в продукте ещё нет",
-        Claim.NOT_MET,
+        "Журнал просматривается каждый день",
+        "Каждые московские сутки проходят через правила; непросмотренные сутки названы",
+        test="tests/pci/evidence/test_log_reviews.py::test_a_day_that_nobody_reviewed_fails_its_control",
+        query="SELECT d.day::date AS day FROM (SELECT greatest(min(staged_at), CAST(:since AS timestamptz)) AS first"
+        " FROM audit_events HAVING count(*) > 0) AS log CROSS JOIN LATERAL generate_series("
+        "(log.first AT TIME ZONE 'Europe/Moscow')::date::timestamp,"
+        " (least(now(), CAST(:until AS timestamptz)) - interval '2 days') AT TIME ZONE 'Europe/Moscow',"
+        " interval '1 day') AS d(day) WHERE NOT EXISTS (SELECT FROM log_reviews r WHERE r.day = d.day::date"
+        " AND r.reviewed_until = (d.day + interval '1 day') AT TIME ZONE 'Europe/Moscow') ORDER BY 1",
+    ),
+    Control(
+        "10.4.1.1",
+        "Просмотр журнала автоматический",
+        "Просмотры за период: событий, подозрений, заведённых разбирательств, и через сколько часов после конца суток",
+        query="SELECT day, reviewed_until, ran_by, events, suspicions, cases_opened,"
+        " round(extract(epoch FROM ran_at - reviewed_until) / 3600)::integer AS hours_after FROM log_reviews"
+        " WHERE ran_at >= :since AND ran_at < :until ORDER BY id",
+        look=Look.LISTED,
+        test="tests/api/test_sealer.py::test_days_that_are_over_are_reviewed_one_after_another_and_a_case_is_an_alarm",
+    ),
+    Control(
+        "10.4.3",
+        "Найденное просмотром разбирается",
+        "Разбирательство закрывает человек, не тот, о ком оно; открытые дольше недели названы",
+        test="tests/pci/evidence/test_log_reviews.py::test_a_case_that_nobody_closes_fails_its_control",
+        query="SELECT id, day, rule, about, opened_at FROM cases WHERE closed_at IS NULL"
+        " AND opened_at < least(now(), CAST(:until AS timestamptz)) - interval '7 days' ORDER BY id",
+    ),
+    Control(
+        "10.4.3.a",
+        "Видно, кто и чем закончил разбор",
+        "Разбирательства за период",
+        query="SELECT id, day, rule, about, opened_at, closed_at, closed_by, note FROM cases"
+        " WHERE opened_at >= :since AND opened_at < :until ORDER BY id",
+        look=Look.LISTED,
+        test="tests/pci/evidence/test_log_reviews.py::test_another_person_closes_a_case_once_with_what_they_found",
     ),
     Control(
         "10.5.1",
@@ -427,6 +460,15 @@ SCOPE: tuple[Control, ...] = (
         " WHERE e.event ->> 'action' LIKE 'card_number.%' GROUP BY 1, 2 ORDER BY 1, 2",
         look=Look.LISTED,
         test="tests/api/test_card_number_wall.py::test_a_stopped_answer_is_a_500_with_a_code_for_the_caller",
+    ),
+    Control(
+        "12.10.7.a",
+        "Находки номеров разбираются",
+        "Найденное командой scan --report: место и маска, без номера",
+        query="SELECT id, day, about, facts, closed_at, closed_by, note FROM cases WHERE rule = 'card_number_found'"
+        " AND opened_at >= :since AND opened_at < :until ORDER BY id",
+        look=Look.LISTED,
+        test="tests/api/cli/test_cases.py::test_a_scans_findings_are_cases_by_place_without_a_number",
     ),
     Control(
         "A1.1",

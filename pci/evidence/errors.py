@@ -4,7 +4,8 @@ PciError
 ├── Rejected
 │   ├── RetentionPolicyRefused   evidence.retention_policy_refused
 │   ├── PackRefused              evidence.pack_refused
-│   └── CaseRefused              evidence.case_refused
+│   ├── CaseRefused              evidence.case_refused
+│   └── ReviewRefused            evidence.review_refused
 """
 
 from __future__ import annotations
@@ -28,3 +29,9 @@ class CaseRefused(Rejected):
     """A case is closed once, with a note of what was found, by an active person whom it is not about."""
 
     code = "evidence.case_refused"
+
+
+class ReviewRefused(Rejected):
+    """A day is reviewed once it has begun."""
+
+    code = "evidence.review_refused"

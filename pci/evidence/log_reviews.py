@@ -15,6 +15,7 @@ from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
 from pci.evidence.cases import Case, moscow_day, open_case
+from pci.evidence.errors import ReviewRefused
 from pci.evidence.suspicions import MOSCOW, LoggedEvent, Suspicion, SuspicionTally
 
 SETTLED_AFTER = timedelta(minutes=10)
@@ -63,8 +64,13 @@ async def due_days(session: Session, *, now: datetime) -> list[date]:
 
 
 async def review_day(transactions: Transactions, day: date, *, actor: str, origin: str, now: datetime) -> LogReview:
-    """Read one day's events, open a case for each suspicion that has none, and write down that it was done."""
+    """Read one day's events, open a case for each suspicion that has none, and write down that it was done.
+
+    Raises: ReviewRefused.
+    """
     since, end = bounds_of(day)
+    if now <= since:
+        raise ReviewRefused(day=day.isoformat())
     until = min(end, now)
     async with transactions() as session:
         events, suspicions = await _suspicions(session, since, until)

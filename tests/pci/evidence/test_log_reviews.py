@@ -16,8 +16,11 @@ from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.evidence.cases import Case, close_case, list_cases, moscow_day, open_case
+from pci.evidence.control import Where
+from pci.evidence.controls import CONTROLS
 from pci.evidence.errors import CaseRefused
 from pci.evidence.log_reviews import LogReview, bounds_of, due_days, review_day
+from pci.evidence.results import ControlStatus, check_all
 from pci.evidence.suspicions import Suspicion
 from tests.card_world import MIR
 from tests.conftest import VaultDatabase
@@ -123,10 +126,10 @@ async def test_a_log_without_events_has_no_day_to_review(reader: Engine, now: da
     assert await due(reader, now) == []
 
 
-async def opened(session: Session, about: str = ANNA, rule: str = "person_locked") -> Case:
+async def opened(session: Session, at: datetime = datetime(2026, 11, 22, tzinfo=UTC)) -> Case:
     case = await open_case(
-        session, Suspicion(rule, about, {"events": 1, "card": MIR}), day=date(2026, 11, 21),
-        actor="system:sealer", origin="sealer:1", now=datetime(2026, 11, 22, tzinfo=UTC),
+        session, Suspicion("person_locked", ANNA, {"events": 1, "card": MIR}), day=date(2026, 11, 21),
+        actor="system:sealer", origin="sealer:1", now=at,
     )  # fmt: skip
     assert case is not None
     return case
@@ -197,6 +200,62 @@ async def test_a_closed_case_and_an_unknown_one_are_not_closed(
         with pytest.raises(CaseRefused, match=says):
             async with transaction(vault_engine) as session:
                 await close_case(session, number, login="boris", note=NOTE, origin="cli:1", now=at)
+
+
+async def control(database: VaultDatabase, requirement: str, until: datetime) -> tuple[ControlStatus, int]:
+    engine = create_engine(database.migrator_url)
+    (asked,) = [one for one in CONTROLS if one.requirement == requirement]
+    async with transaction(engine) as session:
+        since = until - timedelta(days=92)
+        (result,) = await check_all([asked], {Where.VAULT: session}, {}, since=since, until=until)
+    await engine.dispose()
+    assert result.why == ""
+    return result.status, result.rows_total
+
+
+def backdate(database: VaultDatabase, days: int) -> None:
+    """As if the log had begun so many days ago."""
+    rows(
+        database,
+        "ALTER TABLE audit_events DISABLE TRIGGER ALL; INSERT INTO audit_events (event, leaf, staged_at)"
+        f" SELECT event, leaf, staged_at - interval '{days} days' FROM audit_events ORDER BY id LIMIT 1",
+    )
+
+
+async def test_a_day_that_nobody_reviewed_fails_its_control(
+    vault_engine: Engine, reader: Engine, vault_database: VaultDatabase, today: date
+) -> None:
+    await told(vault_engine, LOCKED)
+    now = datetime.now(UTC)
+    fresh = await control(vault_database, "10.4.1", now)
+    backdate(vault_database, 4)
+    began = today - timedelta(days=4)
+    missed = await control(vault_database, "10.4.1", now)
+
+    await review(reader, began, now=bounds_of(began)[1] - timedelta(minutes=1))
+    in_part = await control(vault_database, "10.4.1", now)
+    for day in await due(reader, now):
+        await review(reader, day, now=now)
+
+    assert (fresh, missed, in_part) == (
+        (ControlStatus.MET, 0), (ControlStatus.FAILING, 3), (ControlStatus.FAILING, 3),
+    )  # fmt: skip
+    assert await control(vault_database, "10.4.1", now) == (ControlStatus.MET, 0)
+
+
+async def test_a_case_that_nobody_closes_fails_its_control(vault_engine: Engine, vault_database: VaultDatabase) -> None:
+    add_people(vault_database)
+    now = datetime.now(UTC)
+    async with transaction(vault_engine) as session:
+        case = await opened(session, at=now - timedelta(days=8))
+    overdue = await control(vault_database, "10.4.3", now)
+
+    async with transaction(vault_engine) as session:
+        await close_case(session, case.id, login="boris", note=NOTE, origin="cli:1", now=now)
+
+    assert overdue == (ControlStatus.FAILING, 1)
+    assert await control(vault_database, "10.4.3", now) == (ControlStatus.MET, 0)
+    assert await control(vault_database, "10.4.3.a", now + timedelta(days=1)) == (ControlStatus.MET, 1)
 
 
 CASE = "INSERT INTO cases (rule, about, day, facts, opened_at, opened_by) VALUES ({}, '2026-11-21', {}, now(), 'x')"
