@@ -52,7 +52,7 @@ CALL = "kopeyka.call"
 HEADERS = "kopeyka.headers"
 REQUEST_ID = "kopeyka.request_id"
 PAN_REFUSED = "kopeyka.pan_refused"
-"""In the ASGI scope of a request that was refused for a card number in its body."""
+"""In the ASGI scope of a request that was refused for a card number in it."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -124,6 +124,11 @@ class Call:
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self.method, self.route, self.path, self.query, self.body)
         return self._fingerprint
+
+    def names_pan(self) -> bool:
+        """Whether a card number stands in the key or the path: both are kept."""
+        named = f"{self.key or ''}\n{self.path}"
+        return may_hold_pan(named.encode()) and tells_pan(named, self.door.allowed_pans)
 
 
 @dataclass(slots=True, eq=False)
@@ -252,6 +257,9 @@ class DoorRoute(OpenRoute):
         if self.is_write:
             call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)
+            if call.names_pan():
+                scope[PAN_REFUSED] = True
+                raise CardNumberRefused()
             call.raw, call.body = await self.read(scope, receive)
             if (may_hold_pan(call.raw) or b"\\u003" in call.raw) and tells_pan(call.body, door.allowed_pans):
                 scope[PAN_REFUSED] = True

@@ -130,7 +130,7 @@ class RequestInvalid(CallRejected):
 
 
 class CardNumberRefused(CallRejected):
-    """A card number stands in the body, and has no place here: give it to the vault, and its token to us."""
+    """A card number stands in the request, and has no place here: give it to the vault, and its token to us."""
 
     code = "api.card_number_refused"
 

@@ -11,6 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pci.redaction import redact_text
 from tokenization.errors import PeerUnknown
 from tokenization.ids import new_id
 from tokenization.problems import as_ours, problem
@@ -125,4 +126,5 @@ class VaultDoor:
 def _request_id(request: Request) -> str:
     """The caller's own id if it is 8 to 64 plain characters and no card number, or a new one."""
     given = request.headers.get("request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) and not _LONG_DIGITS.search(given) else new_id("req")
+    is_plain = _REQUEST_ID.fullmatch(given) and not _LONG_DIGITS.search(given) and redact_text(given) == given
+    return given if is_plain else new_id("req")

@@ -79,8 +79,11 @@ def request_id_of(request: Request) -> str:
 
 
 def idempotency_key_of(request: Request) -> str | None:
-    """The caller's name of the operation, if it has given one."""
-    return request.headers.get("idempotency-key")
+    """The caller's name of the operation, if it has given one. Raises: RequestInvalid for a card number."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and redact_text(key) != key:
+        raise RequestInvalid((FieldFault("header/idempotency-key", "holds what may not be kept"),))
+    return key
 
 
 async def read(request: Request, model: type[M], *, bytes_max: int = BODY_BYTES_MAX) -> M:

@@ -56,6 +56,27 @@ async def test_a_card_number_in_a_body_is_refused_before_anything_is_kept(
         assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("key", [MIR, f"order-{MIR}-1", "2200 1117 5357 9001"])
+async def test_a_card_number_as_an_idempotency_key_is_refused_and_kept_nowhere(
+    key: str, client: Client, accounts: tuple[str, str], database: Database
+) -> None:
+    answer = await client.post("/v1/ledger/entries", sale(accounts), key=key)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.card_number_refused")
+    assert MIR not in answer.text
+    assert [event["action"] for event in events(database)] == ["card_number.refused"]
+    with psycopg.connect(database.superuser_url) as connection:
+        assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
+    assert (await client.get(f"/v1/idempotency-keys/{key}")).status_code == 404
+
+
+async def test_a_card_number_in_the_path_of_a_write_is_refused(client: Client, database: Database) -> None:
+    answer = await client.post(f"/v1/orders/{MIR}/cancel", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.card_number_refused")
+    assert [event["action"] for event in events(database)] == ["card_number.refused"]
+
+
 async def test_a_number_in_escapes_is_a_number(client: Client, accounts: tuple[str, str]) -> None:
     escaped = "".join(f"\\u00{ord(digit):02x}" for digit in MIR)
     body = json.dumps(sale(accounts)).replace("order:1", f"order:{escaped}")

@@ -34,11 +34,12 @@ from tests.api.vault_process import VaultProcess, vault_process
 from tests.conftest import VaultDatabase
 
 TYPED, REFUSED, BATCHED, ASTRAY = "2200117996077364", "2200119066335755", "2200113704697015", "2200119753612540"
+GROUPED = "-".join(BATCHED[place : place + 4] for place in range(0, 16, 4))
 PANS = (TYPED, REFUSED, BATCHED, ASTRAY)
 CVC, SHORT_CVC = "7319", "731"
 CODES = [f"{before}{cvc}{after}" for cvc in (CVC, SHORT_CVC) for before, after in
          (('"cvc":"', '"'), ('"cvc": "', '"'), ("'cvc': '", "'"), ("cvc=", "&"), ("cvc=", " "))]  # fmt: skip
-SEEN = [text.encode() for text in (*PANS, *CODES)]
+SEEN = [text.encode() for text in (*PANS, GROUPED, *CODES)]
 MARKS = [*SEEN, *(mark.hex().encode() for mark in SEEN), *(pan.encode("utf-16-le") for pan in PANS)]
 """Also as PostgreSQL copies bytes."""
 MERCHANT, SHOP = "mer_01kaqz5vq8fpn9m9q4e6xw2v5c", "https://shop.example"
@@ -124,10 +125,13 @@ def use_vault(vault: VaultProcess, answers: list[bytes]) -> None:
             {"url": place, "json": {BATCHED: CVC}},
             {"url": f"/card-forms/{BATCHED}/card", "json": {"cvc": CVC}},
             {"url": f"/{BATCHED}?pan={BATCHED}&cvc={CVC}", "json": []},
+            {"url": "/card-sessions", "json": {"merchant_id": MERCHANT, "origin": SHOP}},
         ]
         for one in wrong:
-            headers = {"content-type": "application/json", "x-pan": BATCHED, "idempotency-key": "k" * 20}
-            answers += [client.post(**one, headers=headers).content for client in (browser, service)]
+            for key in ("k" * 20, BATCHED, f"order {GROUPED}"):
+                headers = {"content-type": "application/json", "x-pan": BATCHED, "idempotency-key": key}
+                headers |= {"request-id": key.replace(" ", "-"), "cookie": f"__Host-vault-sign-in={BATCHED}"}
+                answers += [client.post(**one, headers=headers).content for client in (browser, service)]
         lists = ({"buyer_id": "buyer-0"}, {"buyer_id": BATCHED})
         answers += [service.get(f"/merchants/{MERCHANT}/cards", params=one).content for one in lists]
 
@@ -141,7 +145,12 @@ async def use_api(databases: Databases, answers: list[bytes]) -> None:
     app = create_app(Settings(database_url=SecretStr(databases.app)))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://it") as http:
-        headers = {"authorization": f"Bearer {secret.expose()}", "idempotency-key": "k" * 20, "reason": ASTRAY}
+        headers = {"authorization": f"Bearer {secret.expose()}", "reason": ASTRAY, "request-id": ASTRAY}
+        account = {"code": "asset:till"}
+        for key in (ASTRAY, f"order-{ASTRAY}-1"):
+            answers += [(await http.post("/v1/ledger/accounts", json=account, headers=headers | {"idempotency-key": key})).content]
+            answers += [(await http.get(f"/v1/idempotency-keys/{key}", headers=headers)).content]
+        headers |= {"idempotency-key": "k" * 20}
         for path in ("/v1/orders", "/v1/ledger/entries", "/v1/merchants", f"/v1/orders/{ASTRAY}", f"/{ASTRAY}"):
             for body in ({"description": f"card {ASTRAY}", "cvc": CVC}, {ASTRAY: CVC}, [ASTRAY], ASTRAY):
                 answers.append((await http.post(path, json=body, headers=headers)).content)

@@ -415,3 +415,21 @@ async def test_whoever_is_not_of_ours_gets_nothing_and_the_log_hears_of_it(
         assert (refused.status_code, refused.json()["code"]) == (403, "vault.peer_unknown")
 
     assert sum("peer.refused" in line for line in events(vault_database)) == 3
+
+
+@pytest.mark.parametrize("key", [MIR, f"order {MIR}", "2200-1117-5357-9001"])
+async def test_a_card_number_as_an_idempotency_key_is_refused_and_kept_nowhere(
+    key: str, world: EntryWorld, service: httpx.AsyncClient
+) -> None:
+    answered = await service.post("/card-sessions", json=wanted(), headers={"idempotency-key": key})
+
+    assert (answered.status_code, answered.json()["code"]) == (422, "vault.request_invalid")
+    async with transaction(world.engine) as session:
+        assert await session.scalar(text("SELECT count(*) FROM card_sessions")) == 0
+
+
+@pytest.mark.parametrize("given", [MIR, "2200-1117-5357-9001", "req.2200-1117-5357-9001"])
+async def test_a_request_id_that_is_a_card_number_is_not_taken(given: str, browser: httpx.AsyncClient) -> None:
+    answered = await browser.get("/card-forms/unknown", headers={"request-id": given})
+
+    assert answered.headers["request-id"].startswith("req_")
