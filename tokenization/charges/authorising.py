@@ -80,25 +80,25 @@ def is_same(charge: Charge, request: ChargeRequest) -> bool:
 
 
 async def _begin(session: Session, desk: ChargeDesk, request: ChargeRequest, by: ActedBy) -> _Begun:
+    found = await rows.find_charge(session, request.id)
+    if found is not None and is_same(found, request):
+        return _Begun(found)  # whatever has become of its card since
     card = await find_card(session, request.card_token, request.merchant_id)
     request = replace(request, card_token=card.token)  # a token of digits is another name of the same
-    found = await rows.find_charge(session, request.id)
     if found is not None:
-        if not is_same(found, request):
-            raise ChargeIdTaken(charge_id=request.id)
-        return _Begun(found)
+        return _asked_before(found, request)
     now = desk.vault.now()
     reference = await _reference_of_first(session, request)
     if is_expired(card.expires, now):
         raise CardExpired
+    charge = new_charge(request, card.mask, now)
+    if not await rows.add_charge(session, charge):  # asked twice at once: the other one has just committed
+        return _asked_before(await rows.find_charge(session, request.id), request)
     use = CardUse(CardPurpose.CHARGE, request.channel, request.amount_kopecks, "RUB", desk.link.host)
     opened = await read_pan(
         session, desk.vault.ring, request.card_token, merchant_id=request.merchant_id, use=use, actor=by.actor,
         origin=by.origin, now=now,
     )  # fmt: skip
-    charge = new_charge(request, card.mask, now)
-    if not await rows.add_charge(session, charge):
-        raise ChargeIdTaken(charge_id=request.id)
     operation = Operation.PURCHASE if charge.is_captured_at_once else Operation.AUTHORISATION
     attempt = await rows.add_attempt(
         session, charge, operation, charge.amount_kopecks, terminal_id=desk.link.acceptor.terminal_id, now=now
@@ -106,6 +106,13 @@ async def _begin(session: Session, desk: ChargeDesk, request: ChargeRequest, by:
     await stage(session, [event_of(charge, "requested", by, desk, amount_kopecks=charge.amount_kopecks)])
     fields = replace(await _fields_of(session, desk, opened, charge, now), chip=request.chip)
     return _Begun(charge, attempt, request_of(charge, attempt, fields, desk.link.acceptor, reference))
+
+
+def _asked_before(found: Charge | None, request: ChargeRequest) -> _Begun:
+    """The charge that exists under this id, if it is the one asked for. Raises: ChargeIdTaken."""
+    if found is None or not is_same(found, request):
+        raise ChargeIdTaken(charge_id=request.id)
+    return _Begun(found)
 
 
 def new_charge(request: ChargeRequest, card_mask: str, now: datetime) -> Charge:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from pci.errors import Rejected
-from tests.tokenization.charges.charge_world import PAN, ChargeWorld, keep_card, until
+from tests.tokenization.charges.charge_world import BY, MERCHANT, PAN, ChargeWorld, keep_card, until
 from tokenization.card_errors import CardExpired, TokenNotFound
 from tokenization.card_use import CardRestrictions
+from tokenization.charges.authorising import charge_card
 from tokenization.charges.errors import ChargeAmountOutOfRange, ChargeIdTaken, NoStoredConsent
 from tokenization.charges.response_codes import CASHIER_TIPS, REASON_OF, RefusalReason, reason_of
 from tokenization.charges.states import ChargeStatus, Initiator
+from tokenization.ending import CardDoing, delete_card
 
 
 async def test_a_purchase_takes_the_money_once(world: ChargeWorld) -> None:
@@ -34,6 +37,28 @@ async def test_the_same_id_is_the_same_charge(world: ChargeWorld) -> None:
     assert world.summary["requests"] == 1
     with pytest.raises(ChargeIdTaken):
         await world.charge(5_001, id=request.id)
+
+
+async def test_one_id_asked_twice_at_once_is_one_charge_and_no_refusal(world: ChargeWorld) -> None:
+    for _ in range(4):
+        request = world.request(5_000)
+
+        told = await asyncio.gather(*(charge_card(world.desk, request, BY) for _ in range(3)))
+
+        assert {charge.id for charge in told} == {request.id}
+        assert {charge.status for charge in told} <= {ChargeStatus.REQUESTED, ChargeStatus.CAPTURED}
+        assert (await world.read(request.id)).status is ChargeStatus.CAPTURED
+    assert (world.summary["requests"], world.summary["net_kopecks"]) == (4, 20_000)
+
+
+async def test_a_charge_asked_for_again_is_told_also_when_its_card_is_gone(world: ChargeWorld) -> None:
+    request = world.request(5_000)
+    first = await charge_card(world.desk, request, BY)
+    async with world.desk.vault.transactions() as session:
+        doing = CardDoing(MERCHANT, "service:api", "req_test", world.clock.at)
+        await delete_card(session, world.token, doing)
+
+    assert await charge_card(world.desk, request, BY) == first
 
 
 @pytest.mark.parametrize("code", ["05", "14", "41", "51", "54", "61", "91", "99"])
