@@ -74,9 +74,9 @@ STORED_DATA: tuple[Control, ...] = (
         "Номер виден не более чем первыми шестью и последними четырьмя цифрами",
         "Тип Pan показывает только маску; полный номер — только раскрытием с причиной",
         test="tests/pci/test_pan.py::test_a_mask_never_shows_more_than_ten_digits",
-        query="SELECT conname AS missing FROM unnest(ARRAY['cards_first6_is_digits',"
-        " 'cards_last4_is_digits']) AS w(conname)"
-        " WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conname = w.conname AND c.convalidated)",
+        query="SELECT rule AS missing FROM unnest(ARRAY['cards_first6_is_digits', 'cards_last4_is_digits']) AS w(rule)"
+        " WHERE NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid ="
+        " 'cards'::regclass AND t.tgenabled = 'A' AND position('''' || rule || '''' IN p.prosrc) > 0)",
     ),
     Control(
         "3.4.1.a",
