@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -36,6 +37,11 @@ log = structlog.get_logger("card_calls")
 CALLS_AT_ONCE = 8
 NOTHING_DONE = frozenset({"vault.unavailable", "vault.not_named", "keys.sealed", "vault.acquirer_unreachable"})
 """With these the vault has certainly not charged; with another it may have, before its database went away."""
+NOT_FOUND = frozenset({"vault.charge_not_found", "vault.charge_refund_not_found"})
+DEVICE_PAYMENT_NOT_FOUND = "vault.device_payment_not_found"
+"""Said of a device's payment, it is kept: the vault refuses that payment if it comes later."""
+TRANSIT_MAX = timedelta(minutes=1)
+"""A question to the vault that is on its way for longer arrives no more."""
 _NEWS = {
     "authorised": ChargeNews.AUTHORISED,
     "captured": ChargeNews.CAPTURED,
@@ -76,13 +82,42 @@ class CardCalls:
         except VaultUnknown:
             return ChargeAnswer(ChargeNews.PENDING)
         except (VaultUnavailable, VaultNotNamed) as away:
-            is_first = payment.status is CardPaymentStatus.REQUESTED and payment.looks == 0
-            if is_first and away.code in NOTHING_DONE:
+            if _is_first(payment) and away.code in NOTHING_DONE:
                 return ChargeAnswer(ChargeNews.REFUSED, reason="not_sent")
             return ChargeAnswer(ChargeNews.PENDING)
         except VaultRefused as refused:
-            return _after_refusal(payment, refused.code)
-        return answer_of(payment, charge_in(said))
+            return await self._after_refusal(payment, refused.code)
+        return answer_of(charge_in(said))
+
+    async def _after_refusal(self, payment: CardPayment, code: str) -> ChargeAnswer:
+        """The vault refuses the question itself. That is final if it was the first, or if there is no such charge.
+
+        A repeat may be refused although the question before it was carried out and its answer lost.
+        """
+        if payment.status not in (CardPaymentStatus.REQUESTED, CardPaymentStatus.UNKNOWN):
+            log.error("vault_refuses_what_it_must_know", payment_id=payment.id, status=payment.status, code=code)
+            return ChargeAnswer(ChargeNews.PENDING)
+        refused = ChargeAnswer(ChargeNews.REFUSED, reason=code.removeprefix("vault."))
+        if _is_first(payment) or code == DEVICE_PAYMENT_NOT_FOUND:
+            return refused
+        found = await self._look_up(f"/v1/charges/{payment.id}", payment.merchant_id, payment.created_at)
+        if found is None:
+            return refused
+        return answer_of(found) if found else ChargeAnswer(ChargeNews.PENDING)
+
+    async def _look_up(self, path: str, merchant_id: str, asked_at: datetime) -> Mapping[str, Any] | None:
+        """What the vault knows of a charge or refund; None if it has none, empty if nobody can say yet.
+
+        A question may be on its way for a while, so "there is none" counts only later.
+        """
+        try:
+            said: Mapping[str, Any] = await self.vault.call("GET", f"{path}?merchant_id={merchant_id}")
+        except VaultRefused as refused:
+            is_late = self.clock.now() - asked_at > TRANSIT_MAX
+            return None if refused.code in NOT_FOUND and is_late else {}
+        except (VaultUnknown, VaultUnavailable, VaultNotNamed):
+            return {}
+        return said
 
     async def carry_on(self, payment: CardPayment) -> CardPayment:
         """Ask about a payment once more and carry out what is said."""
@@ -105,10 +140,19 @@ class CardCalls:
         except (VaultUnknown, VaultUnavailable, VaultNotNamed):
             return CardRefundAnswer(CardRefundStatus.UNKNOWN)
         except VaultRefused as refused:
-            return CardRefundAnswer(CardRefundStatus.REFUSED, refused.code)
-        if said["status"] == "requested":
-            return CardRefundAnswer(CardRefundStatus.UNKNOWN)
-        return CardRefundAnswer(CardRefundStatus(said["status"]), said["reason"], said["rrn"])
+            return await self._after_refund_refusal(refund, refused.code)
+        return refund_answer_of(said)
+
+    async def _after_refund_refusal(self, refund: CardRefund, code: str) -> CardRefundAnswer:
+        """As of a payment: final if it was the first question, or if the vault has no such refund."""
+        refused = CardRefundAnswer(CardRefundStatus.REFUSED, code)
+        if _is_first(refund):
+            return refused
+        path = f"/v1/charges/{refund.payment_id}/refunds/{refund.id}"
+        found = await self._look_up(path, refund.merchant_id, refund.created_at)
+        if found is None:
+            return refused
+        return refund_answer_of(found) if found else CardRefundAnswer(CardRefundStatus.UNKNOWN)
 
     async def carry_on_refund(self, refund: CardRefund) -> CardRefund:
         """Ask about a refund once more and carry out what is said."""
@@ -133,23 +177,25 @@ def request_of(payment: CardPayment) -> tuple[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def answer_of(payment: CardPayment, said: Mapping[str, Any]) -> ChargeAnswer:
+def answer_of(said: Mapping[str, Any]) -> ChargeAnswer:
     """The vault's view of a charge, in our words."""
     news = _NEWS.get(str(said["status"]), ChargeNews.PENDING)
-    if payment.status is CardPaymentStatus.VOIDING and news is ChargeNews.REFUSED:
-        news = ChargeNews.VOIDED  # the charge it was to let go had come to nothing by itself
     return ChargeAnswer(
         news, said["reason"], said["card_mask"], said["acquirer_id"], said["rrn"], said["approval_code"],
         said["captured_kopecks"],
     )  # fmt: skip
 
 
-def _after_refusal(payment: CardPayment, code: str) -> ChargeAnswer:
-    """The vault refuses the question itself. A new charge is refused by that; of an old one it is our bug."""
-    if payment.status in (CardPaymentStatus.REQUESTED, CardPaymentStatus.UNKNOWN):
-        return ChargeAnswer(ChargeNews.REFUSED, reason=code.removeprefix("vault."))
-    log.error("vault_refuses_what_it_must_know", payment_id=payment.id, status=payment.status.value, code=code)
-    return ChargeAnswer(ChargeNews.PENDING)
+def refund_answer_of(said: Mapping[str, Any]) -> CardRefundAnswer:
+    """The vault's view of a refund, in our words."""
+    if said["status"] == "requested":
+        return CardRefundAnswer(CardRefundStatus.UNKNOWN)
+    return CardRefundAnswer(CardRefundStatus(said["status"]), said["reason"], said["rrn"])
+
+
+def _is_first(asked: CardPayment | CardRefund) -> bool:
+    """Whether nobody can have asked the vault before."""
+    return asked.status in (CardPaymentStatus.REQUESTED, CardRefundStatus.REQUESTED) and asked.looks == 0
 
 
 async def carry_on_card_payments(calls: CardCalls) -> int:

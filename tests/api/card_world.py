@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from api.card_calls import CardCalls, carry_on_card_payments, release_withdrawn_cards
-from api.errors import VaultUnknown
+from api.errors import VaultRefused, VaultUnknown
 from api.vault_client import _refusal
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.clock import Clock
@@ -25,10 +25,15 @@ ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 
 @dataclass
 class NearVault:
-    """The vault's own application, called as the api calls it over mutual TLS. ``lose``: answers that get lost."""
+    """The vault's own application, called as the api calls it over mutual TLS. ``lose``: answers that get lost.
+
+    ``drop``: questions that get lost. ``refuse``: a code with which it refuses whatever it is asked to do.
+    """
 
     http: httpx.AsyncClient
     lose: int = 0
+    drop: int = 0
+    refuse: str = ""
     calls: list[str] = field(default_factory=list)
 
     async def call(
@@ -36,6 +41,11 @@ class NearVault:
         acting_for: str = "",
     ) -> Any:  # fmt: skip
         self.calls.append(f"{method} {path}")
+        if self.refuse and method == "POST":
+            raise VaultRefused(self.refuse, "")
+        if self.drop > 0:
+            self.drop -= 1
+            raise VaultUnknown()
         answer = await self.http.request(
             method, path, json=body, headers={"idempotency-key": idempotency_key or "", "acting-for": acting_for}
         )
@@ -88,6 +98,15 @@ class CardShop:
     async def balance(self, code: str) -> int:
         response = await self.api.get(f"/v1/ledger/accounts/{code}")
         return int(response.json()["balance"]) if response.status_code == 200 else 0
+
+    async def work_once(self) -> None:
+        """One round of the worker's, with everything due."""
+        async with self.engine.begin() as session:
+            for table in ("card_payments", "card_refunds"):
+                await session.exec_driver_sql(
+                    f"UPDATE {table} SET next_look_at = now() - interval '1 s' WHERE next_look_at IS NOT NULL"
+                )
+        await carry_on_card_payments(self.calls)
 
     async def settle(self) -> None:
         """Vault and worker go on until neither has anything to do; business time of both is moved on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +84,36 @@ async def test_a_lost_answer_of_the_vault_is_asked_for_again_and_books_once(shop
     assert (order["status"], order["attempts"][0]["status"]) == ("paid", "paid")
     assert shop.charges.summary["requests"] == 1
     assert [entry["kind"] for entry in await shop.entries()] == ["card.payment"]
+    await books_agree(shop)
+
+
+async def test_a_repeat_that_the_vault_refuses_says_nothing_of_the_question_before_it(shop: CardShop) -> None:
+    shop.vault.lose = 1
+    payment = await shop.pay(10_000)
+    paid = await shop.pay(20_000)
+    shop.vault.lose = 1
+    refund = await shop.made(f"/v1/card-payments/{paid['id']}/refunds", {"amount_kopecks": 7_000})
+
+    shop.vault.refuse = "vault.peer_unknown"
+    await shop.work_once()
+
+    assert (await shop.read(f"/v1/card-payments/{payment['id']}"))["status"] == "captured"
+    assert (await shop.read(f"/v1/refunds/{refund['id']}"))["status"] == "succeeded"
+    await books_agree(shop)
+
+
+async def test_a_refused_repeat_ends_a_payment_when_the_vault_has_no_such_charge_for_long(shop: CardShop) -> None:
+    shop.vault.drop = 1
+    payment = await shop.pay(10_000)
+
+    shop.vault.refuse = "vault.peer_unknown"
+    await shop.work_once()
+    assert (await shop.read(f"/v1/card-payments/{payment['id']}"))["status"] == "unknown"
+    shop.calls.clock.offset = timedelta(minutes=2)
+    await shop.work_once()
+
+    ended = await shop.read(f"/v1/card-payments/{payment['id']}")
+    assert (ended["status"], ended["reason"]) == ("refused", "peer_unknown")
     await books_agree(shop)
 
 
