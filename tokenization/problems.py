@@ -145,6 +145,7 @@ STATUS: dict[str, int] = {
     "access.password_weak": 422,
     "access.password_repeated": 422,
     "access.enrolment_refused": 403,
+    "access.enrolment_waits": 403,
     "access.reset_unknown": 404,
     "access.reset_over": 409,
     "access.review_rejected": 409,

@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
 from api.callers import create_key
 from api.card_calls import CardCalls
+from api.errors import VaultRefused, VaultUnknown
 from ledger.clock import Clock
 from ledger.database import Engine, transaction
 from pci.pan_allowed import NOTHING_ALLOWED, tells_pan
@@ -163,6 +165,32 @@ async def test_a_lost_answer_of_the_vault_is_asked_for_and_the_order_paid_once(s
     assert (await shop.read(f"/v1/orders/{order_id}"))["status"] == "paid"
     assert any(call.endswith("/find-out") for call in shop.vault.calls)
     assert len(await shop.entries()) == 1
+
+
+async def test_a_payment_that_comes_after_its_find_out_is_never_charged(shop: CardShop) -> None:
+    phone = Phone()
+    token = await put_on(shop, phone)
+    order_id = await shop.order(AMOUNT)
+    real, held = shop.vault.call, []
+
+    async def call(method: str, path: str, *given: Any, **named: Any) -> Any:
+        if path != "/v1/device-payments":
+            return await real(method, path, *given, **named)
+        held.append((method, path, given, named))  # it lies in the vault's socket
+        raise VaultUnknown()
+
+    shop.vault.call = call  # type: ignore[method-assign]
+    tried = await attempt(shop, order_id, said(token, phone.pay(token["id"], AMOUNT, shop.charges.clock.at)))
+    assert tried["status"] == "unknown"
+    await shop.settle()
+    method, path, given, named = held[0]
+    with pytest.raises(VaultRefused) as refused:
+        await real(method, path, *given, **named)
+
+    assert refused.value.code == "vault.device_payment_denied"
+    order = await shop.read(f"/v1/orders/{order_id}")
+    assert [one["status"] for one in order["attempts"]] == ["rejected"]
+    assert shop.charges.summary["net_kopecks"] == 0
 
 
 async def test_a_lost_answer_of_the_acquirer_is_reversed_and_nobody_pays(shop: CardShop) -> None:

@@ -34,6 +34,7 @@ from tokenization.koshelek_pay.errors import (
     DomainRefused,
     KeyBurnt,
     KeyExpired,
+    PaymentDenied,
     RequestorDiffers,
 )
 from tokenization.koshelek_pay.key_records import DevicePayment, DevicePaymentStatus
@@ -82,15 +83,19 @@ async def accept(
 ) -> DevicePayment | CryptogramRefused:
     """Let a payment through, once. Asked again under the same id it is the same payment.
 
-    Raises: DeviceTokenNotFound, De55Malformed. Locks: the device, the token.
+    Raises: DeviceTokenNotFound, De55Malformed. Locks: the payment's id, the device, the token.
     """
+    await key_records.lock_payment(session, presentment.id)
     seen = await repository.find_token(session, presentment.device_token_id, presentment.merchant_id)
     device = await repository.lock_device(session, seen.device_id, presentment.merchant_id)
     token = await repository.lock_token(session, seen.id, presentment.merchant_id)
     known = await key_records.find_payment(session, presentment.id)
     if known is not None:
         return known if known.digest == presentment.digest else AuthorisationTaken()
-    refusal = await _refusal_of(session, master, device, token, presentment, doing.now)
+    if await key_records.is_denied(session, presentment.id, presentment.merchant_id):
+        refusal: CryptogramRefused | None = PaymentDenied()
+    else:
+        refusal = await _refusal_of(session, master, device, token, presentment, doing.now)
     if refusal is None:
         return await _let_through(session, token, presentment, doing)
     line = log_lines.of_token(

@@ -156,10 +156,14 @@ async def pay(desk: DeviceDesk, presentment: Presentment, doing: DeviceDoing) ->
 async def find_out(desk: DeviceDesk, payment_id: str, merchant_id: str, doing: DeviceDoing) -> DevicePayment:
     """What became of a payment that was let through: the acquirer's word is looked for if it is missing.
 
-    Raises: DevicePaymentNotFound, also for one that was never let through.
+    Whoever is told that there is none may rely on it: a payment that comes after that is refused.
+    Raises: DevicePaymentNotFound, also for one that was never let through. Locks: the payment's id.
     """
     async with desk.transactions() as session:
+        await key_records.lock_payment(session, payment_id)
         known = await key_records.find_payment(session, payment_id)
+        if known is None and key_records.PAYMENT_ID.fullmatch(payment_id):
+            await key_records.deny_payment(session, payment_id, merchant_id, doing.now)
     if known is None or known.merchant_id != merchant_id:
         raise DevicePaymentNotFound()
     if not PAYMENT_ALLOWED[known.status]:

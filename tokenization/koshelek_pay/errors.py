@@ -246,3 +246,9 @@ class AuthorisationTaken(CryptogramRefused):
     """Another payment was authorised under this reference."""
 
     code = "vault.device_authorisation_taken"
+
+
+class PaymentDenied(CryptogramRefused):
+    """Somebody asked about this payment before it came, and was told that there is none."""
+
+    code = "vault.device_payment_denied"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from pci.database import Session
 from tokenization.koshelek_pay.device_token import DeviceKey, DeviceKeyBatch
 from tokenization.koshelek_pay.statuses import DeviceKeyStatus, PayChannel
 
+PAYMENT_ID = re.compile(r"[a-z]{2,8}_[0-9A-Za-z]{16,48}")
 OPEN_MAX = 50
 """Payments looked after in one round."""
 
@@ -70,6 +72,13 @@ _END = text(
               issuer_answer = :issuer_answer, ended_at = :ended_at
         WHERE id = :id AND status IN ('accepted', 'unknown')"""
 )
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
+_DENY = text(
+    """INSERT INTO device_payment_denials (payment_id, merchant_id, denied_at) VALUES (:id, :merchant_id, :now)
+       ON CONFLICT DO NOTHING"""
+)
+_DENIED = text("SELECT 1 FROM device_payment_denials WHERE payment_id = :id AND merchant_id = :merchant_id")
 
 
 class DevicePaymentStatus(StrEnum):
@@ -168,6 +177,24 @@ async def move_key(
     """Give a key its next status; false if somebody else has."""
     values = {"id": device_token_id, "atc": atc, "status": to, "instead_of": instead_of, "now": now}
     return (await session.execute(_MOVE_KEY, values)).first() is not None
+
+
+async def lock_payment(session: Session, payment_id: str) -> None:
+    """Whoever brings a payment and whoever asks about it come one after the other, also while there is no row.
+
+    Locks: an advisory lock on the id until the transaction ends.
+    """
+    await session.execute(_LOCK, {"what": f"device_payment|{payment_id}"})
+
+
+async def deny_payment(session: Session, payment_id: str, merchant_id: str, now: datetime) -> None:
+    """Write down that somebody was told that there is no such payment. Whoever comes here holds its lock."""
+    await session.execute(_DENY, {"id": payment_id, "merchant_id": merchant_id, "now": now})
+
+
+async def is_denied(session: Session, payment_id: str, merchant_id: str) -> bool:
+    """Whether somebody was told that there is no such payment."""
+    return (await session.execute(_DENIED, {"id": payment_id, "merchant_id": merchant_id})).first() is not None
 
 
 async def find_payment(session: Session, payment_id: str) -> DevicePayment | None:

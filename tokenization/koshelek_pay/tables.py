@@ -213,3 +213,12 @@ device_authorisations = Table(
     UniqueConstraint("device_token_id", "atc", name="device_authorisations_atc_key"),
     Index("device_authorisations_open", "accepted_at", postgresql_where=text("ended_at IS NULL")),
 )
+
+device_payment_denials = Table(
+    "device_payment_denials",
+    vault_metadata,
+    _required("payment_id", Code),
+    _required("merchant_id", Code),
+    _required("denied_at", Instant),
+    PrimaryKeyConstraint("payment_id", "merchant_id"),
+)

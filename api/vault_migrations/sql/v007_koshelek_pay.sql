@@ -283,11 +283,21 @@ CREATE TABLE device_authorisations (
 ) WITH (fillfactor = 70);
 CREATE INDEX device_authorisations_open ON device_authorisations (accepted_at) WHERE ended_at IS NULL;
 
+-- A payment that was asked about before it came: whoever asked was told that there is none, so it must never come.
+CREATE TABLE device_payment_denials (
+    payment_id  text COLLATE "C" NOT NULL,
+    merchant_id text COLLATE "C" NOT NULL,
+    denied_at   timestamptz NOT NULL,
+    CONSTRAINT device_payment_denials_pkey PRIMARY KEY (payment_id, merchant_id),
+    CONSTRAINT device_payment_denials_payment_form CHECK (payment_id ~ '^[a-z]{2,8}_[0-9A-Za-z]{16,48}$'),
+    CONSTRAINT device_payment_denials_merchant_form CHECK (merchant_id ~ '^[a-z]{3}_[0-9A-Za-z]{1,40}$')
+);
+
 GRANT SELECT ON token_ranges TO kopeyka_vault;
 GRANT UPDATE (is_open) ON token_ranges TO kopeyka_vault;
 GRANT SELECT, INSERT ON token_requestors TO kopeyka_vault;
 GRANT SELECT, INSERT ON token_devices, device_tokens, device_token_suspensions, device_token_codes,
-    device_key_batches, device_keys, device_authorisations TO kopeyka_vault;
+    device_key_batches, device_keys, device_authorisations, device_payment_denials TO kopeyka_vault;
 GRANT UPDATE (status, changed_at) ON token_devices TO kopeyka_vault;
 GRANT UPDATE (
     status, assurance, card_token, fingerprint_id, card_mask, card_expires, wrong_cryptograms, changed_at, version

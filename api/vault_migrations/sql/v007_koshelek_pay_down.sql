@@ -1,3 +1,4 @@
+DROP TABLE device_payment_denials;
 DROP TABLE device_authorisations;
 DROP TABLE device_keys;
 DROP FUNCTION device_keys_move_as_allowed;

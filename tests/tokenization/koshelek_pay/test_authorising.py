@@ -23,6 +23,7 @@ from tokenization.koshelek_pay.errors import (
     CryptogramDataRefused,
     CryptogramWrong,
     DeviceCloned,
+    DevicePaymentNotFound,
     DeviceTokenNotActive,
     DeviceTokenNotFound,
     DeviceTokenSuspended,
@@ -30,6 +31,7 @@ from tokenization.koshelek_pay.errors import (
     DomainRefused,
     KeyBurnt,
     KeyExpired,
+    PaymentDenied,
     RequestorDiffers,
 )
 from tokenization.koshelek_pay.key_records import DevicePayment, DevicePaymentStatus
@@ -149,6 +151,43 @@ async def test_what_broke_before_the_acquirer_was_asked_goes_on_under_the_same_i
 
     assert (await wallet.pay(presentment)).status is DevicePaymentStatus.APPROVED
     assert await wallet.rows("SELECT status FROM device_keys WHERE atc = 1") == [("burnt",)]
+
+
+async def test_whoever_was_told_that_there_is_no_payment_may_rely_on_it(wallet: Wallet, now: datetime) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    presentment = wallet.presented(token, phone.pay(token.id, AMOUNT, now))
+
+    with pytest.raises(DevicePaymentNotFound):
+        await calls.find_out(wallet.desk, presentment.id, MERCHANT, wallet.doing())
+    with pytest.raises(PaymentDenied):
+        await wallet.pay(presentment)
+    with pytest.raises(DevicePaymentNotFound):
+        await calls.find_out(wallet.desk, presentment.id, MERCHANT, wallet.doing())
+
+    assert wallet.bank.asked == []
+
+
+async def test_another_merchants_question_denies_nothing(wallet: Wallet, now: datetime) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    presentment = wallet.presented(token, phone.pay(token.id, AMOUNT, now))
+
+    with pytest.raises(DevicePaymentNotFound):
+        await calls.find_out(wallet.desk, presentment.id, "mer_other", wallet.doing())
+
+    assert (await wallet.pay(presentment)).status is DevicePaymentStatus.APPROVED
+
+
+async def test_a_payment_and_the_question_about_it_at_once_agree(wallet: Wallet, now: datetime) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    for _ in range(8):
+        presentment = wallet.presented(token, phone.pay(token.id, AMOUNT, now))
+        asking = calls.find_out(wallet.desk, presentment.id, MERCHANT, wallet.doing())
+        told, paid = await asyncio.gather(asking, wallet.pay(presentment), return_exceptions=True)
+        assert isinstance(told, DevicePaymentNotFound) == isinstance(paid, PaymentDenied)
+        assert isinstance(paid, DevicePayment | PaymentDenied)
 
 
 async def test_one_counter_in_two_sessions_is_one_payment(wallet: Wallet, now: datetime) -> None:

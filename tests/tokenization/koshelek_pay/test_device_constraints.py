@@ -56,6 +56,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "id": PAYMENT, "device_token_id": TOKEN, "atc": 1, "merchant_id": "mer_1", "amount_kopecks": 100,
         "channel": "ecom", "mcc": "5411", "digest": b"x" * 32, "cryptogram": b"x" * 8, "accepted_at": NOW,
     },
+    "device_payment_denials": {"payment_id": PAYMENT, "merchant_id": "mer_1", "denied_at": NOW},
     "token_ranges": {
         "id": "jcb_test", "scheme": "jcb", "first8": "96430009", "family": "aes", "is_test": True,
     },
@@ -175,6 +176,9 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("device_authorisations_answered_when_decided", "device_authorisations", OTHER_PAYMENT | {"ended_at": NOW}),
     ("device_authorisations_response_form", "device_authorisations", OTHER_PAYMENT | ENDED | {"response_code": "0"}),
     ("device_authorisations_answer_length", "device_authorisations", OTHER_PAYMENT | ENDED | {"issuer_answer": b"x"}),
+    ("device_payment_denials_pkey", "device_payment_denials", {}),
+    ("device_payment_denials_payment_form", "device_payment_denials", {"payment_id": "1"}),
+    ("device_payment_denials_merchant_form", "device_payment_denials", {"merchant_id": "shop"}),
 ]
 
 
