@@ -167,7 +167,7 @@ async def answers_to(
 
     Raises: Sealed.
     """
-    keys = await _keys(ring, rows.values())
+    keys = await keys_of(ring, rows.values())
     answers = [_answer(ask, rows.get(place), keys, now) for place, ask in enumerate(asks)]
     return answers, [_read_event(ask, answer, now) for ask, answer in zip(asks, answers, strict=True)]
 
@@ -295,7 +295,7 @@ def _tokenized(card: CardIn, row: Row) -> Tokenized:
     return Tokenized(known, is_new=row["is_new"], metadata_changed=row["metadata_changed"])
 
 
-async def _keys(ring: KeyRing, rows: Iterable[Row]) -> dict[int, Dek]:
+async def keys_of(ring: KeyRing, rows: Iterable[Row]) -> dict[int, Dek]:
     """The keys of rows; one that was destroyed or withdrawn is left out, and its cards do not open."""
     keys: dict[int, Dek] = {}
     for number in {number for row in rows for number in _numbers_in(row)}:

@@ -27,7 +27,7 @@ from pci.database import Session, Transactions
 from pci.keys.envelope import Dek, number_in
 from pci.keys.errors import SealBroken
 from pci.keys.ring import KeyRing
-from tokenization import repository, sealing
+from tokenization import cards, repository, sealing
 from tokenization.card_errors import ExportKeyRefused, ExportNeedsAnother, ExportNotFound, ExportNotRunning
 from tokenization.ending import CardDoing
 from tokenization.ids import new_id
@@ -147,20 +147,18 @@ async def give_out(
     """
     async with transactions() as session:
         export = await find(session, export_id, doing.merchant_id)
-        numbers = await repository.card_keys(session, export.merchant_id)
     if export.status != "running":
         raise ExportNotRunning(export_id=export_id)
-    keys = {number: await ring.by_number(number) for number in numbers}
     recipient = _public(export.recipient_key)
     _cut(path, export.batches_done)
     while export.status == "running":
         async with transactions() as session:
-            export = await _batch(session, export, keys, recipient, path, doing)
+            export = await _batch(session, ring, export, recipient, path, doing)
     return export
 
 
 async def _batch(
-    session: Session, known: CardExport, keys: Mapping[int, Dek], recipient: ECKey, path: Path, doing: CardDoing
+    session: Session, ring: KeyRing, known: CardExport, recipient: ECKey, path: Path, doing: CardDoing
 ) -> CardExport:
     """One line more, or the end of it."""
     export = await find(session, known.id, known.merchant_id, lock=True)
@@ -171,7 +169,7 @@ async def _batch(
         facts = {"cards": export.cards_done, "skipped": export.skipped}
         await stage(session, [doing.event("cards.export_finished", f"export:{export.id}", **facts)])
         return await _change(session, export.id, "status = 'finished', finished_at = :at", {}, doing.at)
-    opened, broken = _open_all(rows, keys, export.merchant_id)
+    opened, broken = _open_all(rows, await cards.keys_of(ring, rows), export.merchant_id)  # they change on the way
     line = _closed({"export": export.id, "batch": export.batches_done + 1, "cards": opened}, recipient)
     counts = {"place": rows[-1]["number"], "cards": len(opened), "skipped": len(broken)}
     events = [_event(doing, export, "card.read", AuditOutcome.FAILED, f"card:{token}") for token in broken]

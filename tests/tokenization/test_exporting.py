@@ -12,9 +12,12 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from ledger.database import transaction
+from pci.database import Session
+from pci.keys.register import KeyDoing
+from pci.keys.rotation import RotationKind
 from pci.luhn import passes_luhn
 from tests.card_world import MIR, NEIGHBOUR, SHOP, World
-from tokenization import exporting, refusals
+from tokenization import exporting, refusals, repository, rotating
 from tokenization.card_errors import ExportKeyRefused, ExportNeedsAnother, ExportNotFound, ExportNotRunning
 from tokenization.ending import CardDoing
 from tokenization.exporting import CardExport
@@ -146,6 +149,37 @@ async def test_killed_between_disk_and_commit_it_writes_no_card_twice(
 
     assert done.cards_done == 6
     assert [card["pan"] for card in received(path)] == numbers(6)
+
+
+async def test_a_card_key_changed_on_the_way_loses_no_card(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "CARDS_A_LINE", 3)
+    kept = {(await world.tokenize(number, holder="IVAN PETROV")).card.token: number for number in numbers(9)}
+    export, path = await agreed(world), tmp_path / "cards.jwe"
+    sealed_after, begun = repository.sealed_after, []
+
+    async def after(session: Session, merchant_id: str, place: int, limit: int) -> Any:
+        if place and not begun:
+            begun.append(await rotate(world))
+        return await sealed_after(session, merchant_id, place, limit)
+
+    monkeypatch.setattr(repository, "sealed_after", after)
+    done = await give_out(world, export, path)
+
+    assert (done.status, done.cards_done, done.skipped) == ("finished", 9, 0)
+    assert {card["token"]: card["pan"] for card in received(path)} == kept
+    assert len(world.sql("SELECT DISTINCT key_number FROM cards")) == 1
+    assert world.events("card.read") == []
+
+
+async def rotate(world: World) -> str:
+    """Seal every card of the shop anew, to the end."""
+    doing = KeyDoing("operator:anna", "req_2", world.now, "its year is over")
+    begun = await rotating.begin(world.transactions, world.ring, RotationKind.CARD, SHOP, doing)
+    for _ in range(4):
+        await rotating.turn(world.transactions, world.ring, begun.id, now=world.now, origin="test")
+    return begun.id
 
 
 async def test_a_row_that_does_not_open_is_skipped_and_told(world: World, tmp_path: Path) -> None:
