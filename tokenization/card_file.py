@@ -91,13 +91,23 @@ def lines_of(file: TextIO, *, now: datetime, skip: int = 0) -> Iterator[Line]:
 
 
 def _records(file: TextIO) -> Iterator[Mapping[str, str] | None]:
-    rows = csv.reader(_short(file))
-    heading = [name.strip().lower() for name in next(rows, [])]
+    lines = _short(file)
+    heading = [name.strip().lower() for name in _record(next(lines, "")) or ()]
     if not set(heading) >= REQUIRED_FIELDS or not set(heading) <= set(FIELDS) or len(set(heading)) < len(heading):
         raise ImportFormUnknown(expected=",".join(FIELDS))
-    for row in rows:
-        if row:
-            yield dict(zip(heading, row, strict=True)) if len(row) == len(heading) else None
+    for line in lines:
+        if line.strip():
+            row = _record(line)
+            yield dict(zip(heading, row, strict=True)) if row is not None and len(row) == len(heading) else None
+
+
+def _record(line: str) -> list[str] | None:
+    """The fields of one line: a quote that is left open ends with it, so that it swallows no card after."""
+    try:
+        rows = list(csv.reader([line], strict=True))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
 
 
 def _objects(file: TextIO) -> Iterator[Mapping[str, str] | None]:
@@ -109,7 +119,7 @@ def _objects(file: TextIO) -> Iterator[Mapping[str, str] | None]:
 def _object(line: str) -> Mapping[str, str] | None:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     is_right = isinstance(fields, dict) and REQUIRED_FIELDS <= set(fields) <= set(FIELDS)
     return fields if is_right and all(isinstance(value, str) for value in fields.values()) else None

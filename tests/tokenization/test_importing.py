@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,47 @@ async def test_killed_in_the_middle_it_goes_on_and_nothing_is_there_twice(world:
     assert (done.lines_done, done.cards_new, done.cards_known) == (count, count, 0)
     assert [line["reference"] for line in mapped(mapping)] == [f"client-{place}" for place in range(count)]
     assert world.sql("SELECT count(*) FROM cards") == [(count,)]
+
+
+GOOD = f"{MIR},2028-12,a"
+OBJECT = json.dumps({"pan": MIR, "expires_on": "2028-12"})
+
+
+@pytest.mark.parametrize(
+    ("first", "bad", "good"),
+    [
+        pytest.param("pan,expires_on,reference", f'{MIR},2028-12,"a', GOOD, id="an open quote"),
+        pytest.param("pan,expires_on,reference", f'{MIR},2028-12,"a"b', GOOD, id="letters after a quote"),
+        pytest.param("pan,expires_on,reference", f"{MIR},2028-12,a\rb", GOOD, id="half a line end"),
+        pytest.param("pan,expires_on,reference", "\x00", GOOD, id="nothing that is written"),
+        pytest.param(OBJECT, "[" * 990, OBJECT, id="a list of lists"),
+        pytest.param(OBJECT, '{"a":' * 190, OBJECT, id="an object of objects"),
+        pytest.param(OBJECT, '{"pan":' + "1" * 900 + "}", OBJECT, id="a long number"),
+        pytest.param(OBJECT, '"', OBJECT, id="an open text"),
+    ],
+)
+def test_one_broken_line_stops_nothing_and_swallows_no_card(
+    now: datetime, tmp_path: Path, first: str, bad: str, good: str
+) -> None:
+    path = tmp_path / "cards"
+    path.write_text("\n".join([first, good, bad, *[good] * 20, ""]), newline="")
+
+    with card_file.opened(path) as file:
+        lines = list(card_file.lines_of(file, now=now))
+
+    assert [line.code for line in lines if isinstance(line, RefusedLine)] == ["vault.import_line_malformed"]
+    assert sum(isinstance(line, CardLine) for line in lines) == 21 + (good == first)
+
+
+def test_a_comma_or_a_quote_in_a_field_is_quoted(now: datetime, tmp_path: Path) -> None:
+    path = tmp_path / "cards.csv"
+    path.write_text(f'pan,expires_on,reference\n{MIR},2028-12,"a, ""b"""\n')
+
+    with card_file.opened(path) as file:
+        (line,) = card_file.lines_of(file, now=now)
+
+    assert isinstance(line, CardLine)
+    assert line.reference == 'a, "b"'
 
 
 def test_what_was_mapped_but_not_committed_is_cut_off(tmp_path: Path) -> None:
