@@ -20,6 +20,7 @@ from pci.schemes import PAN_DIGITS_MAX, PAN_DIGITS_MIN, Scheme, has_length_of_it
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _UUID_CHARACTERS: Final = 36
 _RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,}(?![0-9])")
+_LONG: Final = re.compile(r"[0-9]{13}")
 _GROUP: Final = re.compile(r"[0-9]+")
 _LENGTH: Final = re.compile(r"(?=(1[3-9]))")
 """Source: ISO 8583-1:1987, field 2: two digits of length, then as many of the number."""
@@ -52,6 +53,16 @@ class FoundPan:
 def may_hold_pan(raw: bytes, passed_over: bytes = _SEPARATORS) -> bool:
     """Whether 13 digits stand in a row anywhere: a cheap look before the thorough one. Answers no for most texts."""
     return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, passed_over)
+
+
+def without_long_number(word: str) -> str:
+    """A word of somebody else's for something, if no card number can stand in it.
+
+    Raises: ValueError, which does not repeat it.
+    """
+    if _LONG.search(word) or any(candidates(word)):
+        raise ValueError("13 digits in a row may be a card number")
+    return word
 
 
 def candidates(text: str) -> Iterator[FoundPan]:

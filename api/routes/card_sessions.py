@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.vault_calls import in_vault, path_of, whose
 from api.wire import Body, Flag, Instant, View
+from pci.card_numbers import without_long_number
 
 router = door_router("/v1/card-sessions", "cards")
 
@@ -20,8 +21,9 @@ BuyerId = Annotated[
     str,
     Field(
         strict=True, pattern=r"^[!-~]{1,64}$", examples=["buyer-7"],
-        description="Your own word for the buyer: no name, no phone, no long number.",
+        description="Your own word for the buyer: no name, no phone, no 13 digits in a row.",
     ),
+    AfterValidator(without_long_number),
 ]  # fmt: skip
 Word = Annotated[str, Field(strict=True, min_length=1, max_length=253)]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pci.audit_log.event import AuditEvent
 from pci.audit_log.staging import stage
+from pci.card_numbers import without_long_number
 from tokenization import card_entry, card_sessions, sealed_cards
 from tokenization.card_entry import CardEntrant
 from tokenization.card_sessions import CardSession, WantedCardSession
@@ -22,7 +23,7 @@ from tokenization.vault import Vault
 from tokenization.wire import Body, Peer, View, answer, idempotency_key_of, peer_of, read
 
 MerchantId = Annotated[str, Field(pattern="^[a-z]{3}_[0-9A-Za-z]{1,40}$")]
-BuyerId = Annotated[str, Field(pattern="^[!-~]{1,64}$")]
+BuyerId = Annotated[str, Field(pattern="^[!-~]{1,64}$"), AfterValidator(without_long_number)]
 
 
 class CardSessionBody(Body):
