@@ -21,7 +21,7 @@ from tokenization.buyer_cards import keep_for_buyer
 from tokenization.card import CardDetails, CardTerms, Tokenized
 from tokenization.card_sessions import CardSession
 from tokenization.entry_terms import TermsBody
-from tokenization.errors import CvcMissing
+from tokenization.errors import CvcMissing, SealedCardReplayed
 from tokenization.vault import Vault
 
 Facts = dict[str, str | int | bool]
@@ -43,6 +43,22 @@ class CardEntrant:
 
     actor: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRequest:
+    """A merchant's request to take a sealed card."""
+
+    sealed: str = field(repr=False)
+    merchant_id: str
+    request_key: str
+    buyer_id: str | None
+    terms: TermsBody
+
+    @property
+    def digest(self) -> bytes:
+        """By which the very same sealed card is known again."""
+        return sealed_cards.digest_of(self.sealed)
 
 
 async def enter(vault: Vault, session_id: str, typed: TypedCard, entrant: CardEntrant) -> Tokenized:
@@ -101,27 +117,19 @@ async def take_sealed(
     Raises: SealedCardRefused, SealedCardKeyUnknown, SealedCardExpired, SealedCardReplayed, SealedCardForeign;
     PanMalformed, CardRefused, CvcMalformed; RequestInvalid; Sealed.
     """
-    digest, now = sealed_cards.digest_of(sealed), vault.now()
+    asked = SealedRequest(sealed, merchant_id, request_key, buyer_id, terms)
+    now = vault.now()
     try:
-        async with vault.transactions() as session:
-            seen = await sealed_cards.find_seen(
-                session, merchant_id=merchant_id, request_key=request_key, digest=digest
-            )
-            if seen is not None:
-                card = await cards.find_card(session, seen.token, merchant_id)
-                return Tokenized(card, is_new=False, metadata_changed=False)
-        body = await sealed_cards.open_sealed(vault.ring, sealed, merchant_id=merchant_id, now=now)
-        typed = TypedCard(body.pan, body.expires_on, body.cvc, body.holder_name)
-        details, cvc = _looked_at(typed, now, wants_cvc=False)
-        await _prepare(vault, merchant_id, now, has_cvc=cvc is not None)
-        async with vault.transactions() as session:
-            kept_terms = terms.terms(merchant_id, now=now)
-            tokenized = await _keep(vault, session, details, kept_terms, cvc, buyer_id, entrant, now)
-            await sealed_cards.see(
-                session, jti=body.jti, merchant_id=merchant_id, request_key=request_key, digest=digest,
-                token=tokenized.card.token, now=now,
-            )  # fmt: skip
-        return tokenized
+        known = await _taken_before(vault, asked)
+        if known is not None:
+            return known
+        try:
+            return await _take_once(vault, asked, entrant)
+        except SealedCardReplayed:  # the first request of the same key may have ended meanwhile
+            known = await _taken_before(vault, asked)
+            if known is None:
+                raise
+            return known
     except Rejected as refused:
         event = AuditEvent(
             "card.entry_refused", entrant.actor, entrant.origin, "sealed_card", now, AuditOutcome.REFUSED,
@@ -130,6 +138,34 @@ async def take_sealed(
         async with vault.transactions() as session:
             await stage(session, [event])
         raise
+
+
+async def _taken_before(vault: Vault, asked: SealedRequest) -> Tokenized | None:
+    """What the same request got. Raises: SealedCardReplayed if it came with another card."""
+    async with vault.transactions() as session:
+        seen = await sealed_cards.find_seen(
+            session, merchant_id=asked.merchant_id, request_key=asked.request_key, digest=asked.digest
+        )
+        if seen is None:
+            return None
+        card = await cards.find_card(session, seen.token, asked.merchant_id)
+    return Tokenized(card, is_new=False, metadata_changed=False)
+
+
+async def _take_once(vault: Vault, asked: SealedRequest, entrant: CardEntrant) -> Tokenized:
+    now, merchant_id = vault.now(), asked.merchant_id
+    body = await sealed_cards.open_sealed(vault.ring, asked.sealed, merchant_id=merchant_id, now=now)
+    typed = TypedCard(body.pan, body.expires_on, body.cvc, body.holder_name)
+    details, cvc = _looked_at(typed, now, wants_cvc=False)
+    await _prepare(vault, merchant_id, now, has_cvc=cvc is not None)
+    async with vault.transactions() as session:
+        kept_terms = asked.terms.terms(merchant_id, now=now)
+        tokenized = await _keep(vault, session, details, kept_terms, cvc, asked.buyer_id, entrant, now)
+        await sealed_cards.see(
+            session, jti=body.jti, merchant_id=merchant_id, request_key=asked.request_key, digest=asked.digest,
+            token=tokenized.card.token, now=now,
+        )  # fmt: skip
+    return tokenized
 
 
 def _looked_at(typed: TypedCard, now: datetime, *, wants_cvc: bool) -> tuple[CardDetails, Secret | None]:
