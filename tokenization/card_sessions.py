@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Row, text
 
@@ -33,7 +32,11 @@ PREFIX = "cse"
 KEPT = timedelta(days=30)
 """How long a session is remembered after its end, for whoever asks what became of it."""
 SWEPT_MAX = 1_000
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ORIGIN = re.compile(rf"(https?)://({_LABEL}(?:\.{_LABEL})*)(?::([1-9][0-9]{{0,4}}))?")
+HOST_CHARACTERS_MAX = 253
+"""Source: RFC 1035, 2.3.4."""
+PORT_MAX = 65_535
 _NEAR = frozenset({"localhost", "127.0.0.1"})
 
 
@@ -100,9 +103,12 @@ def checked_origin(origin: str, *, is_production: bool) -> str:
 
     Raises: OriginRefused.
     """
-    parts = urlsplit(origin)
-    is_near = not is_production and parts.hostname in _NEAR
-    if not _ORIGIN.fullmatch(origin) or (parts.scheme != "https" and not is_near):
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        raise OriginRefused()
+    scheme, host, port = found.groups()
+    is_near = not is_production and host in _NEAR
+    if (scheme != "https" and not is_near) or len(host) > HOST_CHARACTERS_MAX or int(port or 1) > PORT_MAX:
         raise OriginRefused()
     return origin
 

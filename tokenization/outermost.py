@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic_ns
 from typing import Any
+from urllib.parse import unquote_plus
 
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pci.redaction import redact_text
-from tokenization.errors import PeerUnknown
+from tokenization.errors import AddressUnknown, FieldFault, PeerUnknown, RequestInvalid
 from tokenization.ids import new_id
 from tokenization.problems import as_ours, problem
 from tokenization.vault import is_repairing
@@ -79,6 +80,7 @@ class VaultDoor:
         try:
             if self.needs_peer:
                 await self._check_peer(scope)
+            refuse_strange_address(scope)
             if scope["path"].startswith(REPAIRS):
                 repairing = is_repairing.set(True)
             elif scope["method"] not in READING:
@@ -121,6 +123,15 @@ class VaultDoor:
             self.log.error("request", exc_info=fault if ours is None or status == 500 else None, **line)
         else:
             self.log.info("request", **line)
+
+
+def refuse_strange_address(scope: Scope) -> None:
+    """Ours have neither control characters nor digits of other scripts. Raises: AddressUnknown, RequestInvalid."""
+    if not scope["path"].isprintable():
+        raise AddressUnknown()
+    asked = unquote_plus(scope["query_string"].decode("latin-1"))
+    if not (asked.isascii() and asked.isprintable()):
+        raise RequestInvalid((FieldFault("query", "printable ASCII characters only"),))
 
 
 def _request_id(request: Request) -> str:

@@ -148,7 +148,8 @@ async def use_api(databases: Databases, answers: list[bytes]) -> None:
         headers = {"authorization": f"Bearer {secret.expose()}", "reason": ASTRAY, "request-id": ASTRAY}
         account = {"code": "asset:till"}
         for key in (ASTRAY, f"order-{ASTRAY}-1"):
-            answers += [(await http.post("/v1/ledger/accounts", json=account, headers=headers | {"idempotency-key": key})).content]
+            named = headers | {"idempotency-key": key}
+            answers += [(await http.post("/v1/ledger/accounts", json=account, headers=named)).content]
             answers += [(await http.get(f"/v1/idempotency-keys/{key}", headers=headers)).content]
         headers |= {"idempotency-key": "k" * 20}
         for path in ("/v1/orders", "/v1/ledger/entries", "/v1/merchants", f"/v1/orders/{ASTRAY}", f"/{ASTRAY}"):

@@ -433,3 +433,61 @@ async def test_a_request_id_that_is_a_card_number_is_not_taken(given: str, brows
     answered = await browser.get("/card-forms/unknown", headers={"request-id": given})
 
     assert answered.headers["request-id"].startswith("req_")
+
+
+async def test_a_sealed_card_sent_twice_at_once_gets_one_card_and_no_refusal(
+    world: EntryWorld, vault_database: VaultDatabase, service: httpx.AsyncClient
+) -> None:
+    body = {"merchant_id": MERCHANT, "sealed_card": seal((await service.get("/card-keys")).json(), world.clock.at)}
+
+    async def send() -> httpx.Response:
+        return await service.post("/sealed-cards", json=body, headers={"idempotency-key": "k1"})
+
+    answers = await asyncio.gather(*(send() for _ in range(4)))
+
+    assert [answer.status_code for answer in answers] == [201] * 4
+    assert len({answer.json()["token"] for answer in answers}) == 1
+    assert not any("card.entry_refused" in line for line in events(vault_database))
+
+
+@pytest.mark.parametrize("buyer_id", ["1234567890123", "id:12345678901234567890", "2200-1117-5357-9001"])
+async def test_a_buyer_named_by_a_long_number_is_refused_before_the_database_does(
+    buyer_id: str, service: httpx.AsyncClient
+) -> None:
+    for path, more in (("/card-sessions", {"origin": SHOP}), ("/sealed-cards", {"sealed_card": "x"})):
+        body = {"merchant_id": MERCHANT, "buyer_id": buyer_id, **more}
+        answered = await service.post(path, json=body, headers={"idempotency-key": "k"})
+        assert (answered.status_code, answered.json()["code"]) == (422, "vault.request_invalid"), answered.text
+        assert buyer_id not in answered.text
+
+
+async def test_a_buyer_may_be_named_by_a_uuid(service: httpx.AsyncClient) -> None:
+    await open_form(service, buyer_id="019aab3e-1234-7123-8123-123456789012")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://[::1", "https://..", "https://shop.example:99999", "https://shop.example:0", "https://-a.example",
+     "https://" + "a" * 64 + ".example", "https://" + "a." * 127 + "aa"],
+)  # fmt: skip
+async def test_an_origin_that_is_none_is_refused(origin: str, service: httpx.AsyncClient) -> None:
+    answered = await service.post("/card-sessions", json=wanted(origin=origin), headers={"idempotency-key": "k"})
+
+    assert (answered.status_code, answered.json()["code"]) == (422, "vault.origin_refused"), answered.text
+
+
+async def test_addresses_with_zeros_or_digits_of_other_scripts_are_refused(
+    service: httpx.AsyncClient, browser: httpx.AsyncClient
+) -> None:
+    zero = await browser.post("/card-forms/%00abc/card", json=typed())
+    strange = [
+        (await service.get(path)).status_code
+        for path in ("/merchants/%00/cards", f"/merchants/{MERCHANT}/cards?after=%00",
+                     f"/merchants/{MERCHANT}/cards?limit=%C2%B2", f"/merchants/{MERCHANT}/cards?limit={'1' * 5000}",
+                     f"/merchants/{MERCHANT}/cards?limit=1000000001")
+    ]  # fmt: skip
+
+    assert zero.status_code == 404
+    assert strange == [404, 422, 422, 422, 422]
+    foreign = await browser.post("/vault/v1/sign-ins", json={}, headers={"origin": "http://[::1"})
+    assert (foreign.status_code, foreign.json()["code"]) == (403, "access.page_foreign")

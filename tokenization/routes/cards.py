@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from tokenization.vault import Vault
 from tokenization.wire import View, answer, peer_of
 
 PAGE_USUAL = 50
+_LIMIT = re.compile(r"[0-9]{1,9}")
 
 
 class CardView(View):
@@ -103,6 +105,6 @@ def routes(vault: Vault) -> list[BaseRoute]:
 
 def _limit_of(request: Request) -> int:
     given = request.query_params.get("limit", str(PAGE_USUAL))
-    if not given.isdecimal() or not 1 <= int(given[:9]) < buyer_cards.PAGE_MAX:
+    if not _LIMIT.fullmatch(given) or not 1 <= int(given) < buyer_cards.PAGE_MAX:
         raise RequestInvalid((FieldFault("query/limit", f"from 1 to {buyer_cards.PAGE_MAX - 1}"),))
     return int(given)
