@@ -16,7 +16,7 @@ from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
 from pci.evidence.cases import Case, moscow_day, open_case
 from pci.evidence.errors import ReviewRefused
-from pci.evidence.suspicions import MOSCOW, LoggedEvent, Suspicion, SuspicionTally
+from pci.evidence.suspicions import MOSCOW, ROUTINE, LoggedEvent, Suspicion, SuspicionTally
 
 SETTLED_AFTER = timedelta(minutes=10)
 """After a day's end: transactions that began in it are over by then, and their events to be seen."""
@@ -24,9 +24,13 @@ DAYS_BACK_MAX = 92
 """Missed days that are made up for, the oldest first; what is older than a quarter a pack has told of."""
 READ_BATCH = 1_000
 
-_EVENTS = text("SELECT id, event FROM audit_events WHERE staged_at >= :since AND staged_at < :until").execution_options(
-    yield_per=READ_BATCH
-)
+_EVENTS = text(
+    "SELECT id, event FROM audit_events WHERE staged_at >= :since AND staged_at < :until"
+    " AND event NOT LIKE ALL (CAST(:routine AS bytea[]))"
+).execution_options(yield_per=READ_BATCH)
+_COUNT = text("SELECT count(*) FROM audit_events WHERE staged_at >= :since AND staged_at < :until")
+_ROUTINE = [f'{{"action":"{action}","actor":"service:%"outcome":"done"%'.encode() for action in sorted(ROUTINE)]
+"""Of canonical bytes, whose names are sorted."""
 _FIRST = text("SELECT staged_at FROM audit_events ORDER BY staged_at LIMIT 1")
 _REVIEWED = text("SELECT day, max(reviewed_until) AS until FROM log_reviews WHERE day >= :since GROUP BY day")
 _WRITE = text(
@@ -90,10 +94,10 @@ async def review_day(transactions: Transactions, day: date, *, actor: str, origi
 
 
 async def _suspicions(session: Session, since: datetime, until: datetime) -> tuple[int, list[Suspicion]]:
-    tally, events = SuspicionTally(), 0
-    async for row in await session.stream(_EVENTS, {"since": since, "until": until}):
-        events += 1
+    tally, window = SuspicionTally(), {"since": since, "until": until}
+    async for row in await session.stream(_EVENTS, window | {"routine": _ROUTINE}):
         tally.add(logged_event(row.id, row.event))
+    events = (await session.execute(_COUNT, window)).scalar_one()
     return events, tally.suspicions()
 
 

@@ -106,6 +106,19 @@ async def test_only_the_days_own_events_are_read(vault_engine: Engine, reader: E
     assert (await review(reader, today)).events > 0
 
 
+async def test_a_days_routine_is_counted_and_its_failures_are_read(
+    vault_engine: Engine, reader: Engine, today: date
+) -> None:
+    services = [("card.read", "service:api", "card:tok_1", AuditOutcome.DONE)] * 30
+    odd = ("card.read", "service:api", "card:tok_2", AuditOutcome.FAILED)
+    await told(vault_engine, *services, odd, ("card.tokenized", "service:api", "card:tok_1", AuditOutcome.DONE))
+
+    done = await review(reader, today)
+
+    assert done.events == 32
+    assert [(case.rule, case.about) for case in done.opened] == [("row_not_opened", "card:tok_2")]
+
+
 async def test_missed_days_are_due_the_oldest_first_until_each_was_reviewed_to_its_end(
     vault_engine: Engine, reader: Engine, today: date
 ) -> None:

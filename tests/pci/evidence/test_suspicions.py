@@ -123,6 +123,14 @@ def test_the_order_of_events_changes_nothing(order: list[tuple[int, datetime]]) 
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("action", sorted(suspicions.ROUTINE))
+@pytest.mark.parametrize("at", [NOON, NOON + timedelta(hours=12)], ids=["by day", "at night"])
+def test_no_rule_looks_at_what_a_review_leaves_unread(action: str, at: datetime) -> None:
+    routine = replace(logged(action, "service:api", merchant_id="mer_shop"), at=at)
+
+    assert [rule.name for rule in RULES if rule.about(routine)] == []
+
+
 def test_a_flood_of_names_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suspicions, "SUBJECTS_MAX", 2)
 
