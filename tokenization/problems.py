@@ -51,6 +51,7 @@ STATUS: dict[str, int] = {
     "vault.body_not_json": 415,
     "vault.json_invalid": 400,
     "vault.request_invalid": 422,
+    "vault.too_many_requests": 429,
     # Card entry
     "vault.pan_malformed": 422,
     "vault.scheme_unknown": 422,
@@ -279,6 +280,7 @@ def problem(error: PciError | None, request_id: str) -> Response:
         }  # fmt: skip
     else:
         found = document(error, request_id)
-    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if found["status"] == 503 or found["status"] == 429 else None
+    wait = RETRY_AFTER_SECONDS if error is None else error.facts.get("wait_seconds", RETRY_AFTER_SECONDS)
+    headers = {"retry-after": str(wait)} if found["status"] == 503 or found["status"] == 429 else None
     body = json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=str).encode()
     return Response(body, found["status"], headers, PROBLEM_JSON)

@@ -102,19 +102,20 @@ def as_person(
 
 @app.command()
 def init(
-    login: Annotated[str, typer.Argument(help="The first administrator's login.")],
+    login: Annotated[str, typer.Argument(help="The login of the first of them.")],
     name: Annotated[str, typer.Option(help="Their name.", prompt="Name")],
+    role: Annotated[Role, typer.Option(help="admin gives rights, security_officer confirms them.")] = Role.ADMIN,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Invite the first administrator. Needs the vault's database itself, and that there is nobody yet."""
+    """Invite the first administrator, then the first security officer: two people. Needs the vault's database itself."""
 
     async def work(url: str) -> Secret:
         engine = create_engine(url)
         try:
             async with transaction(engine) as session:
                 origin = f"{os.uname().nodename} command line"
-                return (await people.add_first_admin(session, login, name, origin=origin, now=machine_now()))[1]
+                return (await people.add_first(session, login, name, role, origin=origin, now=machine_now()))[1]
         finally:
             await engine.dispose()
 
@@ -126,6 +127,8 @@ def init(
                 raise StartRefused("This needs the vault's own database: set KOPEYKA_VAULT_DATABASE_URL")
             token = asyncio.run(work(databases.vault))
     _show_token(login, token.expose(), as_json=as_json)
+    if role is Role.ADMIN and not as_json:
+        typer.echo("Next: kopeyka vault people init LOGIN --role security_officer, for who confirms what they do.")
 
 
 @app.command()
@@ -164,7 +167,7 @@ def add(
     secrets_fd: SecretsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Invite a person. The token is shown once: give it to them and to nobody else."""
+    """Invite a person. The token is shown once, and works when a security officer has confirmed them."""
     body = {"login": login, "name": name, "roles": list(map(str, role)), "reason": reason}
 
     async def work(client: PeopleClient) -> Any:
@@ -190,6 +193,7 @@ def list_people(
     table = Table("login", "name", "status", "roles", "last signed in")
     for one in found:
         status = "locked" if one["is_locked"] else one["status"]
+        status = f"{status}, waits for an officer" if one["is_waiting"] else status
         table.add_row(one["login"], one["name"], status, " ".join(one["roles"]), one["last_signed_in_at"] or "never")
     Console().print(table)
 
@@ -203,7 +207,7 @@ def roles(
     data_dir: DataDirOption = None,
     secrets_fd: SecretsOption = None,
 ) -> None:
-    """Give a person these roles and no others."""
+    """Give a person these roles and no others; with a role more, they are out until an officer confirms it."""
 
     async def work(client: PeopleClient) -> Any:
         path = f"/people/{await _id_of(client, login)}/roles"
@@ -211,6 +215,24 @@ def roles(
 
     changed = as_person(data_dir, own, Asking(secrets_fd), work)
     typer.echo(f"{login}: {' '.join(changed['roles']) or 'no roles'}")
+
+
+@app.command("confirm")
+def confirm(
+    login: PersonArgument,
+    own: LoginOption,
+    role: RoleOption = [],  # noqa: B006  # typer copies it
+    data_dir: DataDirOption = None,
+    secrets_fd: SecretsOption = None,
+) -> None:
+    """Agree, as a security officer, that a person is who they say and has just these roles."""
+
+    async def work(client: PeopleClient) -> Any:
+        path = f"/people/{await _id_of(client, login)}/confirmations"
+        return await client.call("POST", path, {"roles": list(map(str, role))})
+
+    confirmed = as_person(data_dir, own, Asking(secrets_fd), work)
+    typer.echo(f"{login} is confirmed: {' '.join(confirmed['roles']) or 'no roles'}")
 
 
 def _command(verb: str, done: str) -> Callable[..., None]:

@@ -66,7 +66,7 @@ async def tell(ours: Premises) -> VaultStory:
     merchant_id = str((await _post(api, "/v1/merchants", SELLERS[0].body() | {"name": "Лавка у сейфа"}))["id"])
     token = await _enter(api, origin, merchant_id, story)
     await _charge(api, merchant_id, token, story)
-    await _reveal(ours, PeopleClient(origin), PeopleClient(origin), token, story)
+    await _reveal(ours, origin, token, story)
     await _renew_key(ours, merchant_id, story)
     await _charge(api, merchant_id, token, story, again=True)
     await _edit_the_log(ours, story)
@@ -96,11 +96,17 @@ async def _charge(api: Connection, merchant_id: str, token: str, story: VaultSto
     story.saw(what, f"{paid['card_mask']}, 1 499.90 roubles, RRN {paid['rrn']}; in the books by its token")
 
 
-async def _reveal(ours: Premises, admin: PeopleClient, clerk: PeopleClient, token: str, story: VaultStory) -> None:
+async def _reveal(ours: Premises, origin: str, token: str, story: VaultStory) -> None:
+    admin, officer, clerk = PeopleClient(origin), PeopleClient(origin), PeopleClient(origin)
     invited = await _command(ours, "vault", "people", "init", "anna", "--name", "Анна", "--json")
     await enrol(admin, Person("anna", json.loads(invited)["enrolment_token"]))
+    second = await _command(
+        ours, "vault", "people", "init", "vera", "--name", "Вера", "--role", "security_officer", "--json"
+    )  # fmt: skip
+    await enrol(officer, Person("vera", json.loads(second)["enrolment_token"]))
     wish = {"login": "boris", "name": "Борис", "roles": ["support"], "reason": "demo"}
     invitation = await admin.call("POST", "/people", wish)
+    await officer.call("POST", f"/people/{invitation['person_id']}/confirmations", {"roles": wish["roles"]})
     await enrol(clerk, Person("boris", invitation["enrolment_token"]))
     shown = await clerk.call("POST", "/reveals", {"token": token, "reason": "chargeback", "ticket": TICKET})
     if shown["card_number"] != CARD.expose():

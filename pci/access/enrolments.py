@@ -19,7 +19,7 @@ from sqlalchemy import Row
 
 from pci.access import ids, repository, sign_ins, twofactor
 from pci.access.deeds import NOBODY, Access, record_refusal
-from pci.access.errors import EnrolmentRefused, PasswordRepeated
+from pci.access.errors import EnrolmentRefused, EnrolmentWaits, PasswordRepeated
 from pci.access.passwords import REMEMBERED, check_password
 from pci.access.person import Person, PersonStatus, advance
 from pci.access.repository import Factors
@@ -70,7 +70,7 @@ async def begin(access: Access, token: Secret, password: Secret, *, origin: str,
     """Take the password, and show the secret of the second factor, once: a second try needs a new token.
 
     For ``first`` and ``password`` the password is new; for ``totp`` it is the present one.
-    Raises: EnrolmentRefused, PasswordWeak, PasswordRepeated; Sealed, SignInBusy. Locks: the person's row.
+    Raises: EnrolmentRefused, EnrolmentWaits, PasswordWeak, PasswordRepeated; Sealed, SignInBusy. Locks: the person's row.
     """
     async with _told(access, "person.enrolment_begun", origin, now):
         async with access.transactions() as session:
@@ -98,7 +98,7 @@ async def begin(access: Access, token: Secret, password: Secret, *, origin: str,
 async def finish(access: Access, token: Secret, code: Secret, *, origin: str, now: datetime) -> Person:
     """Take the first code of the second factor; from now on the person signs in. Everything they had open is over.
 
-    Raises: EnrolmentRefused; Sealed. Locks: the person's row, the enrolment.
+    Raises: EnrolmentRefused, EnrolmentWaits; Sealed. Locks: the person's row, the enrolment.
     """
     async with _told(access, "person.enrolled", origin, now):
         async with access.transactions() as session:
@@ -168,12 +168,14 @@ def _ending(whose: sqlalchemy.ColumnElement[bool], now: datetime) -> sqlalchemy.
 
 
 async def _find(session: Session, token: Secret, now: datetime) -> tuple[Row[Any], Person, Factors]:
-    """The open enrolment of this token and whose it is. Raises: EnrolmentRefused."""
+    """The open enrolment of this token and whose it is. Raises: EnrolmentRefused, EnrolmentWaits."""
     query = sqlalchemy.select(enrolments).where(enrolments.c.token_hash == ids.token_hash(token))
     enrolment = (await session.execute(query)).first()
     if enrolment is None or enrolment.ended_at is not None or now >= enrolment.expires_at:
         raise EnrolmentRefused(reason="unknown or over")
     person, factors = await repository.read(session, enrolment.person_id)
+    if person.is_waiting:
+        raise EnrolmentWaits()
     return enrolment, person, factors
 
 

@@ -5,7 +5,7 @@ Rejected
     ├── SignInRefused, SignInNeeded, ScopeMissing
     ├── OwnRequest, OwnAccount, RolesRejected, LoginTaken
     ├── PersonRejected, PersonUnknown, PersonStatusRejected, ReasonRejected
-    ├── PasswordWeak, PasswordRepeated, EnrolmentRefused
+    ├── PasswordWeak, PasswordRepeated, EnrolmentRefused, EnrolmentWaits
     ├── ResetUnknown, ResetOver
     └── ReviewRejected, PageForeign
 Unavailable
@@ -105,6 +105,12 @@ class EnrolmentRefused(AccessRejected):
     """This enrolment is unknown, begun, over, or a factor given with it is wrong: ask for a new one."""
 
     code = "access.enrolment_refused"
+
+
+class EnrolmentWaits(AccessRejected):
+    """This invitation waits until a security officer has confirmed it."""
+
+    code = "access.enrolment_waits"
 
 
 class ResetUnknown(AccessRejected):

@@ -1,4 +1,4 @@
-"""Letting people in and out of the vault, and giving them roles.
+"""Letting people in and out of the vault, and giving them roles: one person gives rights, another confirms them.
 
 Source: PCI DSS 8.2.4 (changes are authorised), 8.2.5 (who leaves is out at once), 8.2.6 (90 days idle), 7.2.3.
 """
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from pci.access import enrolments, ids, repository, sign_ins
 from pci.access.deeds import Deed
-from pci.access.errors import LoginTaken, OwnAccount, PersonStatusRejected
+from pci.access.errors import LoginTaken, OwnAccount, OwnRequest, PersonStatusRejected, RolesRejected
 from pci.access.person import IDLE_DAYS_MAX, Person, PersonStatus, advance, check_login, check_reason
 from pci.access.roles import Role, read_roles
 from pci.access.tables import people, role_changes
@@ -25,13 +25,15 @@ from pci.secret import Secret
 
 SWEEPER = "system:sweeper"
 INSTALLER = "system:init"
-FIRST_ADMIN_LOCK = 20205
+FIRST_LOCK = 20205
+FIRST = frozenset({Role.ADMIN, Role.SECURITY_OFFICER})
+"""Who gives rights, and who confirms them: neither can begin with the other alone."""
 
 
 async def add_person(
     session: Session, login: str, name: str, roles: Iterable[str], *, by: str, reason: str, now: datetime
 ) -> tuple[Person, Secret]:
-    """Invite a person: they choose their own factors with the token, which is shown once.
+    """Invite a person: they choose their own factors with the token, which is shown once, when another confirmed them.
 
     Raises: PersonRejected, RolesRejected, ReasonRejected, LoginTaken.
     """
@@ -42,6 +44,7 @@ async def add_person(
     row = {
         "id": person_id, "login": login, "name": name, "status": PersonStatus.INVITED,
         "roles": sorted(wanted), "idle_since": now, "created_at": now, "created_by": by,
+        **_granted(by),
     }  # fmt: skip
     adding = postgresql.insert(people).values(row).on_conflict_do_nothing(constraint="people_login_key")
     if await session.scalar(adding.returning(people.c.id)) is None:
@@ -51,27 +54,29 @@ async def add_person(
     return await repository.find(session, person_id), token
 
 
-async def add_first_admin(
-    session: Session, login: str, name: str, *, origin: str, now: datetime
+async def add_first(
+    session: Session, login: str, name: str, role: Role, *, origin: str, now: datetime
 ) -> tuple[Person, Secret]:
-    """Invite the first administrator: whoever reaches the vault's database itself does it, once.
+    """Invite the first administrator or security officer: whoever reaches the vault's database itself does it, once.
 
-    Raises: PersonRejected, LoginTaken, PersonStatusRejected if there is an administrator who is not disabled.
+    Raises: RolesRejected, PersonRejected, LoginTaken, PersonStatusRejected if somebody who is not disabled has the role.
     Locks: one advisory lock, so that of two at once one is first.
     """
-    await session.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": FIRST_ADMIN_LOCK})
+    await session.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": FIRST_LOCK})
+    if role not in FIRST:
+        raise RolesRejected(known=", ".join(sorted(FIRST)))
     known = await repository.list_people(session)
-    if any(Role.ADMIN in person.roles and person.status is not PersonStatus.DISABLED for person in known):
-        raise PersonStatusRejected("There is an administrator already: they let others in.")
-    reason = "the first administrator"
-    person, token = await add_person(session, login, name, [Role.ADMIN], by=INSTALLER, reason=reason, now=now)
-    event = AuditEvent("person.added", INSTALLER, origin, f"person:{person.id}", now, facts={"roles": "admin"})
+    if any(role in person.roles and person.status is not PersonStatus.DISABLED for person in known):
+        raise PersonStatusRejected("There is one already: administrators let others in, security officers confirm.")
+    reason = f"the first {role}"
+    person, token = await add_person(session, login, name, [role], by=INSTALLER, reason=reason, now=now)
+    event = AuditEvent("person.added", INSTALLER, origin, f"person:{person.id}", now, facts={"roles": str(role)})
     await stage(session, [event])
     return person, token
 
 
 async def change_roles(deed: Deed, person_id: str, roles: Iterable[str], *, reason: str) -> Person:
-    """Give a person these roles and no others; their next request already has them.
+    """Give a person these roles and no others; a role less counts at once, a role more puts them out until confirmed.
 
     Raises: OwnAccount, RolesRejected, ReasonRejected, PersonUnknown. Locks: the person's row.
     """
@@ -79,8 +84,31 @@ async def change_roles(deed: Deed, person_id: str, roles: Iterable[str], *, reas
     wanted = read_roles(roles)
     changes = dict.fromkeys(wanted - person.roles, True) | dict.fromkeys(person.roles - wanted, False)
     await repository.update(deed.session, person_id, roles=sorted(wanted))
+    if wanted - person.roles:
+        await repository.update(deed.session, person_id, **_granted(deed.actor.label))
+        await sign_ins.end_all(deed.session, person_id, by=deed.actor.label, now=deed.wish.now)
     await _write_role_changes(deed.session, person_id, changes, deed.actor.label, reason, deed.wish.now)
     await deed.record(f"person:{person_id}", **_facts(changes))
+    return await repository.find(deed.session, person_id)
+
+
+async def confirm(deed: Deed, person_id: str, roles: Iterable[str]) -> Person:
+    """Agree to what another gave: that this is who they say, and that they may have just these roles.
+
+    Raises: OwnAccount, OwnRequest if one's own hand gave it, RolesRejected if they have other roles meanwhile,
+    PersonUnknown, PersonStatusRejected if nothing waits. Locks: the person's row.
+    """
+    if person_id == deed.actor.person_id:
+        raise OwnAccount()
+    person, _ = await repository.lock(deed.session, person_id)
+    if not person.is_waiting or person.status is PersonStatus.DISABLED:
+        raise PersonStatusRejected(status=str(person.status))
+    if person.granted_by == deed.actor.label:
+        raise OwnRequest()
+    if read_roles(roles) != person.roles:
+        raise RolesRejected("These are not the roles that wait to be confirmed: look again.")
+    await repository.update(deed.session, person_id, confirmed_by=deed.actor.label)
+    await deed.record(f"person:{person_id}", roles=" ".join(sorted(person.roles)), granted_by=person.granted_by)
     return await repository.find(deed.session, person_id)
 
 
@@ -100,14 +128,14 @@ async def invite_again(deed: Deed, person_id: str, *, reason: str) -> Secret:
 
     Raises: OwnAccount, ReasonRejected, PersonUnknown, PersonStatusRejected. Locks: the person's row.
     """
-    person, now = await _other(deed, person_id, reason), deed.wish.now
+    person, now, by = await _other(deed, person_id, reason), deed.wish.now, deed.actor.label
     if person.status is not PersonStatus.INVITED:
         await repository.update(
             deed.session, person_id, status=advance(person.status, PersonStatus.INVITED), idle_since=now,
             password_hash=None, password_changed_at=None, totp_secret=None, failed_attempts=0, locked_until=None,
             disabled_at=None, disabled_by=None, disabled_reason=None,
         )  # fmt: skip
-    by = deed.actor.label
+    await repository.update(deed.session, person_id, **_granted(by))
     token = await enrolments.invite(deed.session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
     await deed.record(f"person:{person_id}")
     return token
@@ -172,6 +200,11 @@ async def sweep(session: Session, *, now: datetime) -> int:
         sqlalchemy.select(people.c.id).where(is_idle, people.c.status != PersonStatus.DISABLED).order_by(people.c.id)
     )
     return sum([await disable_idle(session, person_id, now=now) for person_id in (await session.scalars(query)).all()])
+
+
+def _granted(by: str) -> dict[str, str | None]:
+    """That rights were given and nobody has confirmed them; who reaches the database itself needs nobody."""
+    return {"granted_by": by, "confirmed_by": INSTALLER if by == INSTALLER else None}
 
 
 def _facts(changes: dict[Role, bool]) -> dict[str, Any]:

@@ -64,6 +64,10 @@ class Person:
     idle_since: datetime
     created_at: datetime
     created_by: str
+    granted_by: str
+    """Who let them in or gave them a role last."""
+    confirmed_by: str | None
+    """Who agreed to that."""
     disabled_at: datetime | None
     disabled_by: str | None
     disabled_reason: str | None
@@ -71,6 +75,11 @@ class Person:
     def is_locked(self, now: datetime) -> bool:
         """Whether too many failures keep this person out just now."""
         return self.locked_until is not None and now < self.locked_until
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a second person has not yet agreed to who they are and what they may do."""
+        return self.confirmed_by is None
 
     def is_idle(self, now: datetime) -> bool:
         """Whether this person has not come for so long that they must be let in anew."""

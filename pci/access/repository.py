@@ -18,7 +18,7 @@ from pci.database import Session
 
 _SHOWN = (
     "id", "login", "name", "status", "roles", "failed_attempts", "locked_until", "last_signed_in_at", "idle_since",
-    "created_at", "created_by", "disabled_at", "disabled_by", "disabled_reason",
+    "created_at", "created_by", "granted_by", "confirmed_by", "disabled_at", "disabled_by", "disabled_reason",
 )  # fmt: skip
 
 

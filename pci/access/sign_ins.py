@@ -44,7 +44,9 @@ async def actor_of(session: Session, token: Secret, *, origin: str, now: datetim
     Raises: SignInNeeded.
     """
     query = (
-        sqlalchemy.select(sign_ins, people.c.login, people.c.name, people.c.status, people.c.roles)
+        sqlalchemy.select(
+            sign_ins, people.c.login, people.c.name, people.c.status, people.c.roles, people.c.confirmed_by
+        )
         .join(people, people.c.id == sign_ins.c.person_id)
         .where(sign_ins.c.token_hash == ids.token_hash(token))
     )
@@ -60,7 +62,7 @@ async def actor_of(session: Session, token: Secret, *, origin: str, now: datetim
 
 def _is_open(row: Row[Any], now: datetime) -> bool:
     is_over = row.ended_at is not None or now >= row.expires_at or now - row.used_at >= IDLE_MAX
-    return not is_over and row.status == PersonStatus.ACTIVE
+    return not is_over and row.status == PersonStatus.ACTIVE and row.confirmed_by is not None
 
 
 async def end_one(session: Session, sign_in_id: str, *, by: str, now: datetime) -> None:

@@ -101,6 +101,8 @@ async def _refusal(session: Session, seen: Person, checked: _Checked, now: datet
     person, factors = await repository.lock(session, seen.id)
     if person.status is not PersonStatus.ACTIVE:
         return f"person_{person.status}"
+    if person.is_waiting:
+        return "person_waits"
     if person.is_locked(now):
         return "locked"
     if person.is_idle(now):

@@ -46,6 +46,8 @@ people = Table(
     Column("idle_since", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("granted_by", Text, nullable=False),
+    Column("confirmed_by", Text),
     Column("disabled_at", Instant),
     Column("disabled_by", Text),
     Column("disabled_reason", Text),

@@ -35,6 +35,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[Role], Body]] = {
     ("GET", "/vault/v1/people"): (frozenset({ADMIN, OFFICER, AUDITOR}), None),
     ("POST", "/vault/v1/people"): (frozenset({ADMIN}), {"login": "x", "name": "X", "roles": []} | REASON),
     ("PUT", "/vault/v1/people/{person_id}/roles"): (frozenset({ADMIN}), {"roles": []} | REASON),
+    ("POST", "/vault/v1/people/{person_id}/confirmations"): (frozenset({OFFICER}), {"roles": []}),
     ("POST", "/vault/v1/people/{person_id}/disable"): (frozenset({ADMIN}), REASON),
     ("POST", "/vault/v1/people/{person_id}/unlock"): (frozenset({ADMIN}), REASON),
     ("POST", "/vault/v1/people/{person_id}/invite"): (frozenset({ADMIN}), REASON),
@@ -183,10 +184,25 @@ async def invited(desk: Desk) -> tuple[httpx.AsyncClient, str]:
     return admin, answer.json()["enrolment_token"]
 
 
+async def found(browser: httpx.AsyncClient, login: str) -> dict[str, Any]:
+    (person,) = [one for one in (await browser.get("/vault/v1/people")).json()["people"] if one["login"] == login]
+    return dict(person)
+
+
 async def test_an_invitation_becomes_a_person_who_signs_in(desk: Desk) -> None:
     _, token = await invited(desk)
-    browser = desk.browser()
+    browser, officer = desk.browser(), await desk.sign_in("vera", ["security_officer"])
     password = "fresh horse 5 battery"
+
+    waits = await browser.post("/vault/v1/enrolments", json={"token": token, "password": password})
+    petr = await found(officer, "petr")
+    path = f"/vault/v1/people/{petr['id']}/confirmations"
+    other = await officer.post(path, json={"roles": ["custodian"]})
+    confirmed = await officer.post(path, json={"roles": petr["roles"]})
+    twice = await officer.post(path, json={"roles": petr["roles"]})
+    assert (waits.status_code, waits.json()["code"]) == (403, "access.enrolment_waits")
+    assert (petr["is_waiting"], other.status_code, twice.status_code) == (True, 422, 409)
+    assert (confirmed.status_code, confirmed.json()["is_waiting"]) == (200, False)
 
     begun = await browser.post("/vault/v1/enrolments", json={"token": token, "password": password})
     secret = secret_in(Secret(begun.json()["uri"]))
@@ -219,7 +235,7 @@ async def test_a_lost_phone_takes_an_admin_an_officer_and_the_password(desk: Des
 
 
 async def test_admins_change_lock_and_disable_and_auditors_sign_off(desk: Desk) -> None:
-    await desk.sign_in("olga", ["support"])
+    await desk.sign_in("olga", ["support", "custodian"])
     admin, auditor = await desk.sign_in("root", ["admin"]), await desk.sign_in("anna", ["auditor"])
     olga = f"/vault/v1/people/{desk.people['olga']}"
 
@@ -250,6 +266,9 @@ async def test_nothing_secret_is_logged(
     desk: Desk, vault_database: VaultDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, token = await invited(desk)
+    officer = await desk.sign_in("vera", ["security_officer"])
+    petr = await found(officer, "petr")
+    await officer.post(f"/vault/v1/people/{petr['id']}/confirmations", json={"roles": petr["roles"]})
     card, olga = await desk.card(), await desk.sign_in("olga", ["support"])
     begun = await desk.browser().post("/vault/v1/enrolments", json={"token": token, "password": "fresh horse 5 bat"})
     await olga.post("/vault/v1/reveals", json=terms(card))

@@ -33,6 +33,7 @@ const PROBLEMS = {
   "access.own_request": "Свой запрос одобрить нельзя: нужен второй сотрудник.",
   "access.password_weak": "Пароль слишком простой: не короче 12 знаков, с буквами и цифрами, без логина внутри.",
   "access.password_repeated": "Это один из четырёх последних паролей. Придумайте новый.",
+  "access.enrolment_waits": "Приглашение ждёт подтверждения сотрудника безопасности. Попробуйте позже.",
   "access.enrolment_refused": "Приглашение не подходит: оно неизвестно, использовано или истекло. Попросите новое.",
   "vault.approval_needed": "Дневной лимит исчерпан. Запросите одобрение второго сотрудника.",
   "vault.reveal_terms_rejected": "Нужны причина и номер обращения (без номера карты в нём).",
@@ -327,12 +328,20 @@ async function loadReveals() {
 
 async function loadPeople() {
   const { people: found } = await call("GET", "/people");
+  const confirm = (person) => async (button) => {
+    button.disabled = true;
+    await attempt(async () => { await call("POST", "/people/" + person.id + "/confirmations", { roles: person.roles }); });
+    await attempt(loadPeople);
+  };
   const rows = found.map((person) => [
     person.name, make("td", person.login, "mono"),
     person.roles.map((role) => ROLES[role] || role).join(", ") || "—", instant(person.last_signed_in_at),
-    person.is_locked ? cellOf(make("span", "заблокирован", "tag bad")) : tag(person.status),
+    person.is_waiting && person.status !== "disabled" ? cellOf(make("span", "ждёт подтверждения", "tag wait"))
+      : person.is_locked ? cellOf(make("span", "заблокирован", "tag bad")) : tag(person.status),
+    person.is_waiting && person.status !== "disabled" && may("people:approve") && person.id !== me.person_id
+      ? cellOf(action("Подтвердить", "", confirm(person)), "actions") : make("td", ""),
   ]);
-  byId("people-list").replaceChildren(table(["Имя", "Логин", "Роли", "Последний вход", "Состояние"], rows, "Никого нет."));
+  byId("people-list").replaceChildren(table(["Имя", "Логин", "Роли", "Последний вход", "Состояние", ""], rows, "Никого нет."));
 }
 
 async function loadKeys() {

@@ -56,6 +56,12 @@ class RolesBody(Body):
     reason: Short
 
 
+class ConfirmationBody(Body):
+    """The roles that the one who confirms has seen."""
+
+    roles: Roles
+
+
 class ReasonBody(Body):
     """Why."""
 
@@ -104,6 +110,8 @@ class PersonView(View):
     roles: list[str]
     scopes: list[str]
     is_locked: bool
+    is_waiting: bool
+    """Whether a security officer has still to confirm them."""
     last_signed_in_at: datetime | None
     created_at: datetime
 
@@ -113,7 +121,7 @@ class PersonView(View):
         return cls(
             id=person.id, login=person.login, name=person.name, status=str(person.status),
             roles=sorted(person.roles), scopes=sorted(scopes_of(person.roles)), is_locked=person.is_locked(now),
-            last_signed_in_at=person.last_signed_in_at, created_at=person.created_at,
+            is_waiting=person.is_waiting, last_signed_in_at=person.last_signed_in_at, created_at=person.created_at,
         )  # fmt: skip
 
 
@@ -265,10 +273,18 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
             person = await people.change_roles(tried, _person_id(request), body.roles, reason=body.reason)
         return answer(PersonView.of(person, wish.now))
 
+    async def confirm(request: Request) -> Response:
+        wish = wish_of(vault, request, "person.confirmed", Scope.PEOPLE_APPROVE)
+        body = await read(request, ConfirmationBody)
+        async with deed(vault.transactions, wish) as tried:
+            person = await people.confirm(tried, _person_id(request), body.roles)
+        return answer(PersonView.of(person, wish.now))
+
     return [
         Route("/vault/v1/people", list_people, methods=["GET"]),
         Route("/vault/v1/people", add, methods=["POST"]),
         Route("/vault/v1/people/{person_id}/roles", change_roles, methods=["PUT"]),
+        Route("/vault/v1/people/{person_id}/confirmations", confirm, methods=["POST"]),
     ]
 
 

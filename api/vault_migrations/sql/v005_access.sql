@@ -3,6 +3,8 @@
 -- Sealed and hashed factors only. Roles stand in the person's row so that CHECKs hold the separation of
 -- duties; who gave which role when stands in role_changes. A second-factor code counts once: totp_counter
 -- is the step of the last code that was taken, and no code of that step or an earlier one is.
+-- Whoever lets a person in or gives them a role stands in granted_by; until another stands in confirmed_by, the
+-- person can neither enrol nor sign in.
 CREATE TABLE people (
     id                  text COLLATE "C" NOT NULL,
     login               text COLLATE "C" NOT NULL,
@@ -19,6 +21,8 @@ CREATE TABLE people (
     idle_since          timestamptz NOT NULL,
     created_at          timestamptz NOT NULL,
     created_by          text COLLATE "C" NOT NULL,
+    granted_by          text COLLATE "C" NOT NULL,
+    confirmed_by        text COLLATE "C",
     disabled_at         timestamptz,
     disabled_by         text COLLATE "C",
     disabled_reason     text,
@@ -35,6 +39,8 @@ CREATE TABLE people (
         CHECK (NOT roles @> ARRAY['support', 'security_officer']),
     CONSTRAINT people_active_has_both_factors
         CHECK (status <> 'active' OR num_nulls(password_hash, password_changed_at, totp_secret) = 0),
+    CONSTRAINT people_confirmed_by_another
+        CHECK ((confirmed_by <> granted_by OR confirmed_by = 'system:init') AND confirmed_by <> 'person:' || id),
     CONSTRAINT people_password_is_hashed CHECK (password_hash LIKE '$argon2id$%'),
     CONSTRAINT people_counter_not_negative CHECK (totp_counter >= 0),
     CONSTRAINT people_failed_attempts_in_range CHECK (failed_attempts BETWEEN 0 AND 10),

@@ -86,12 +86,20 @@ async def with_an_admin(terminal: Terminal) -> None:
     await terminal.enrol("root", invited["enrolment_token"])
 
 
-async def test_from_nobody_to_a_signed_off_review(terminal: Terminal) -> None:
+async def with_olga_and_an_officer(terminal: Terminal) -> None:
     await with_an_admin(terminal)
+    officer = ("init", "vera", "--name", "Vera", "--role", "security_officer", "--json")
+    await terminal.enrol("vera", said(await terminal.type(*officer))["enrolment_token"])
+    words = ("add", "olga", "--name", "Olga", "--role", "support", "--reason", "hired", "--json")
+    token = said(await terminal.type_as("root", *words))["enrolment_token"]
+    confirmed = await terminal.type_as("vera", "confirm", "olga", "--role", "support")
+    assert confirmed.stdout == "olga is confirmed: support\n", confirmed.exception
+    await terminal.enrol("olga", token)
 
-    for login, role in (("olga", "support"), ("vera", "security_officer")):
-        words = ("add", login, "--name", login.title(), "--role", role, "--reason", "hired", "--json")
-        await terminal.enrol(login, said(await terminal.type_as("root", *words))["enrolment_token"])
+
+async def test_from_nobody_to_a_signed_off_review(terminal: Terminal) -> None:
+    await with_olga_and_an_officer(terminal)
+
     changed = await terminal.type_as("root", "roles", "olga", "--role", "custodian", "--reason", "moved")
     disabled = await terminal.type_as("root", "disable", "olga", "--reason", "left")
     listed = said(await terminal.type_as("root", "list", "--json"))
@@ -110,10 +118,7 @@ async def test_from_nobody_to_a_signed_off_review(terminal: Terminal) -> None:
 
 
 async def test_a_lost_phone_takes_two_people(terminal: Terminal) -> None:
-    await with_an_admin(terminal)
-    for login, role in (("olga", "support"), ("vera", "security_officer")):
-        words = ("add", login, "--name", login.title(), "--role", role, "--reason", "hired", "--json")
-        await terminal.enrol(login, said(await terminal.type_as("root", *words))["enrolment_token"])
+    await with_olga_and_an_officer(terminal)
 
     asked = await terminal.type_as("root", "reset-totp", "olga", "--reason", "lost her phone")
     reset_id = asked.stdout.split()[0]
@@ -157,7 +162,18 @@ async def test_a_descriptor_that_ends_early_is_one_line(terminal: Terminal) -> N
 async def test_no_secret_is_an_argument_or_an_option() -> None:
     help_texts = [
         CliRunner().invoke(app, ["vault", "people", command, "--help"], env={"COLUMNS": "200"}).output.lower()
-        for command in ("init", "enrol", "add", "list", "roles", "disable", "reset-totp", "approve-totp", "review")
+        for command in (
+            "init",
+            "enrol",
+            "add",
+            "confirm",
+            "list",
+            "roles",
+            "disable",
+            "reset-totp",
+            "approve-totp",
+            "review",
+        )
     ]
 
     assert all("usage" in text for text in help_texts)

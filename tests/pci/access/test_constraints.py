@@ -19,7 +19,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "people": {
         "id": "per_a", "login": "olga", "name": "Olga", "status": "active", "roles": ["support"],
         "password_hash": HASH, "password_changed_at": NOW, "totp_secret": b"x", "idle_since": NOW, "created_at": NOW,
-        "created_by": "system:init",
+        "created_by": "system:init", "granted_by": "system:init", "confirmed_by": "system:init",
     },
     "past_passwords": {"person_id": "per_a", "set_at": NOW, "password_hash": HASH},
     "role_changes": {
@@ -90,6 +90,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("role_changes_reason_length", "role_changes", {"reason": ""}),
     ("enrolments_pkey", "enrolments", {"id": "enr_a"}),
     ("enrolments_person_fkey", "enrolments", {"person_id": "per_z"}),
+    ("people_confirmed_by_another", "people", {"granted_by": "person:per_b", "confirmed_by": "person:per_b"}),
+    ("people_confirmed_by_another", "people", {"confirmed_by": "person:per_c"}),
     ("enrolments_token_hash_key", "enrolments", {"token_hash": b"a" * 32}),
     ("enrolments_token_is_sha256", "enrolments", {"token_hash": b"short"}),
     ("enrolments_kind_is_known", "enrolments", {"kind": "magic"}),

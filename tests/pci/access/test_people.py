@@ -15,8 +15,10 @@ from pci.access import enrolments, people, repository, review
 from pci.access.deeds import Access, deed
 from pci.access.errors import (
     AccessRejected,
+    EnrolmentWaits,
     LoginTaken,
     OwnAccount,
+    OwnRequest,
     PersonRejected,
     PersonStatusRejected,
     PersonUnknown,
@@ -111,14 +113,14 @@ async def admin_of(access: Access, now: datetime) -> Secret:
 async def test_roles_change_at_once_and_the_log_says_which(
     access: Access, vault_database: VaultDatabase, now: datetime
 ) -> None:
-    admin, olga = await admin_of(access, now), await enrolled(access, "olga", ["support"], now)
+    admin, olga = await admin_of(access, now), await enrolled(access, "olga", ["custodian", "support"], now)
     _, token = await signed_in(access, olga, now)
 
     async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE, "person.roles_changed")) as tried:
         await people.change_roles(tried, olga.person.id, ["custodian"], reason="moved")
 
     told = events(vault_database.superuser_url)[-1]
-    assert (told["action"], told["facts"]) == ("person.roles_changed", {"custodian": True, "support": False})
+    assert (told["action"], told["facts"]) == ("person.roles_changed", {"support": False})
     with pytest.raises(ScopeMissing):
         async with deed(access.transactions, wish(token, now, Scope.CARDS_REVEAL, "card.revealed")):
             pass
@@ -148,11 +150,68 @@ async def test_who_is_disabled_is_out_at_once_and_comes_back_only_with_new_facto
             await people.disable(tried, olga.person.id, reason="left")
     async with deed(access.transactions, wish(admin, now)) as tried:
         again = await people.invite_again(tried, olga.person.id, reason="came back")
+    with pytest.raises(EnrolmentWaits):
+        await enrolments.begin(access, again, Secret("fresh horse 5 battery"), origin=ORIGIN, now=now)
+    await confirmed(access, olga.person.id, ["support"], now)
     with pytest.raises(SignInRefused):
         await signed_in(access, olga, now + STEP)
     with pytest.raises(AccessRejected):  # the old password is among the last four
         await enrolments.begin(access, again, Secret(PASSWORD), origin=ORIGIN, now=now)
     await enrolments.begin(access, again, Secret("fresh horse 5 battery"), origin=ORIGIN, now=now)
+
+
+async def officer_of(access: Access, now: datetime) -> Secret:
+    return (await signed_in(access, await enrolled(access, "vera", ["security_officer"], now), now))[1]
+
+
+async def confirmed(access: Access, person_id: str, roles: list[str], now: datetime) -> None:
+    officer = await officer_of(access, now)
+    async with deed(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
+        assert not (await people.confirm(tried, person_id, roles)).is_waiting
+
+
+async def test_an_admin_alone_becomes_nobody_else(access: Access, now: datetime) -> None:
+    admin = await admin_of(access, now)
+
+    for roles in (["support"], ["security_officer"], ["custodian"], ["admin"]):
+        async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
+            _, token = await people.add_person(
+                tried.session, f"puppet-{roles[0][:4]}", "Puppet", roles, by=tried.actor.label, reason="hired", now=now
+            )
+        with pytest.raises(EnrolmentWaits):
+            await enrolments.begin(access, token, Secret(PASSWORD), origin=ORIGIN, now=now)
+
+
+async def test_a_role_more_puts_a_person_out_until_another_confirms_it(access: Access, now: datetime) -> None:
+    admin, olga = await admin_of(access, now), await enrolled(access, "olga", [], now)
+    _, token = await signed_in(access, olga, now)
+
+    async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_WRITE)) as tried:
+        await people.change_roles(tried, olga.person.id, ["support"], reason="moved")
+
+    with pytest.raises(SignInNeeded):
+        async with deed(access.transactions, wish(token, now, Scope.CARDS_REVEAL)):
+            pass
+    with pytest.raises(SignInRefused):
+        await signed_in(access, olga, now + STEP)
+    with pytest.raises(ScopeMissing):
+        async with deed(access.transactions, wish(admin, now, Scope.PEOPLE_APPROVE)) as tried:
+            await people.confirm(tried, olga.person.id, ["support"])
+    await confirmed(access, olga.person.id, ["support"], now)
+    _, token = await signed_in(access, olga, now + 2 * STEP)
+    async with deed(access.transactions, wish(token, now + 2 * STEP, Scope.CARDS_REVEAL)):
+        pass
+
+
+async def test_who_gave_a_right_does_not_confirm_it_whatever_they_became(access: Access, now: datetime) -> None:
+    officer, olga = await officer_of(access, now), await enrolled(access, "olga", [], now)
+
+    async with deed(access.transactions, wish(officer, now)) as tried:
+        await people.change_roles(tried, olga.person.id, ["support"], reason="moved")
+
+    with pytest.raises(OwnRequest):
+        async with deed(access.transactions, wish(officer, now, Scope.PEOPLE_APPROVE)) as tried:
+            await people.confirm(tried, olga.person.id, ["support"])
 
 
 async def test_nobody_changes_themselves_and_nobody_unknown_is_changed(access: Access, now: datetime) -> None:
@@ -244,12 +303,13 @@ def test_only_one_who_works_alone_gives_rights_or_looks_at_all() -> None:
     assert {Role.ADMIN, Role.AUDITOR} == ALONE
 
 
-async def test_there_is_one_first_admin_even_when_two_begin_at_once(
-    access: Access, vault_database: VaultDatabase, now: datetime
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.SECURITY_OFFICER])
+async def test_there_is_one_first_of_each_even_when_two_begin_at_once(
+    access: Access, vault_database: VaultDatabase, now: datetime, role: Role
 ) -> None:
     async def first(login: str) -> Secret:
         async with access.transactions() as session:
-            return (await people.add_first_admin(session, login, login.title(), origin="cli", now=now))[1]
+            return (await people.add_first(session, login, login.title(), role, origin="cli", now=now))[1]
 
     ended = await asyncio.gather(first("one"), first("two"), return_exceptions=True)
 
