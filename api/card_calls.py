@@ -123,7 +123,7 @@ class CardCalls:
         """Ask about a payment once more and carry out what is said."""
         answer = await self.ask(payment)
         return await in_transaction(
-            self.engine, lambda session: carry_out(session, payment.id, answer, now=self.clock.now())
+            self.engine, lambda session: carry_out(session, payment, answer, now=self.clock.now())
         )
 
     async def ask_refund(self, refund: CardRefund, acting_for: str = "") -> CardRefundAnswer:

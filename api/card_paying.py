@@ -31,13 +31,16 @@ from reconciliation.tariffs import fee_for, tariff_on
 RAIL = "card"
 
 
-async def carry_out(session: Session, payment_id: str, answer: ChargeAnswer, *, now: datetime) -> CardPayment:
+async def carry_out(session: Session, asked: CardPayment, answer: ChargeAnswer, *, now: datetime) -> CardPayment:
     """Do what the vault's answer means for a payment, its attempt and the books. An answer come twice does nothing.
 
-    Money taken or held for an attempt that is over is let go before it is booked anywhere.
+    ``asked``: the payment as it stood when the vault was asked. If it has moved since, the answer is old news; whoever
+    moved it asks again. Money taken or held for an attempt that is over is let go before it is booked anywhere.
     Raises: NoTariff; EntryRejected. Locks: the payment, its order and attempt, accounts.
     """
-    payment = await rows.load_payment(session, payment_id, lock=True)
+    payment = await rows.load_payment(session, asked.id, lock=True)
+    if payment.version != asked.version:
+        return payment
     to = status_after(payment, answer)
     if to is None:
         if payment.status in WAITING and answer.news is ChargeNews.PENDING:

@@ -58,7 +58,8 @@ class CardRail:
     async def record_start(self, session: Session, offer: Offer, start: Start, *, now: datetime) -> bool:
         """Outcome: payment, attempt, order and books at once. False, because the attempt has its status already."""
         assert isinstance(start, CardStart)
-        await carry_out(session, offer.reference, start.answer, now=now)
+        assert isinstance(offer.request, CardPayment)
+        await carry_out(session, offer.request, start.answer, now=now)
         return False
 
     async def shown(self, _session: Session, _attempt_ids: Sequence[str]) -> Mapping[str, ShownQr]:

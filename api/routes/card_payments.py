@@ -220,8 +220,8 @@ def _carried_out(call: Call) -> Callable[[Session, Intended, ChargeAnswer | None
     """The outcome: what the vault said, carried out in one transaction."""
 
     async def outcome(session: Session, intended: Intended, answer: ChargeAnswer | None) -> CardPaymentView:
-        if answer is None:
+        if answer is None or intended[1] is None:
             return CardPaymentView.of(await rows.load_payment(session, intended[0]))
-        return CardPaymentView.of(await carry_out(session, intended[0], answer, now=call.now))
+        return CardPaymentView.of(await carry_out(session, intended[1], answer, now=call.now))
 
     return outcome

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from api.card_paying import carry_out
+from checkout.card_payment_rows import load_payment
+from checkout.card_payments import ChargeNews
 from ledger.clock import machine_now
-from ledger.database import Engine
+from ledger.database import Engine, transaction
 from tests.api.card_world import CardShop, card_shop
 from tests.api.conftest import Client
 from tests.tokenization.charges.charge_world import PAN, charge_world
@@ -114,6 +117,25 @@ async def test_a_refused_repeat_ends_a_payment_when_the_vault_has_no_such_charge
 
     ended = await shop.read(f"/v1/card-payments/{payment['id']}")
     assert (ended["status"], ended["reason"]) == ("refused", "peer_unknown")
+    await books_agree(shop)
+
+
+async def test_an_answer_that_was_held_up_does_not_move_a_payment_back(shop: CardShop) -> None:
+    shop.vault.lose = 1
+    held = await shop.pay(10_000, capture=False)
+    async with transaction(shop.engine) as session:
+        asked = await load_payment(session, held["id"])
+    answer = await shop.calls.ask(asked)
+    await shop.work_once()  # another worker is told the same, and was faster
+    shop.vault.lose = 1
+    capturing = await shop.made(f"/v1/card-payments/{held['id']}/capture", {}, 200)
+    assert (answer.news, capturing["status"]) == (ChargeNews.AUTHORISED, "capturing")
+
+    async with transaction(shop.engine) as session:
+        await carry_out(session, asked, answer, now=machine_now())
+    await shop.settle()
+
+    assert (await shop.read(f"/v1/card-payments/{held['id']}"))["status"] == "captured"
     await books_agree(shop)
 
 
