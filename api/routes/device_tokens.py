@@ -241,8 +241,10 @@ async def change_card(call: CanWrite, body: CardChangeBody) -> Response:
 async def create_device_token(call: CanWrite, body: DeviceTokenBody) -> Response:
     """Put a card on a device: green at once, yellow after a code by SMS, red not at all; always with reasons.
 
-    The same card on the same device is the same token.
+    The same card on the same device is the same token. That a device is trusted is for a key with ``admin`` to say.
     """
+    if body.device.verdict is DeviceVerdict.TRUSTED:
+        call.caller.require("admin")
     return await _ask(call, body, "/v1/device-tokens", DeviceTokenView, "/v1/device-tokens/{id}")
 
 

@@ -231,5 +231,10 @@ async def test_a_merchant_speaks_for_itself_and_its_buyers_only(
     assert (await merchant.get(path)).json()["card_mask"] == token["card_mask"]
     listed = await merchant.get(f"/v1/token-devices/{token['device_id']}/tokens")
     assert [one["id"] for one in listed.json()["items"]] == [token["id"]]
+    phone = Phone()
+    device = {"installation_id": phone.installation_id, "public_jwk": phone.public_jwk, "verdict": "trusted"}
+    asked = {"trid": token["trid"], "card_token": shop.token, "device": device, "channels": ["contactless"]}
+    praised = await merchant.post("/v1/device-tokens", asked)
+    assert (praised.status_code, praised.json()["code"]) == (403, "api.scope_missing")
     lost = await merchant.post(f"/v1/token-devices/{token['device_id']}/lose", {})
     assert [one["is_payable"] for one in lost.json()["items"]] == [False]

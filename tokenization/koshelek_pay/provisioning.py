@@ -159,7 +159,6 @@ async def gather_facts(
     )  # fmt: skip
     return DeviceFacts(
         verdict=request.device.verdict,
-        has_attestation=bool(request.device.attestation),
         is_device_lost=device.status is DeviceStatus.LOST,
         tokens_on_device=past["tokens_on_device"],
         tokens_max=requestor.tokens_max,

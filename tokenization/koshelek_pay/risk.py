@@ -36,6 +36,7 @@ class DeviceVerdict(StrEnum):
     """What the device's maker or an integrity service says of it, if one does."""
 
     TRUSTED = "trusted"
+    """The device's key lies where nobody reads it. Only whoever runs the installation may say so."""
     UNKNOWN = "unknown"
     """Nobody said anything: so it is for devices without such a service, and that alone is no fault."""
     COMPROMISED = "compromised"
@@ -46,7 +47,6 @@ class DeviceFacts:
     """What is known when a card is to be put on a device."""
 
     verdict: DeviceVerdict
-    has_attestation: bool
     is_device_lost: bool
     tokens_on_device: int
     tokens_max: int
@@ -88,8 +88,11 @@ def device_is_lost(facts: DeviceFacts) -> Finding | None:
 
 
 def key_is_not_attested(facts: DeviceFacts) -> Finding | None:
-    """Without an attestation the device's key may lie anywhere."""
-    if not facts.has_attestation:
+    """Unless somebody who may say so trusts it, the device's key may lie anywhere.
+
+    An attestation that nobody has verified is any text, and counts for nothing.
+    """
+    if facts.verdict is DeviceVerdict.UNKNOWN:
         return Finding("key_is_not_attested", Colour.YELLOW, "Ключ устройства не подтверждён")
     return None
 

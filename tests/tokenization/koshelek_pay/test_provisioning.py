@@ -123,8 +123,18 @@ async def test_a_card_on_many_devices_needs_a_code(wallet: Wallet) -> None:
     assert [finding.rule for finding in made.token.findings] == ["card_is_on_many_devices"]
 
 
+@pytest.mark.parametrize("attestation", [(), ("x",), ("QQ==", "QQ==")])
+async def test_an_attestation_that_nobody_verified_counts_for_nothing(
+    wallet: Wallet, attestation: tuple[str, ...]
+) -> None:
+    made = await wallet.provision(Phone(), attestation=attestation, verdict=DeviceVerdict.UNKNOWN)
+
+    assert made.token.status is DeviceTokenStatus.AWAITING_CODE
+    assert [finding.rule for finding in made.token.findings] == ["key_is_not_attested"]
+
+
 async def yellow(wallet: Wallet) -> Any:
-    return (await wallet.provision(Phone(), attestation=())).token
+    return (await wallet.provision(Phone(), verdict=DeviceVerdict.UNKNOWN)).token
 
 
 async def enter(wallet: Wallet, token: Any, code: str, later: timedelta = timedelta()) -> Any:
@@ -231,7 +241,7 @@ async def test_without_sms_the_token_waits_for_another_code(wallet: Wallet) -> N
 
 async def test_no_keys_before_the_code_is_entered(wallet: Wallet) -> None:
     phone = Phone()
-    token = (await wallet.provision(phone, attestation=())).token
+    token = (await wallet.provision(phone, verdict=DeviceVerdict.UNKNOWN)).token
 
     with pytest.raises(DeviceTokenStateRefused):
         await wallet.keys(phone, token)

@@ -29,7 +29,7 @@ from tokenization.koshelek_pay.token_ranges import TokenRange, draw_number, is_t
 MASTER = Dek(7, KeyMaterial(bytes(range(32))), Algorithm.MASTER_256)
 MIR_RANGE = TokenRange("mir_test", "mir", "96430001", EmvFamily.TDES)
 CALM = DeviceFacts(
-    verdict=DeviceVerdict.UNKNOWN, has_attestation=True, is_device_lost=False, tokens_on_device=0, tokens_max=10,
+    verdict=DeviceVerdict.TRUSTED, is_device_lost=False, tokens_on_device=0, tokens_max=10,
     devices_of_card=0, declines_today=0, wrong_codes_today=0, card_minutes=10_000, wallet_score=None,
 )  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_each_range_and_cipher_has_an_issuer_key_of_its_own() -> None:
     [
         ({"verdict": DeviceVerdict.COMPROMISED}, "device_is_compromised", Colour.RED),
         ({"is_device_lost": True}, "device_is_lost", Colour.RED),
-        ({"has_attestation": False}, "key_is_not_attested", Colour.YELLOW),
+        ({"verdict": DeviceVerdict.UNKNOWN}, "key_is_not_attested", Colour.YELLOW),
         ({"tokens_on_device": 10}, "device_is_full", Colour.RED),
         ({"devices_of_card": 3}, "card_is_on_many_devices", Colour.YELLOW),
         ({"devices_of_card": 8}, "card_is_on_many_devices", Colour.RED),
@@ -138,7 +138,7 @@ def test_just_below_each_limit_is_green(changed: dict[str, Any]) -> None:
 
 
 def test_the_darkest_finding_decides_and_all_are_kept() -> None:
-    decision = decide(replace(CALM, has_attestation=False, is_device_lost=True, card_minutes=0))
+    decision = decide(replace(CALM, verdict=DeviceVerdict.UNKNOWN, is_device_lost=True, card_minutes=0))
 
     assert decision.colour is Colour.RED
     assert {finding.rule for finding in decision.findings} == {
