@@ -212,6 +212,7 @@ STATUS: dict[str, int] = {
     "vault.cryptogram_data_refused": 422,
     "vault.device_authorisation_taken": 409,
     "vault.device_payment_denied": 409,
+    "vault.device_card_is_another": 403,
     "vault.sms_unavailable": 503,
     "vault.emv_key_broken": 500,
     # Evidence

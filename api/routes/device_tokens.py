@@ -233,8 +233,11 @@ async def read_eligibility(call: CanWrite, body: EligibilityBody) -> Response:
 
 @router.post("/replace-card", status_code=200, response_model=DeviceTokensView)
 async def change_card(call: CanWrite, body: CardChangeBody) -> Response:
-    """Let the tokens of a card stand for the one that was issued in its place."""
-    return await _ask(call, body, "/v1/device-tokens/replace-card", DeviceTokensView)
+    """Let the tokens of a card stand for the one that was issued in its place: under another number for a key with
+    ``admin`` alone, which speaks for the bank.
+    """
+    is_issuers = "admin" in call.caller.scopes
+    return await _ask(call, body, "/v1/device-tokens/replace-card", DeviceTokensView, is_issuers=is_issuers)
 
 
 @router.post("", status_code=201, response_model=DeviceTokenView)
@@ -326,8 +329,10 @@ def _check_party(call: Call, suspender: Suspender) -> None:
         call.caller.require("admin")
 
 
-async def _ask(call: Call, body: Body, path: str, view: type[View], location: str | None = None) -> Response:
-    asked: dict[str, Any] = body.model_dump(mode="json", exclude_none=True)
+async def _ask(
+    call: Call, body: Body, path: str, view: type[View], location: str | None = None, **beside: bool
+) -> Response:
+    asked: dict[str, Any] = body.model_dump(mode="json", exclude_none=True) | beside
     asked["merchant_id"] = whose(call, asked.get("merchant_id"))
     status = 200 if location is None else 201
     return await in_vault(call, path, asked, view, location=location, prefix="dtk", status=status)

@@ -21,7 +21,7 @@ from ledger.database import Engine, transaction
 from pci.pan_allowed import NOTHING_ALLOWED, tells_pan
 from tests.api.card_world import CardShop, NearVault, card_shop
 from tests.api.conftest import Client
-from tests.tokenization.charges.charge_world import ChargeWorld, charge_world
+from tests.tokenization.charges.charge_world import ChargeWorld, charge_world, keep_card
 from tests.vault_calls import service_client
 from tokenization.koshelek_pay.de55 import write_de55
 from tokenization.koshelek_pay.phone import Phone, payment_fields
@@ -236,5 +236,13 @@ async def test_a_merchant_speaks_for_itself_and_its_buyers_only(
     asked = {"trid": token["trid"], "card_token": shop.token, "device": device, "channels": ["contactless"]}
     praised = await merchant.post("/v1/device-tokens", asked)
     assert (praised.status_code, praised.json()["code"]) == (403, "api.scope_missing")
+    other = await keep_card(
+        shop.charges.desk.vault, shop.charges.clock.at, "4242424242424242", merchant_id=shop.merchant_id
+    )
+    change = {"card_token": shop.token, "new_card_token": other}
+    refused = await merchant.post("/v1/device-tokens/replace-card", change)
+    assert (refused.status_code, refused.json()["code"]) == (403, "vault.device_card_is_another")
+    changed = await shop.made("/v1/device-tokens/replace-card", change | {"merchant_id": shop.merchant_id}, 200)
+    assert [one["card_token"] for one in changed["items"]] == [other]
     lost = await merchant.post(f"/v1/token-devices/{token['device_id']}/lose", {})
     assert [one["is_payable"] for one in lost.json()["items"]] == [False]

@@ -252,3 +252,9 @@ class PaymentDenied(CryptogramRefused):
     """Somebody asked about this payment before it came, and was told that there is none."""
 
     code = "vault.device_payment_denied"
+
+
+class CardIsAnother(DevicePayRejected):
+    """The new card has another number: that it is of the same account is for its bank to say."""
+
+    code = "vault.device_card_is_another"

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from pci.audit_log.staging import stage
 from pci.database import Session
-from tokenization.card import Card
+from tokenization.card import Card, CardStatus
 from tokenization.koshelek_pay import log_lines, repository
 from tokenization.koshelek_pay.device_token import Device, DeviceDoing, DeviceToken
-from tokenization.koshelek_pay.errors import CardNotEligible, DeviceTokenStateRefused, SuspensionNotYours
+from tokenization.koshelek_pay.errors import CardIsAnother, CardNotEligible, DeviceTokenStateRefused, SuspensionNotYours
 from tokenization.koshelek_pay.statuses import (
     TOKEN_ALLOWED,
     DeviceStatus,
@@ -99,14 +99,21 @@ async def wipe_device(session: Session, device_id: str, merchant_id: str, doing:
 
 
 async def card_was_issued_again(
-    session: Session, merchant_id: str, card_token: str, card: Card, doing: DeviceDoing
+    session: Session, merchant_id: str, card_token: str, card: Card, doing: DeviceDoing, *, is_issuers: bool = False
 ) -> list[DeviceToken]:
     """The bank issued the card again, under the same number or another: its device tokens stay and pay from the new.
 
-    The reference (PAR) stays too: it names the account behind both.
-    Raises: CardNotEligible if a device has a token of the new card already. Locks: the tokens of the old card, by id.
+    The reference (PAR) stays too: it names the account behind both. That two numbers are of one account only the bank
+    knows: anybody else puts the new card on the device anew, with a code.
+    ``is_issuers``: the bank says so, or who speaks for it.
+    Raises: CardNotEligible if the new card is not kept, or a device has a token of it already; CardIsAnother.
+    Locks: the tokens of the old card, by id.
     """
+    if card.status is not CardStatus.ACTIVE:
+        raise CardNotEligible(reason="the card is not kept")
     tokens = await repository.lock_tokens_of_card(session, card_token, merchant_id)
+    if not is_issuers and any(token.fingerprint_id != card.fingerprint_id for token in tokens):
+        raise CardIsAnother()
     for token in tokens:
         other = await repository.find_living(session, token.trid, token.device_id, card.fingerprint_id)
         if other is not None and other.id != token.id:

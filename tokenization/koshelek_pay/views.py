@@ -147,6 +147,8 @@ class CardChangeBody(Body):
     merchant_id: MerchantId
     card_token: Token
     new_card_token: Token
+    is_issuers: bool = False
+    """The bank says so: it alone knows that two numbers are of one account."""
 
 
 class DevicePaymentBody(Body):

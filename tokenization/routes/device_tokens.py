@@ -210,7 +210,9 @@ def _lifecycle_routes(vault: Vault) -> list[Route]:
         doing, body = _doing(request, vault), await read(request, wire.CardChangeBody)
         async with vault.transactions() as session:
             card = await cards.find_card(session, body.new_card_token, body.merchant_id)
-            changed = await lifecycle.card_was_issued_again(session, body.merchant_id, body.card_token, card, doing)
+            changed = await lifecycle.card_was_issued_again(
+                session, body.merchant_id, body.card_token, card, doing, is_issuers=body.is_issuers
+            )
         return _told_all(changed)
 
     return [

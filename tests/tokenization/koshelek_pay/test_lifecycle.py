@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tests.tokenization.koshelek_pay.wallet import MERCHANT, OTHER_MIR, Wallet
+from tokenization import ending
+from tokenization.ending import CardDoing
 from tokenization.koshelek_pay import lifecycle, repository
 from tokenization.koshelek_pay.errors import (
+    CardIsAnother,
     CardNotEligible,
     DeviceNotFound,
     DeviceTokenNotFound,
@@ -134,7 +137,7 @@ async def test_a_card_issued_again_keeps_its_tokens(wallet: Wallet) -> None:
 
     async with wallet.transactions() as session:
         (changed,) = await lifecycle.card_was_issued_again(
-            session, MERCHANT, wallet.card.token, new_card, wallet.doing()
+            session, MERCHANT, wallet.card.token, new_card, wallet.doing(), is_issuers=True
         )
     await wallet.pay(wallet.presented(changed, phone.pay(token.id, 149_990, wallet.now)))
 
@@ -162,7 +165,34 @@ async def test_two_tokens_of_one_card_are_never_on_one_device(wallet: Wallet) ->
 
     with pytest.raises(CardNotEligible):
         async with wallet.transactions() as session:
-            await lifecycle.card_was_issued_again(session, MERCHANT, wallet.card.token, new_card, wallet.doing())
+            await lifecycle.card_was_issued_again(
+                session, MERCHANT, wallet.card.token, new_card, wallet.doing(), is_issuers=True
+            )
+
+
+async def test_only_the_bank_says_that_another_number_is_of_the_same_account(wallet: Wallet) -> None:
+    token = await wallet.active(Phone())
+    anothers = await wallet.enter_card(OTHER_MIR)
+
+    with pytest.raises(CardIsAnother):
+        async with wallet.transactions() as session:
+            await lifecycle.card_was_issued_again(session, MERCHANT, wallet.card.token, anothers, wallet.doing())
+
+    async with wallet.transactions() as session:
+        assert (await repository.find_token(session, token.id, MERCHANT)).card_token == wallet.card.token
+
+
+async def test_no_token_stands_for_a_card_that_is_gone(wallet: Wallet) -> None:
+    await wallet.active(Phone())
+    gone = await wallet.enter_card(OTHER_MIR)
+    async with wallet.transactions() as session:
+        gone = await ending.delete_card(session, gone.token, CardDoing(MERCHANT, "service:api", "req", wallet.now))
+
+    with pytest.raises(CardNotEligible):
+        async with wallet.transactions() as session:
+            await lifecycle.card_was_issued_again(
+                session, MERCHANT, wallet.card.token, gone, wallet.doing(), is_issuers=True
+            )
 
 
 async def test_every_step_has_its_line_in_the_log(wallet: Wallet) -> None:
