@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.staging import stage
+from tokenization.address_buckets import AddressBuckets
 from tokenization.outermost import PUBLIC_HEADERS, SERVICE_HEADERS, VaultDoor
 from tokenization.routes import (
     card_entry,
@@ -76,7 +77,10 @@ def service_app(vault: Vault) -> ASGIApp:
 
 def public_app(vault: Vault) -> ASGIApp:
     """The application of the vault's origin."""
-    return VaultDoor(_router(public_routes(vault)), PUBLIC_HEADERS, needs_peer=False, refuse_writes=vault.refuse_writes)
+    return VaultDoor(
+        _router(public_routes(vault)), PUBLIC_HEADERS, needs_peer=False, refuse_writes=vault.refuse_writes,
+        buckets=AddressBuckets(),
+    )  # fmt: skip
 
 
 def _router(routes: Sequence[BaseRoute]) -> Router:

@@ -76,6 +76,12 @@ class JsonInvalid(RequestRefused):
     code = "vault.json_invalid"
 
 
+class TooManyRequests(RequestRefused):
+    """Too much came from your address: wait a little."""
+
+    code = "vault.too_many_requests"
+
+
 class RequestInvalid(RequestRefused):
     """Something in the request has the wrong form: see errors."""
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pci.redaction import redact_text
+from tokenization.address_buckets import AddressBuckets
 from tokenization.errors import AddressUnknown, FieldFault, PeerUnknown, RequestInvalid
 from tokenization.ids import new_id
 from tokenization.problems import as_ours, problem
@@ -54,9 +55,10 @@ class VaultDoor:
         needs_peer: bool,
         refuse_writes: Callable[[], None] = lambda: None,
         tell_of_stranger: Callable[[str], Awaitable[None]] | None = None,
+        buckets: AddressBuckets | None = None,
     ) -> None:
         self.app, self.headers, self.needs_peer, self.refuse_writes = app, headers, needs_peer, refuse_writes
-        self.tell_of_stranger = tell_of_stranger
+        self.tell_of_stranger, self.buckets = tell_of_stranger, buckets
         self.log = structlog.get_logger("vault").bind(listener="service" if needs_peer else "public")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +80,8 @@ class VaultDoor:
         fault: Exception | None = None
         repairing = None
         try:
+            if self.buckets is not None:
+                self.buckets.take((scope.get("client") or ("unknown",))[0], scope["method"], scope["path"])
             if self.needs_peer:
                 await self._check_peer(scope)
             refuse_strange_address(scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from pci.access.deeds import Wish
-from pci.access.errors import PageForeign
+from pci.access.errors import PageForeign, SignInNeeded
 from pci.access.roles import Scope
 from pci.access.sign_ins import OPEN_MAX
 from pci.secret import Secret
@@ -43,7 +43,12 @@ def check_same_origin(request: Request) -> None:
 
 
 def wish_of(vault: Vault, request: Request, action: str, scope: Scope | None, subject: str = "vault:people") -> Wish:
-    """What this request asks for, on behalf of whoever is signed in. Raises: PageForeign."""
+    """What this request asks for, on behalf of whoever is signed in.
+
+    Who shows no cookie has tried nothing yet: no line of the log, which anybody could fill otherwise.
+    Raises: PageForeign, SignInNeeded.
+    """
     check_same_origin(request)
-    token = Secret(request.cookies.get(COOKIE, ""))
-    return Wish(action, scope, subject, token, origin_of(request), vault.now())
+    if not request.cookies.get(COOKIE):
+        raise SignInNeeded()
+    return Wish(action, scope, subject, Secret(request.cookies[COOKIE]), origin_of(request), vault.now())
