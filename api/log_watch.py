@@ -1,6 +1,6 @@
 """What the sealer does besides sealing: reviews the vault's log day by day, and shows that each log is alive.
 
-It alone may read the vault's events, so it alone can review them; it cannot close what it opens. pci/DECISIONS.md, 27.
+It alone may read the vault's events, so it alone can review them; it cannot close what it opens. pci/DECISIONS.md, 28.
 """
 
 from __future__ import annotations

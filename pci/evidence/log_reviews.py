@@ -1,6 +1,6 @@
 """The daily review of the vault's log: one Moscow day's events past the rules, each suspicion a case.
 
-Source: PCI DSS 10.4.1, 10.4.1.1: at least once daily, by automated mechanisms. DECISIONS.md, 27.
+Source: PCI DSS 10.4.1, 10.4.1.1: at least once daily, by automated mechanisms. DECISIONS.md, 28.
 """
 
 from __future__ import annotations

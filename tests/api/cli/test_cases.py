@@ -19,6 +19,7 @@ from pci.pan_scanner import PanFinding
 from pci.schemes import Scheme
 from tests.api.cli.conftest import Kopeyka
 from tests.conftest import VaultDatabase
+from tests.pci.evidence.people import add_person
 
 MIR = "2200111753579001"
 NOTE = "Forgot the password, came by herself"
@@ -30,12 +31,7 @@ def vault(vault_database: VaultDatabase, monkeypatch: pytest.MonkeyPatch) -> Vau
     monkeypatch.setenv("KOPEYKA_VAULT_DATABASE_URL", vault_database.vault_url)
     monkeypatch.setenv("KOPEYKA_VAULT_MIGRATOR_DATABASE_URL", vault_database.migrator_url)
     monkeypatch.setenv("KOPEYKA_VAULT_SEQUENCER_DATABASE_URL", vault_database.sequencer_url)
-    with psycopg.connect(vault_database.superuser_url) as connection:
-        connection.execute(
-            "INSERT INTO people (id, login, name, status, roles, password_hash, password_changed_at, totp_secret,"
-            " idle_since, created_at, created_by) VALUES ('per_boris', 'boris', 'Boris', 'active',"
-            " '{security_officer}', '$argon2id$x', now(), '\\x01', now(), now(), 'system:x')"
-        )
+    add_person(vault_database.superuser_url, "boris")
     return vault_database
 
 

@@ -24,6 +24,7 @@ from pci.evidence.results import ControlStatus, check_all
 from pci.evidence.suspicions import Suspicion
 from tests.card_world import MIR
 from tests.conftest import VaultDatabase
+from tests.pci.evidence.people import add_person
 
 ANNA, BORIS = "person:per_anna", "person:per_boris"
 NOTE = "Anna was on the night shift, ticket 77"
@@ -149,14 +150,8 @@ async def opened(session: Session, at: datetime = datetime(2026, 11, 22, tzinfo=
 
 
 def add_people(database: VaultDatabase) -> None:
-    for login, status in (("anna", "active"), ("boris", "active"), ("vera", "disabled")):
-        rows(
-            database,
-            "INSERT INTO people (id, login, name, status, roles, password_hash, password_changed_at, totp_secret,"
-            " idle_since, created_at, created_by, disabled_at, disabled_by, disabled_reason)"
-            f" VALUES ('per_{login}', '{login}', 'N', '{status}', '{{support}}', '$argon2id$x', now(), '\\x01', now(),"
-            " now(), 'system:x'," + (" now(), 'system:x', 'left')" if status == "disabled" else " NULL, NULL, NULL)"),
-        )
+    for login in ("anna", "boris", "vera"):
+        add_person(database.superuser_url, login, is_disabled=login == "vera")
 
 
 async def test_another_person_closes_a_case_once_with_what_they_found(
