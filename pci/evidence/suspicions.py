@@ -138,7 +138,7 @@ def _key_withdrawn(event: LoggedEvent) -> str:
 
 RIGHTS = frozenset(
     {
-        "person.added", "person.roles_changed", "person.totp_reset_approved", "person.unlocked",
+        "person.added", "person.confirmed", "person.roles_changed", "person.totp_reset_approved", "person.unlocked",
         "person.password_reset", "person.disabled",
     }
 )  # fmt: skip

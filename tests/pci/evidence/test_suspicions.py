@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from pci.audit_log.event import AuditOutcome
 from pci.evidence import suspicions
 from pci.evidence.suspicions import RULES, LoggedEvent, Suspicion, SuspicionTally
+from tests.architecture.sources import sources
 
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
 ANNA = "person:per_anna"
@@ -129,6 +133,23 @@ def test_no_rule_looks_at_what_a_review_leaves_unread(action: str, at: datetime)
     routine = replace(logged(action, "service:api", merchant_id="mer_shop"), at=at)
 
     assert [rule.name for rule in RULES if rule.about(routine)] == []
+
+
+def test_every_action_that_a_rule_names_is_told_by_somebody() -> None:
+    """A rule whose event was renamed would never speak again, and nobody would miss it."""
+    named = {
+        node.value
+        for node in ast.walk(ast.parse(Path(suspicions.__file__).read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+\.\w+", node.value)
+    }
+    texts = [source.text for source in sources() if source.path != "pci/evidence/suspicions.py"]
+
+    def is_told(action: str) -> bool:
+        words = (f'"{action}"', f'note("{action.removeprefix("audit_log.")}"', f'"{action.removeprefix("audit_log.")}"')
+        return any(word in text for text in texts for word in words)
+
+    assert len(named) > 15
+    assert [action for action in sorted(named) if not is_told(action)] == []
 
 
 def test_a_flood_of_names_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
