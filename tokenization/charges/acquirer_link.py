@@ -67,7 +67,7 @@ class AcquirerLink:
     """Answers that came when nobody waited for them any more, duplicates among them."""
     connects: int = 0
     _connection: _Connection | None = None
-    _connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _opening: asyncio.Task[_Connection | AcquirerUnreachable] | None = None
     _late_tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _network_number: int = 0
 
@@ -90,6 +90,9 @@ class AcquirerLink:
 
     async def close(self) -> None:
         """Hang up."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         if self._connection is not None:
             self._drop(self._connection)
         for task in self._late_tasks:
@@ -97,10 +100,22 @@ class AcquirerLink:
         await asyncio.gather(*self._late_tasks, return_exceptions=True)
 
     async def _connected(self) -> _Connection:
-        async with self._connecting:
-            if self._connection is None:
-                self._connection = await self._connect()
+        """The line, opened if there is none. Whoever comes while it is being opened shares the attempt and its end."""
+        if self._connection is not None:
             return self._connection
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+        opened = await asyncio.shield(self._opening)
+        if isinstance(opened, AcquirerUnreachable):
+            raise AcquirerUnreachable(str(opened))
+        return opened
+
+    async def _open(self) -> _Connection | AcquirerUnreachable:
+        try:
+            self._connection = await self._connect()
+        except AcquirerUnreachable as failed:
+            return failed
+        return self._connection
 
     async def _connect(self) -> _Connection:
         try:

@@ -90,6 +90,17 @@ async def test_an_acquirer_that_refuses_us_is_unreachable() -> None:
             await link.exchange(asked(1))
 
 
+async def test_all_who_wait_for_a_mute_acquirer_learn_of_it_at_once() -> None:
+    async def speak(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with line(speak, answer_seconds=0.5) as link, asyncio.timeout(1.5):
+        asked_by_many = (link.exchange(asked(stan)) for stan in range(1, 9))
+        ends = await asyncio.gather(*asked_by_many, return_exceptions=True)
+
+        assert {type(end) for end in ends} == {AcquirerUnreachable}
+
+
 @pytest.mark.parametrize(
     "garbage", [b"\x00\x04ABCD", b"\xff\xff" + b"0" * 100, b"\x00\x00", b"\x00\x10" + b"\xff" * 16, b"\x00"],
     ids=["no-message", "too-long", "empty", "no-ascii", "half-a-length"],
