@@ -99,7 +99,7 @@ class AcquirerHost:
             return NO_ORIGINAL
         amount = int(message.fields["4"])
         if message.kind.startswith("04"):
-            return NOT_POSSIBLE if charge.refunded else APPROVED
+            return self.scripts.reversal_code or (NOT_POSSIBLE if charge.refunded else APPROVED)
         if charge.is_reversed:
             return NOT_POSSIBLE
         if message.fields["3"].startswith("20"):

@@ -66,6 +66,7 @@ class Scripts:
     """Kopecks a card has, by its last four digits; others have enough."""
     capture_code: str = ""
     refund_code: str = ""
+    reversal_code: str = ""
     rules: list[FaultRule] = field(default_factory=list)
     faults: FaultRates = field(default_factory=FaultRates)
 
@@ -84,7 +85,7 @@ class Scripts:
             raise ValueError(f"unknown: {', '.join(sorted(told.keys() - known))}")
         if "rules" in told:
             self.rules = [_rule_of(rule) for rule in told["rules"][:RULES_MAX]]
-        for name in ("declines", "balances", "capture_code", "refund_code"):
+        for name in ("declines", "balances", "capture_code", "refund_code", "reversal_code"):
             if name in told:
                 setattr(self, name, told[name])
 

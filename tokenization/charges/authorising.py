@@ -21,7 +21,8 @@ from tokenization.charges import repository as rows
 from tokenization.charges.calling import AcquirerAnswer, ActedBy, ChargeDesk, call, event_of, keep_answer
 from tokenization.charges.errors import ChargeAmountOutOfRange, ChargeIdTaken, NoStoredConsent
 from tokenization.charges.messages import MOSCOW, CardFields, Message, request_of
-from tokenization.charges.response_codes import RefusalReason, reason_of
+from tokenization.charges.response_codes import APPROVED, RefusalReason, reason_of
+from tokenization.charges.reversing import TRANSIT_MAX, reverse_once_more
 from tokenization.charges.states import (
     AMOUNT_KOPECKS_MAX,
     ANSWER_WAIT,
@@ -56,7 +57,10 @@ async def charge_card(desk: ChargeDesk, request: ChargeRequest, by: ActedBy) -> 
         begun = await _begin(session, desk, request, by)
     if begun.attempt is None or begun.message is None:
         return begun.charge
-    answer = await call(desk, begun.message)
+    if desk.vault.now() - begun.attempt.transmitted_at > TRANSIT_MAX:  # we stood still: it is being reversed by now
+        answer = AcquirerAnswer(AttemptStatus.UNSENT)
+    else:
+        answer = await call(desk, begun.message)
     async with desk.vault.transactions() as session:
         return await record_request(session, desk, begun.charge.id, begun.attempt, answer, by)
 
@@ -167,11 +171,14 @@ async def record_request(
 ) -> Charge:
     """Outcome of 0100 or 0200: what became of the charge. The verification code goes in the same transaction.
 
-    If the charge was given up meanwhile, the answer counts for nothing: it is being reversed. Locks: the charge.
+    If the charge was given up meanwhile, the answer counts for nothing: it is being reversed, and once more if it may
+    have been approved after that. Locks: the charge.
     """
     charge = await rows.find_charge(session, charge_id, lock=True)
     assert charge is not None, "the intent wrote it down"
     await keep_answer(session, desk, attempt, answer)
+    if charge.status is ChargeStatus.REVERSED and (answer.is_lost or answer.response_code in APPROVED):
+        return await reverse_once_more(session, desk, charge, by)
     if charge.status is not ChargeStatus.REQUESTED:
         return charge
     charge = after_answer(charge, answer, desk.vault.now())

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import structlog
 
-from pci.audit_log.staging import stage
 from tokenization.charges import repository as rows
-from tokenization.charges.calling import ActedBy, ChargeDesk, event_of
+from tokenization.charges.calling import ActedBy, ChargeDesk
 from tokenization.charges.capturing import repeat_capture
 from tokenization.charges.messages import Message
 from tokenization.charges.refunding import repeat_refund
 from tokenization.charges.response_codes import APPROVED
-from tokenization.charges.reversing import reverse
-from tokenization.charges.states import ANSWER_WAIT, Charge, ChargeStatus, Operation
+from tokenization.charges.reversing import reverse, reverse_once_more
+from tokenization.charges.states import ANSWER_WAIT, AttemptStatus, Charge, ChargeStatus, Operation
 from tokenization.vault import Vault
 
 log = structlog.get_logger("charges")
@@ -61,10 +59,14 @@ async def take_late_answer(desk: ChargeDesk, answer: Message) -> None:
             return
         charge = await rows.find_charge(session, attempt.charge_id, lock=True)
         assert charge is not None
-        if charge.status is not ChargeStatus.REVERSED or answer.response_code not in APPROVED:
+        if answer.response_code not in APPROVED:
             return
-        await rows.save_charge(session, replace(charge, next_look_at=desk.vault.now(), looks=0))
-        await stage(session, [event_of(charge, "approved_late", ITSELF, desk)])
+        if charge.status in (ChargeStatus.UNKNOWN, ChargeStatus.REVERSED):  # a reversal under way must not forget it
+            await rows.end_attempt(
+                session, attempt.id, AttemptStatus.ANSWERED, now=desk.vault.now(), response_code=answer.response_code
+            )
+        if charge.status is ChargeStatus.REVERSED:
+            await reverse_once_more(session, desk, charge, ITSELF)
 
 
 @asynccontextmanager

@@ -33,6 +33,8 @@ class RefusalReason(StrEnum):
     """Ours: the acquirer could not be reached, and certainly never heard."""
     ANSWER_LOST = "answer_lost"
     """Ours: no answer came, and the charge was reversed."""
+    VOID_REFUSED = "void_refused"
+    """Ours: the acquirer will not let the money go; what it has taken can be refunded."""
     ORIGINAL_UNKNOWN = "original_unknown"
     OTHER = "other"
 
@@ -85,6 +87,7 @@ CASHIER_TIPS = {
     RefusalReason.ACQUIRER_FAILED: "Сбой у банка-эквайера. Повторите через минуту или предложите СБП.",
     RefusalReason.NOT_SENT: "Нет связи с банком, деньги не списаны. Повторите или предложите СБП.",
     RefusalReason.ANSWER_LOST: "Ответ банка не пришёл, списание отменено. Можно оплатить ещё раз.",
+    RefusalReason.VOID_REFUSED: "Банк не отменил списание. Если деньги списаны, оформите возврат.",
     RefusalReason.ORIGINAL_UNKNOWN: "Банк не нашёл исходную операцию. Сообщите администратору.",
     RefusalReason.OTHER: "Банк отказал. Предложите другую карту или СБП.",
 }

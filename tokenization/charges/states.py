@@ -48,7 +48,7 @@ ALLOWED: dict[ChargeStatus, frozenset[ChargeStatus]] = {
     ChargeStatus.AUTHORISED: frozenset({ChargeStatus.CAPTURING, ChargeStatus.VOIDING}),
     ChargeStatus.CAPTURING: frozenset({ChargeStatus.CAPTURED, ChargeStatus.AUTHORISED}),
     ChargeStatus.CAPTURED: frozenset({ChargeStatus.VOIDING}),
-    ChargeStatus.VOIDING: frozenset({ChargeStatus.VOIDED}),
+    ChargeStatus.VOIDING: frozenset({ChargeStatus.VOIDED, ChargeStatus.AUTHORISED, ChargeStatus.CAPTURED}),
     ChargeStatus.VOIDED: frozenset(),
     ChargeStatus.REFUSED: frozenset(),
     ChargeStatus.REVERSED: frozenset(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from pci.errors import Rejected
 from tests.tokenization.charges.charge_world import BY, MERCHANT, ChargeWorld
@@ -76,6 +77,39 @@ async def test_a_void_lets_the_money_go(world: ChargeWorld, fault: str | None, i
     found = await void_charge(world.desk, charge.id, MERCHANT, BY)
     assert (found.status, found.captured_kopecks) == (ChargeStatus.VOIDED, 0)
     assert (world.summary["net_kopecks"], world.summary["held_kopecks"]) == (0, 0)
+
+
+@pytest.mark.parametrize("is_captured", [False, True], ids=["held", "captured"])
+async def test_a_void_that_the_acquirer_refuses_leaves_the_charge_as_it_was(
+    world: ChargeWorld, is_captured: bool
+) -> None:
+    charge = await world.charge(10_000, is_captured_at_once=is_captured)
+    world.acquirer.host.scripts.set({"reversal_code": "12"})
+
+    refused = await void_charge(world.desk, charge.id, MERCHANT, BY)
+
+    assert (refused.status, refused.reason) == (charge.status, "void_refused")
+    assert refused.captured_kopecks == charge.captured_kopecks
+    await world.settle()
+    world.acquirer.host.scripts.set({"reversal_code": ""})
+    if is_captured:
+        assert (await refund(world, charge.id, 1)).status is RefundStatus.SUCCEEDED
+    else:
+        assert (await void_charge(world.desk, charge.id, MERCHANT, BY)).status is ChargeStatus.VOIDED
+
+
+async def test_a_reversal_that_is_refused_again_and_again_is_told_to_people(world: ChargeWorld) -> None:
+    world.script("lost_answer")
+    charge = await world.charge(10_000)
+    world.acquirer.host.scripts.set({"reversal_code": "12"})
+
+    with capture_logs() as lines:
+        for _ in range(12):
+            await world.desk_resolves()
+            world.clock.pass_by(minutes=6)
+
+    assert (await world.read(charge.id)).status is ChargeStatus.UNKNOWN
+    assert [line["charge_id"] for line in lines if line["event"] == "charge_not_reversed"] == [charge.id]
 
 
 @pytest.mark.parametrize("fault", [None, "lost_request", "lost_answer", "cut", "duplicate_answer"])

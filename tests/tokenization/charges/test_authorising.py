@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pci.database import Session
 from pci.errors import Rejected
 from tests.tokenization.charges.charge_world import BY, MERCHANT, PAN, ChargeWorld, keep_card, until
 from tokenization.card_errors import CardExpired, TokenNotFound
 from tokenization.card_use import CardRestrictions
+from tokenization.charges import repository as rows
+from tokenization.charges.acquirer_link import AcquirerLink
 from tokenization.charges.authorising import charge_card
+from tokenization.charges.calling import ChargeDesk
 from tokenization.charges.errors import ChargeAmountOutOfRange, ChargeIdTaken, NoStoredConsent
+from tokenization.charges.messages import Message, transmitted
+from tokenization.charges.resolving import take_late_answer
 from tokenization.charges.response_codes import CASHIER_TIPS, REASON_OF, RefusalReason, reason_of
 from tokenization.charges.states import ChargeStatus, Initiator
 from tokenization.ending import CardDoing, delete_card
@@ -187,6 +196,63 @@ async def test_an_approval_that_comes_after_the_reversal_is_reversed_once_more(w
 
     assert world.summary["net_kopecks"] == 0
     assert (await world.read(charge.id)).next_look_at is None
+
+
+async def test_an_approval_that_comes_back_to_its_caller_after_the_reversal_is_reversed_once_more(
+    world: ChargeWorld,
+) -> None:
+    gate, line = asyncio.Event(), world.desk.link
+
+    class StandingLink(AcquirerLink):
+        async def exchange(self, message: Message) -> Message:
+            await gate.wait()
+            return await line.exchange(message)
+
+    standing = ChargeDesk(world.desk.vault, StandingLink(line.host, line.port, line.now))
+    request = world.request(5_000)
+    charging = asyncio.create_task(charge_card(standing, request, BY))
+    await asyncio.sleep(0.3)
+    for _ in range(10):  # another process gives the charge up and reverses it
+        await world.desk_resolves()
+        world.clock.pass_by(seconds=16)
+    assert (await world.read(request.id)).next_look_at is None
+    gate.set()
+
+    assert (await charging).status is ChargeStatus.REVERSED
+    await world.settle()
+    assert (world.summary["net_kopecks"], world.summary["reversals"]) == (0, 1)
+
+
+async def test_a_request_that_stood_still_for_long_is_not_sent(world: ChargeWorld) -> None:
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Session]:
+        async with world.desk.vault.transactions() as session:
+            yield session
+        world.clock.pass_by(seconds=61)
+
+    desk = ChargeDesk(replace(world.desk.vault, transactions=slow), world.desk.link)
+
+    charge = await charge_card(desk, world.request(), BY)
+
+    assert (charge.status, charge.reason, world.acquirer.messages) == (ChargeStatus.REFUSED, "not_sent", 0)
+
+
+async def test_a_reversal_denied_after_a_late_approval_is_said_again(world: ChargeWorld) -> None:
+    world.script("lost_request")
+    charge = await world.charge(5_000)
+    world.clock.pass_by(minutes=2)
+    async with world.desk.vault.transactions() as session:
+        (original,) = await rows.attempts_of(session, charge.id)
+    approved = Message({
+        "t": "0210", "7": transmitted(original.transmitted_at), "11": f"{original.stan:06}",
+        "41": original.terminal_id, "39": "00",
+    })  # fmt: skip
+    await take_late_answer(world.desk, approved)  # while the reversal that the acquirer denies is on its way
+
+    await world.desk_resolves()
+
+    assert (await world.read(charge.id)).status is ChargeStatus.REVERSED
+    assert (await world.read(charge.id)).next_look_at is not None
 
 
 async def test_no_card_number_is_printed_by_a_message_or_kept_by_the_acquirer(world: ChargeWorld) -> None:
