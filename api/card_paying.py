@@ -79,7 +79,9 @@ def status_after(payment: CardPayment, answer: ChargeAnswer) -> CardPaymentStatu
 
 
 async def _of_order(session: Session, payment: CardPayment, to: CardPaymentStatus) -> OfOrder | None:
-    """The order and attempt that money has come for, locked; the attempt waits for it now."""
+    """The order and attempt that money has come for, locked; the attempt waits for it now. Nothing if it is over."""
+    if payment.status is CardPaymentStatus.VOIDING:  # the acquirer keeps it: the merchant refunds it
+        return None
     if payment.attempt_id is None or to not in (CardPaymentStatus.AUTHORISED, CardPaymentStatus.CAPTURED):
         return None
     come_from = [status for status in AttemptStatus if AttemptStatus.WAITING in ATTEMPT_ALLOWED[status]]

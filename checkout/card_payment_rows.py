@@ -13,7 +13,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from checkout.card_payments import CardPayment, CardPaymentStatus, CardRefund, CardRefundStatus, Initiator
+from checkout.card_payments import (
+    VOID_REFUSED,
+    CardPayment,
+    CardPaymentStatus,
+    CardRefund,
+    CardRefundStatus,
+    Initiator,
+)
 from checkout.errors import CardPaymentNotFound, CardRefundNotFound
 from ledger.database import Session, text
 from ledger.money import Kopecks
@@ -125,12 +132,12 @@ async def take_due_payments(session: Session, *, now: datetime, lease_until: dat
 
 
 async def lock_withdrawn(session: Session) -> list[CardPayment]:
-    """Money held for attempts that are over: nobody will capture it. Locks: the payments."""
+    """Money held for attempts that are over, unless it cannot be let go. Locks: the payments."""
     return await _payments(
         session,
-        """p.status = 'authorised' AND EXISTS (
+        """p.status = 'authorised' AND p.reason IS DISTINCT FROM :void_refused AND EXISTS (
                SELECT FROM attempts AS a WHERE a.id = p.attempt_id AND a.status IN ('expired', 'rejected'))""",
-        {},
+        {"void_refused": VOID_REFUSED},
         f"LIMIT {WITHDRAWN_MAX} FOR UPDATE SKIP LOCKED",
     )
 

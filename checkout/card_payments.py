@@ -30,7 +30,7 @@ class CardPaymentStatus(StrEnum):
     CAPTURED = "captured"
     """The money is taken, and booked. Refunds are of it."""
     VOIDING = "voiding"
-    """The money is being let go."""
+    """The money is being let go. If the acquirer will not, it is as before, and what was taken is booked."""
     VOIDED = "voided"
     """The buyer's money was let go; nothing was booked. Final."""
     REFUSED = "refused"
@@ -55,11 +55,15 @@ ALLOWED: dict[CardPaymentStatus, frozenset[CardPaymentStatus]] = {
         {CardPaymentStatus.CAPTURED, CardPaymentStatus.AUTHORISED, CardPaymentStatus.VOIDING}
     ),
     CardPaymentStatus.CAPTURED: frozenset(),
-    CardPaymentStatus.VOIDING: frozenset({CardPaymentStatus.VOIDED}),
+    CardPaymentStatus.VOIDING: frozenset(
+        {CardPaymentStatus.VOIDED, CardPaymentStatus.AUTHORISED, CardPaymentStatus.CAPTURED}
+    ),
     CardPaymentStatus.VOIDED: frozenset(),
     CardPaymentStatus.REFUSED: frozenset(),
 }  # fmt: skip
 ENDED = frozenset({CardPaymentStatus.VOIDED, CardPaymentStatus.REFUSED})
+VOID_REFUSED = "void_refused"
+"""The reason of a payment whose money the acquirer would not let go."""
 UNSURE = frozenset({
     CardPaymentStatus.REQUESTED, CardPaymentStatus.UNKNOWN, CardPaymentStatus.CAPTURING, CardPaymentStatus.VOIDING,
 })  # fmt: skip

@@ -182,6 +182,37 @@ async def test_an_order_canceled_while_its_answer_was_lost_gives_the_money_back_
     await books_agree(shop)
 
 
+async def test_money_that_the_acquirer_will_not_let_go_is_booked_and_refunded(shop: CardShop) -> None:
+    shop.charges.acquirer.host.scripts.set({"reversal_code": "12"})
+    order_id = await shop.order()
+    shop.vault.lose = 1
+    await shop.attempt(order_id)
+    await shop.made(f"/v1/orders/{order_id}/cancel", {}, 200)
+
+    await shop.settle()
+
+    payment = (await shop.read("/v1/card-payments"))["items"][0]
+    assert (payment["status"], payment["reason"]) == ("captured", "void_refused")
+    assert "возврат" in payment["cashier_tip"]
+    assert (await shop.read(f"/v1/orders/{order_id}"))["status"] == "canceled"
+    await books_agree(shop)
+    refund = await shop.made(f"/v1/card-payments/{payment['id']}/refunds", {})
+    assert refund["status"] == "succeeded"
+    await books_agree(shop)
+
+
+async def test_a_hold_that_the_acquirer_keeps_is_not_asked_for_over_and_over(shop: CardShop) -> None:
+    shop.charges.acquirer.host.scripts.set({"reversal_code": "12"})
+    order_id = await shop.order()
+    await shop.attempt(order_id, capture=False)
+    await shop.made(f"/v1/orders/{order_id}/cancel", {}, 200)
+
+    await shop.settle()
+
+    payment = (await shop.read("/v1/card-payments"))["items"][0]
+    assert (payment["status"], payment["reason"]) == ("authorised", "void_refused")
+
+
 async def test_money_held_for_a_canceled_order_is_let_go_by_itself(shop: CardShop) -> None:
     order_id = await shop.order()
     await shop.attempt(order_id, capture=False)
