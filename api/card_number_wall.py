@@ -63,7 +63,7 @@ class CardNumberWall:
             await self.app(scope, receive, send_checked)
         finally:
             if PAN_REFUSED in scope:
-                await tell(scope, "card_number.refused", AuditOutcome.REFUSED)
+                await tell(scope, scope[PAN_REFUSED], AuditOutcome.REFUSED)
 
 
 def holds_pan(start: Message, body: bytes, allowed: AllowedPans) -> bool:

@@ -28,6 +28,7 @@ from api.bodies import BODY_BYTES_MAX, Fingerprint, fingerprint, read_body, read
 from api.callers import Caller, Callers
 from api.errors import (
     CardNumberRefused,
+    CardSecretRefused,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     MediaTypeUnsupported,
@@ -40,9 +41,10 @@ from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
 from ledger.direct import Lines
 from ledger.errors import KopeykaError
-from pci.card_numbers import may_hold_pan
+from pci.card_numbers import may_hide_in_escapes, may_hold_pan
 from pci.pan_allowed import NOTHING_ALLOWED, AllowedPans, tells_pan
 from pci.redaction import redact_text
+from pci.sad_told import may_tell_sad, tells_sad
 
 KEY_CHARACTERS_MIN = 16
 KEY_CHARACTERS_MAX = 255
@@ -52,7 +54,7 @@ CALL = "kopeyka.call"
 HEADERS = "kopeyka.headers"
 REQUEST_ID = "kopeyka.request_id"
 PAN_REFUSED = "kopeyka.pan_refused"
-"""In the ASGI scope of a request that was refused for a card number in it."""
+"""In the ASGI scope of a request that was refused for a card number or a card's code in it: the log's word for it."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -258,12 +260,16 @@ class DoorRoute(OpenRoute):
             call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)
             if call.names_pan():
-                scope[PAN_REFUSED] = True
+                scope[PAN_REFUSED] = "card_number.refused"
                 raise CardNumberRefused()
             call.raw, call.body = await self.read(scope, receive)
-            if (may_hold_pan(call.raw) or b"\\u003" in call.raw) and tells_pan(call.body, door.allowed_pans):
-                scope[PAN_REFUSED] = True
+            is_escaped = may_hide_in_escapes(call.raw)
+            if (is_escaped or may_hold_pan(call.raw)) and tells_pan(call.body, door.allowed_pans):
+                scope[PAN_REFUSED] = "card_number.refused"
                 raise CardNumberRefused()
+            if (is_escaped or may_tell_sad(call.raw)) and tells_sad(call.body):
+                scope[PAN_REFUSED] = "card_secret.refused"
+                raise CardSecretRefused()
             call.now = door.clock.now()  # what waits for an answer counts from here, not from the first header
         scope["kopeyka.raw"], scope["kopeyka.json"] = call.raw, call.body
         return call

@@ -135,6 +135,12 @@ class CardNumberRefused(CallRejected):
     code = "api.card_number_refused"
 
 
+class CardSecretRefused(CallRejected):
+    """A card's code, PIN or track stands in the body: nobody may keep it, and only the vault may be told a code."""
+
+    code = "api.card_secret_refused"
+
+
 class CursorUnknown(CallRejected):
     """The cursor is not one that this list gave."""
 

@@ -61,6 +61,7 @@ STATUS: dict[str, int] = {
     "api.request_invalid": 422,
     "api.key_refused": 422,
     "api.card_number_refused": 422,
+    "api.card_secret_refused": 422,
     "api.rate_limited": 429,
     "api.internal": 500,
     "api.card_number_stopped": 500,

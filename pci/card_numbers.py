@@ -55,6 +55,11 @@ def may_hold_pan(raw: bytes, passed_over: bytes = _SEPARATORS) -> bool:
     return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, passed_over)
 
 
+def may_hide_in_escapes(raw: bytes) -> bool:
+    """Whether JSON writes digits, letters or spaces by their numbers, so that its bytes tell little."""
+    return b"\\u00" in raw or b"\\u20" in raw or b"\\t" in raw
+
+
 def without_long_number(word: str) -> str:
     """A word of somebody else's for something, if no card number can stand in it.
 

@@ -70,6 +70,19 @@ async def test_a_card_number_as_an_idempotency_key_is_refused_and_kept_nowhere(
     assert (await client.get(f"/v1/idempotency-keys/{key}")).status_code == 404
 
 
+@pytest.mark.parametrize("metadata", [{"cvc": "737"}, {"note": "cvc=737"}, {"pin": "1234"}])
+async def test_a_cards_code_in_a_body_is_refused_before_anything_is_kept(
+    metadata: dict[str, Any], client: Client, accounts: tuple[str, str], database: Database
+) -> None:
+    answer = await client.post("/v1/ledger/entries", {**sale(accounts), "metadata": metadata})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.card_secret_refused")
+    with psycopg.connect(database.superuser_url) as connection:
+        assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
+        rows = connection.execute("SELECT convert_from(event, 'UTF8') FROM audit_events").fetchall()
+    assert [json.loads(row[0])["action"] for row in rows].count("card_secret.refused") == 1
+
+
 async def test_a_card_number_in_the_path_of_a_write_is_refused(client: Client, database: Database) -> None:
     answer = await client.post(f"/v1/orders/{MIR}/cancel", {})
 
