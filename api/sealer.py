@@ -104,6 +104,8 @@ async def look(sealed: SealedLog) -> int:
             await sealed.note("rolled_back", AuditOutcome.FAILED, sink=rollback.sink, exported=rollback.size)
         return 0
     async with transaction(sealed.engine) as session:
+        if was_rolled_back:
+            sealed.tree = EMPTY  # of the history that was given up
         if was_rolled_back or not sealed.is_sound:
             await prove_sound(session, sealed)
         await look_after_months(session, sealed)
@@ -113,7 +115,7 @@ async def look(sealed: SealedLog) -> int:
 
 
 async def prove_sound(session: Session, sealed: SealedLog) -> None:
-    """Once: our key signed the last checkpoint, and its root is that of the leaves.
+    """Once: our key signed the last checkpoint, its root is that of the leaves, and they grew from what was seen.
 
     Raises: CheckpointMalformed; LogBroken.
     """
@@ -121,11 +123,26 @@ async def prove_sound(session: Session, sealed: SealedLog) -> None:
     try:
         if note is not None:
             read_checkpoint(note, sealed.guard.verifier)
+        if sealed.tree != EMPTY:
+            await follow(session, sealed.tree)
         sealed.tree = await recompute_head(session)
     except InvariantBroken as broken:
         sealed.alarm("not_sound", error=str(broken), **broken.facts)
         raise
     sealed.is_sound = True
+
+
+async def follow_or_stop(session: Session, sealed: SealedLog) -> Frontier:
+    """The log's head, grown from what was seen; if it did not, nothing is sealed or exported any more.
+
+    Raises: LogBroken.
+    """
+    try:
+        return await follow(session, sealed.tree)
+    except LogBroken as broken:
+        sealed.is_sound = False
+        sealed.alarm("not_sound", error=str(broken), **broken.facts)
+        raise
 
 
 async def look_after_months(session: Session, sealed: SealedLog) -> None:
@@ -142,11 +159,7 @@ async def seal_due(sealed: SealedLog) -> int:
     if not sealed.is_sound or sealed.guard.rollback is not None:
         return 0
     async with transaction(sealed.engine) as session:
-        try:
-            sealed.tree = await follow(session, sealed.tree)
-        except LogBroken as broken:
-            sealed.alarm("not_sound", error=str(broken), **broken.facts)
-            raise
+        sealed.tree = await follow_or_stop(session, sealed)
         checkpoint = await seal(session, sealed.origin, sealed.key, now=sealed.clock.now())
         head = await find_head(session)
     grown, sealed.tree = head.tree.size - sealed.tree.size, head.tree
@@ -172,9 +185,14 @@ async def show_alive(sealed: SealedLog, vault: SealedLog) -> int:
 
 
 async def export(sealed: SealedLog, sink: CheckpointSink) -> int:
-    """Give a sink what it has not got. The beginning and the end of an outage are events of the log."""
-    if sealed.guard.rollback is not None:
+    """Give a sink what it has not got. The beginning and the end of an outage are events of the log.
+
+    Only of a log that was looked at and is still what it was: an older copy's checkpoint would hide that it is older.
+    """
+    if not sealed.is_sound or sealed.guard.rollback is not None:
         return 0
+    async with transaction(sealed.engine) as session:
+        await follow_or_stop(session, sealed)
     try:
         taken = await export_due(partial(transaction, sealed.engine), sealed.origin, sink, now=sealed.clock.now)
     except OSError as error:

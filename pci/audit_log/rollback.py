@@ -37,6 +37,10 @@ class Rollback:
     found_size: int = 0
     """How many leaves of it the database has."""
 
+    def is_in(self, accepted: set[tuple[int, bytes]]) -> bool:
+        """Whether two custodians accepted it."""
+        return (self.size, self.root) in accepted
+
 
 @dataclass(slots=True)
 class LogGuard:
@@ -52,6 +56,8 @@ class LogGuard:
 
     async def check(self, transactions: Transactions) -> Rollback | None:
         """Compare the log with the last checkpoint of every sink. The first time it reads every leaf hash.
+
+        A rollback that was found stays until two custodians accept it, or the process starts anew.
 
         Raises: what the database raises; a guard that cannot look keeps what it knew.
         """
@@ -79,8 +85,11 @@ class LogGuard:
         self, session: Session, exported: Sequence[tuple[str, Checkpoint | str | None]]
     ) -> Rollback | None:
         accepted = await accepted_checkpoints(session)
+        if self.rollback is not None and self.rollback.root and not self.rollback.is_in(accepted):
+            return self.rollback  # also when a sink was given a younger checkpoint since
         leaves = await session.scalar(text("SELECT coalesce(max(idx) + 1, 0) FROM audit_leaves"))
-        if leaves < self.seen.size:
+        lost = self.seen if leaves < self.seen.size else EMPTY
+        if lost.size:
             self.seen, self.passed = EMPTY, set()
         found = [pair for pair in exported if isinstance(pair[1], Checkpoint)]
         for sink, checkpoint in sorted(found, key=lambda pair: pair[1].size):  # type: ignore[union-attr]
@@ -95,6 +104,8 @@ class LogGuard:
             if flaw:
                 return Rollback(flaw, sink, checkpoint.size, checkpoint.root, size)
             self.passed.add(known)
+        if lost.size and (lost.size, lost.root()) not in accepted:
+            return Rollback("older than what was seen here", "this process", lost.size, lost.root(), leaves)
         unreadable = next((pair for pair in exported if isinstance(pair[1], str)), None)
         return Rollback(f"its last checkpoint: {unreadable[1]}", unreadable[0]) if unreadable else None
 

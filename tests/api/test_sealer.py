@@ -409,3 +409,55 @@ async def test_days_that_are_over_are_reviewed_one_after_another_and_a_case_is_a
     assert in_vault(sealer, vault_database, "SELECT rule, about FROM cases") == [("person_locked", "person:per_anna")]
     assert in_vault(sealer, vault_database, "SELECT count(*), sum(cases_opened) FROM log_reviews") == [(3, 1)]
     assert "case_opened" in capsys.readouterr().out
+
+
+def leave_what_was_sealed_first(superuser_url: str) -> None:
+    """An older copy, taken between the sealing of its last checkpoint and the note of its export."""
+    with psycopg.connect(superuser_url) as connection:
+        for table in ("audit_exports", "audit_checkpoints", "audit_leaves", "audit_events"):
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
+        connection.execute("DELETE FROM audit_exports")
+        connection.execute("DELETE FROM audit_checkpoints WHERE size > 3")
+        connection.execute("DELETE FROM audit_leaves WHERE idx >= 3")
+
+
+async def sealed_twice(sealed: SealedLog, engine: Engine, now: datetime) -> None:
+    await look(sealed)
+    for first in (0, 3):
+        await stage_in_the_vault(engine, now, first, 3)
+        await seal_due(sealed)
+        for sink in sealed.sinks:
+            await export(sealed, sink)
+
+
+async def test_an_older_copy_gives_no_sink_its_checkpoint_before_it_was_looked_at(
+    sealer: Sealer, database: Database, vault_database: VaultDatabase, vault_engine: Engine, now: datetime
+) -> None:
+    """The last line of each sink would be the old checkpoint, and the next look would find nothing."""
+    await sealed_twice(sealer.vault, vault_engine, now)
+    leave_what_was_sealed_first(vault_database.superuser_url)
+    books, started_anew = sealed_logs(settings_for(database, vault_database), sealer.audit)
+
+    exported = [await export(started_anew, sink) for sink in started_anew.sinks]
+    await look(started_anew)
+
+    assert exported == [0, 0, 0]
+    assert started_anew.guard.rollback is not None
+    await books.engine.dispose()
+    await started_anew.engine.dispose()
+
+
+async def test_an_older_copy_under_a_running_sealer_is_exported_nowhere(
+    sealer: Sealer, vault_database: VaultDatabase, vault_engine: Engine, now: datetime
+) -> None:
+    vault = sealer.vault
+    await sealed_twice(vault, vault_engine, now)
+    leave_what_was_sealed_first(vault_database.superuser_url)
+
+    with pytest.raises(LogBroken):
+        await export(vault, vault.sinks[0])
+    assert not vault.is_sound
+    assert [await export(vault, sink) for sink in vault.sinks] == [0, 0, 0]
+    await look(vault)
+    assert vault.guard.rollback is not None
+    assert vault.guard.rollback.size == 6

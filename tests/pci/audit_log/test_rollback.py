@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,27 @@ async def test_a_sink_signed_by_another_key_is_a_rollback_too(log: Log, tmp_path
 
     assert found is not None
     assert "not signed" in found.flaw
+
+
+async def test_a_rollback_stays_when_a_sink_gets_a_younger_checkpoint(log: Log, tmp_path: Path) -> None:
+    guard = await exported_log(log, tmp_path)
+    log.tamper(*CUT, "DELETE FROM audit_exports")
+    found = await guard.check(log.transactions)
+    assert found is not None
+    for sink in guard.sinks:
+        await export_due(log.transactions, VAULT_ORIGIN, sink, now=lambda: log.now)
+
+    assert await guard.check(log.transactions) == found
+
+
+async def test_what_was_seen_is_not_forgotten_with_the_sinks(log: Log, tmp_path: Path) -> None:
+    guard = await exported_log(log, tmp_path)
+    assert await guard.check(log.transactions) is None
+    (tmp_path / "sink.jsonl").unlink()
+    shutil.rmtree(tmp_path / "sink")
+    log.tamper(*CUT)
+
+    for _ in range(2):
+        found = await guard.check(log.transactions)
+        assert found is not None
+        assert (found.flaw, found.size, found.found_size) == ("older than what was seen here", 12, 4)
