@@ -193,7 +193,7 @@ async def _let_through(
     payment = DevicePayment(
         id=presentment.id, device_token_id=token.id, atc=chip.atc, merchant_id=token.merchant_id,
         amount_kopecks=presentment.amount_kopecks, channel=presentment.channel, mcc=presentment.mcc,
-        digest=presentment.digest, cryptogram=chip.cryptogram, status=DevicePaymentStatus.ACCEPTED,
+        digest=presentment.digest, cryptogram=chip.cryptogram, chip=chip.raw, status=DevicePaymentStatus.ACCEPTED,
         accepted_at=doing.now,
     )  # fmt: skip
     used = await key_records.move_key(

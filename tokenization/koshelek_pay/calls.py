@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+import structlog
+
 from pci.database import Transactions
-from pci.errors import Unavailable
+from pci.errors import PciError
 from pci.keys.envelope import Dek
 from pci.keys.key import KeyPurpose
 from pci.keys.ring import KeyRing
@@ -30,6 +32,8 @@ from tokenization.koshelek_pay.key_records import PAYMENT_ALLOWED, DevicePayment
 from tokenization.koshelek_pay.provisioning import CodeToSend, Provisioned, ProvisioningKeys, ProvisioningRequest
 from tokenization.koshelek_pay.statuses import PayChannel
 
+log = structlog.get_logger("vault")
+
 PAR_SCOPE = "all"
 """A reference is the same whoever asks: it names the account and not the merchant."""
 
@@ -47,6 +51,8 @@ class DeviceCharge:
     card_token: str
     amount_kopecks: int
     channel: PayChannel
+    chip: bytes = field(repr=False)
+    """What the device signed, in the form of field 55."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,8 @@ async def settle_open(desk: DeviceDesk, doing: DeviceDoing) -> int:
     for payment in waiting:
         try:
             found = await find_out(desk, payment.id, payment.merchant_id, doing)
-        except Unavailable:
+        except PciError as error:  # also a key that was withdrawn: that one waits for people, the others do not
+            log.warning("device_payment_not_settled", payment_id=payment.id, code=error.code)
             continue
         ended += not PAYMENT_ALLOWED[found.status]
     return ended
@@ -192,7 +199,9 @@ async def _charge(desk: DeviceDesk, accepted: DevicePayment, master: Dek, doing:
     """Ask the acquirer, and write down what it says."""
     async with desk.transactions() as session:
         token = await repository.find_token(session, accepted.device_token_id, accepted.merchant_id)
-    wanted = DeviceCharge(accepted.id, token.merchant_id, token.card_token, accepted.amount_kopecks, accepted.channel)
+    wanted = DeviceCharge(
+        accepted.id, token.merchant_id, token.card_token, accepted.amount_kopecks, accepted.channel, accepted.chip
+    )
     assert desk.charger is not None, "payments need an acquirer"
     outcome = await desk.charger.charge(wanted, doing)
     async with desk.transactions() as session:

@@ -34,7 +34,12 @@ class AcquirerDeviceCharger:
         Raises: Unavailable if nothing could be asked: the same id may be asked again.
         """
         request = ChargeRequest(
-            wanted.id, wanted.merchant_id, wanted.card_token, wanted.amount_kopecks, channel=_CHANNELS[wanted.channel]
+            wanted.id,
+            wanted.merchant_id,
+            wanted.card_token,
+            wanted.amount_kopecks,
+            channel=_CHANNELS[wanted.channel],
+            chip=wanted.chip if wanted.channel is PayChannel.CONTACTLESS else None,
         )
         try:
             charge = await charge_card(self.desk, request, ActedBy(doing.actor, doing.origin))

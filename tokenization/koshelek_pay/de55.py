@@ -57,6 +57,11 @@ class ChipData:
         return b"".join(self.fields[tag] for tag in COVERED)
 
     @property
+    def raw(self) -> bytes:
+        """All of it as bytes of field 55."""
+        return bytes.fromhex(write_de55(self.fields))
+
+    @property
     def atc(self) -> int:
         """The application transaction counter: which key it is."""
         return int.from_bytes(self.fields["9F36"], "big")

@@ -56,15 +56,16 @@ _MOVE_KEY = text(
         WHERE device_token_id = :id AND atc = :atc AND status = :instead_of RETURNING atc"""
 )
 _AUTHORISATION = """SELECT id, device_token_id, atc, merchant_id, amount_kopecks, channel, mcc, digest, cryptogram,
-                           status, response_code, issuer_answer, accepted_at FROM device_authorisations"""
+                           chip, status, response_code, issuer_answer, accepted_at FROM device_authorisations"""
 _BY_ID = text(f"{_AUTHORISATION} WHERE id = :id")
 _BY_ATC = text(f"{_AUTHORISATION} WHERE device_token_id = :id AND atc = :atc")
 _OPEN = text(f"{_AUTHORISATION} WHERE ended_at IS NULL AND accepted_at < :before ORDER BY accepted_at LIMIT {OPEN_MAX}")
 _ADD_AUTHORISATION = text(
     """INSERT INTO device_authorisations
-              (id, device_token_id, atc, merchant_id, amount_kopecks, channel, mcc, digest, cryptogram, accepted_at)
+              (id, device_token_id, atc, merchant_id, amount_kopecks, channel, mcc, digest, cryptogram, chip,
+               accepted_at)
        VALUES (:id, :device_token_id, :atc, :merchant_id, :amount_kopecks, :channel, :mcc, :digest, :cryptogram,
-               :accepted_at)
+               :chip, :accepted_at)
        ON CONFLICT DO NOTHING RETURNING id"""
 )
 _END = text(
@@ -116,6 +117,8 @@ class DevicePayment:
     digest: bytes
     """Of everything the cryptogram covers, and of who asks: the same question has the same digest."""
     cryptogram: bytes
+    chip: bytes
+    """Field 55 as the device signed it, for the acquirer; no number and no key is in it."""
     status: DevicePaymentStatus
     accepted_at: datetime
     response_code: str | None = None

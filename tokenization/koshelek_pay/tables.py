@@ -204,6 +204,7 @@ device_authorisations = Table(
     _required("mcc", Code),
     _required("digest", LargeBinary),
     _required("cryptogram", LargeBinary),
+    _required("chip", LargeBinary),
     _required("status", Code, "'accepted'"),
     Column("response_code", Code),
     Column("issuer_answer", LargeBinary),

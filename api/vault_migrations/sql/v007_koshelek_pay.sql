@@ -259,6 +259,7 @@ CREATE TABLE device_authorisations (
     mcc             text COLLATE "C" NOT NULL,
     digest          bytea NOT NULL,
     cryptogram      bytea NOT NULL,
+    chip            bytea NOT NULL,
     status          text COLLATE "C" NOT NULL DEFAULT 'accepted',
     response_code   text COLLATE "C",
     issuer_answer   bytea,
@@ -273,6 +274,7 @@ CREATE TABLE device_authorisations (
     CONSTRAINT device_authorisations_mcc_form CHECK (mcc ~ '^[0-9]{4}$'),
     CONSTRAINT device_authorisations_digest_length CHECK (octet_length(digest) = 32),
     CONSTRAINT device_authorisations_cryptogram_length CHECK (octet_length(cryptogram) = 8),
+    CONSTRAINT device_authorisations_chip_length CHECK (octet_length(chip) BETWEEN 1 AND 255),
     CONSTRAINT device_authorisations_status_is_known CHECK (status IN ('accepted', 'approved', 'declined', 'unknown')),
     CONSTRAINT device_authorisations_answered_when_decided CHECK (
         num_nulls(response_code, issuer_answer, ended_at)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pci.errors import Unavailable
+from pci.keys.envelope import Dek
+from pci.keys.errors import KeyWithdrawn
 from tests.tokenization.koshelek_pay.wallet import MERCHANT, Wallet
 from tokenization.koshelek_pay import calls, lifecycle
 from tokenization.koshelek_pay.calls import DeviceChargeOutcome
@@ -149,6 +151,8 @@ async def test_what_broke_before_the_acquirer_was_asked_goes_on_under_the_same_i
     assert await calls.settle_open(wallet.desk, wallet.doing(timedelta(minutes=3))) == 0
     wallet.bank.is_away = False
 
+    assert await calls.settle_open(wallet.desk, wallet.doing(timedelta(minutes=3))) == 1
+    assert [asked.chip for asked in wallet.bank.asked] == [presentment.chip.raw]
     assert (await wallet.pay(presentment)).status is DevicePaymentStatus.APPROVED
     assert await wallet.rows("SELECT status FROM device_keys WHERE atc = 1") == [("burnt",)]
 
@@ -188,6 +192,30 @@ async def test_a_payment_and_the_question_about_it_at_once_agree(wallet: Wallet,
         told, paid = await asyncio.gather(asking, wallet.pay(presentment), return_exceptions=True)
         assert isinstance(told, DevicePaymentNotFound) == isinstance(paid, PaymentDenied)
         assert isinstance(paid, DevicePayment | PaymentDenied)
+
+
+async def test_a_payment_that_cannot_be_ended_holds_up_no_other(
+    wallet: Wallet, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = Phone()
+    token = await wallet.active(phone)
+    wallet.bank.is_away = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await wallet.pay(wallet.presented(token, phone.pay(token.id, AMOUNT, now)))
+    wallet.bank.is_away = False
+    by_number, looks = wallet.ring.by_number, []
+
+    async def withdrawn_once(number: int) -> Dek:
+        looks.append(number)
+        if len(looks) == 1:
+            raise KeyWithdrawn(number=number, state="destroyed")
+        return await by_number(number)
+
+    monkeypatch.setattr(wallet.ring, "by_number", withdrawn_once)
+
+    assert await calls.settle_open(wallet.desk, wallet.doing(timedelta(minutes=3))) == 1
+    assert await wallet.rows("SELECT status FROM device_authorisations ORDER BY atc") == [("accepted",), ("approved",)]
 
 
 async def test_one_counter_in_two_sessions_is_one_payment(wallet: Wallet, now: datetime) -> None:

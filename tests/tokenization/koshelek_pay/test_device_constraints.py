@@ -54,7 +54,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "device_keys": {"device_token_id": TOKEN, "atc": 1, "batch_number": 1, "changed_at": NOW},
     "device_authorisations": {
         "id": PAYMENT, "device_token_id": TOKEN, "atc": 1, "merchant_id": "mer_1", "amount_kopecks": 100,
-        "channel": "ecom", "mcc": "5411", "digest": b"x" * 32, "cryptogram": b"x" * 8, "accepted_at": NOW,
+        "channel": "ecom", "mcc": "5411", "digest": b"x" * 32, "cryptogram": b"x" * 8, "chip": b"x", "accepted_at": NOW,
     },
     "device_payment_denials": {"payment_id": PAYMENT, "merchant_id": "mer_1", "denied_at": NOW},
     "token_ranges": {
@@ -171,6 +171,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("device_authorisations_mcc_form", "device_authorisations", OTHER_PAYMENT | {"mcc": "541"}),
     ("device_authorisations_digest_length", "device_authorisations", OTHER_PAYMENT | {"digest": b"x"}),
     ("device_authorisations_cryptogram_length", "device_authorisations", OTHER_PAYMENT | {"cryptogram": b"x"}),
+    ("device_authorisations_chip_length", "device_authorisations", OTHER_PAYMENT | {"chip": b""}),
+    ("device_authorisations_chip_length", "device_authorisations", OTHER_PAYMENT | {"chip": b"x" * 256}),
     ("device_authorisations_status_is_known", "device_authorisations", OTHER_PAYMENT | {"status": "lost"}),
     ("device_authorisations_answered_when_decided", "device_authorisations", OTHER_PAYMENT | {"status": "approved"}),
     ("device_authorisations_answered_when_decided", "device_authorisations", OTHER_PAYMENT | {"ended_at": NOW}),

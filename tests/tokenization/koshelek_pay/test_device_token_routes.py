@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 import pytest_asyncio
 
 from ledger.database import Engine
@@ -17,6 +18,8 @@ from pci.errors import PciError
 from tests.conftest import VaultDatabase
 from tests.tokenization.charges.charge_world import MERCHANT, PAN, ChargeWorld, charge_world
 from tests.vault_calls import service_client
+from tokenization.acquirer_simulator.host import AcquirerHost
+from tokenization.charges.messages import CONTACTLESS, E_COMMERCE, Message
 from tokenization.ids import new_id
 from tokenization.koshelek_pay import errors as device_errors
 from tokenization.koshelek_pay.de55 import write_de55
@@ -99,6 +102,49 @@ async def test_a_card_is_put_on_a_phone_and_pays(api: httpx.AsyncClient, charges
     assert seen.json() == paid
     foreign = await api.get(f"/v1/device-payments/{asked['id']}", params={"merchant_id": "mer_other"})
     assert foreign.status_code == 404
+
+
+async def test_a_payment_at_a_till_reaches_the_acquirer_as_one_by_a_chip(
+    api: httpx.AsyncClient, charges: ChargeWorld, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = listen(monkeypatch)
+    phone = Phone()
+    token = await activate(api, phone, await put_on(api, phone, charges), now)
+    chip = phone.pay(token["id"], 149_990, now)
+    await ask(api, "/v1/device-payments", status=201, **payment(token, chip))
+
+    (request,) = [message for message in heard if message.kind == "0200"]
+    assert (request.fields["22"], request.fields["55"]) == (CONTACTLESS, chip)
+
+
+async def test_a_payment_in_an_application_reaches_the_acquirer_as_e_commerce(
+    api: httpx.AsyncClient, charges: ChargeWorld, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = listen(monkeypatch)
+    phone = Phone()
+    requestor = await ask(
+        api, "/v1/token-requestors", status=201, name="Касса", channels=["ecom"], amount_kopecks_max=500_000_00
+    )
+    token = await put_on(api, phone, charges, trid=requestor["trid"], channels=["ecom"])
+    token = await activate(api, phone, token, now)
+    asked = payment(token, phone.pay(token["id"], 149_990, now)) | {"channel": "ecom"}
+    await ask(api, "/v1/device-payments", status=201, **asked)
+
+    (request,) = [message for message in heard if message.kind == "0200"]
+    assert (request.fields["22"], request.fields.get("55")) == (E_COMMERCE, None)
+
+
+def listen(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """What the acquirer hears from now on."""
+    heard: list[Message] = []
+    carry_out = AcquirerHost.carry_out
+
+    def hearing(host: AcquirerHost, message: Message) -> Message:
+        heard.append(message)
+        return carry_out(host, message)
+
+    monkeypatch.setattr(AcquirerHost, "carry_out", hearing)
+    return heard
 
 
 async def test_the_acquirers_no_is_the_devices_no(api: httpx.AsyncClient, charges: ChargeWorld, now: datetime) -> None:
