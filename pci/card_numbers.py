@@ -1,7 +1,9 @@
 """Card numbers in running text: where they stand, and whose they are.
 
 A candidate is a run of 13 to 19 digits with at most one space or dash between two of them, that passes the Luhn
-check. UUIDs are no candidates. What a log line must not show is every candidate; what is a finding is one that a
+check. UUIDs are no candidates. Wider gaps (two spaces, dots, tabs, a dash with spaces round it, ``%20``) hide a number
+only if it stands in the groups that cards are printed in and a scheme issues it: dates, amounts and addresses have
+dots and dashes too. What a log line must not show is every candidate; what is a finding is one that a
 scheme issues.
 Two forms hide a number inside longer runs, and are seen: leading zeros, and the two digits of length in front that
 ISO 8583 writes.
@@ -19,7 +21,13 @@ from pci.schemes import PAN_DIGITS_MAX, PAN_DIGITS_MIN, Scheme, has_length_of_it
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _UUID_CHARACTERS: Final = 36
-_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,}(?![0-9])")
+_RUN: Final = re.compile(r"(?<![0-9])[0-9](?:[ \u00a0\u2007\u2009\u202f-]?[0-9]){12,}(?![0-9])")
+_GAP: Final = r"((?:[ \t.+\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212-]|%20){1,5})"
+_WIDE: Final = re.compile(
+    rf"(?<![0-9])(?:([0-9]{{4}}){_GAP}([0-9]{{4}}){_GAP}([0-9]{{4}}){_GAP}([0-9]{{2,4}})(?:{_GAP}([0-9]{{2,3}}))?"
+    rf"|([0-9]{{4}}){_GAP}([0-9]{{6}}){_GAP}([0-9]{{4,5}}))(?![0-9])"
+)
+"""Groups as cards are printed: fours, with what is left; 4-6-5 and 4-6-4."""
 _LONG: Final = re.compile(r"[0-9]{13}")
 _GROUP: Final = re.compile(r"[0-9]+")
 _LENGTH: Final = re.compile(r"(?=(1[3-9]))")
@@ -32,7 +40,9 @@ DIGEST_CHARACTERS_MIN: Final = 32
 
 _DIGITS_AS_ZEROS: Final = bytes(ord("0") if 48 <= byte <= 57 else byte for byte in range(256))
 _THIRTEEN: Final = b"0" * PAN_DIGITS_MIN
-_SEPARATORS: Final = b" -"
+_WIDE_SPACES: Final = "\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+_SEPARATORS: Final = b" \t.+-%" + bytes(sorted(set(_WIDE_SPACES.encode())))
+"""Every byte of a gap; the digits of ``%20`` are digits to the cheap look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,42 @@ def without_long_number(word: str) -> str:
 
 def candidates(text: str) -> Iterator[FoundPan]:
     """Every run of digits that passes the check, from left to right; of two that overlap, the first and longest."""
+    grouped = list(_in_wide_groups(text))
+    if not grouped:
+        return _in_runs(text)
+    others = [found for found in _in_runs(text) if not any(_overlap(found, one) for one in grouped)]
+    return iter(sorted([*grouped, *others], key=lambda found: found.start))
+
+
+def _overlap(one: FoundPan, other: FoundPan) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+def _in_wide_groups(text: str) -> Iterator[FoundPan]:
+    """Numbers that are issued, in the groups of cards and with gaps that a plain run has not."""
+    place = 0
+    while (match := _WIDE.search(text, place)) is not None:
+        place = match.end(1) if match[1] else match.end(9 + 1)
+        found = next(_of_groups(match), None)
+        if found is not None:
+            yield found
+            place = found.end
+
+
+def _of_groups(match: re.Match[str]) -> Iterator[FoundPan]:
+    groups = [place for place in range(1, match.re.groups + 1) if match[place] and match[place].isdigit()]
+    gaps = {match[place] for place in range(1, match.re.groups + 1) if match[place]} - {match[one] for one in groups}
+    for last in (len(groups), len(groups) - 1):
+        digits = "".join(match[group] for group in groups[:last])
+        is_one = last >= 3 and has_length_of_its_scheme(digits) and passes_luhn(digits)
+        if is_one and not gaps <= _PLAIN_GAPS:
+            yield FoundPan(match.start(), match.end(groups[last - 1]), digits, scheme_of(digits))
+
+
+_PLAIN_GAPS: Final = frozenset(" -\u00a0\u2007\u2009\u202f")
+
+
+def _in_runs(text: str) -> Iterator[FoundPan]:
     place = 0
     while (run := _RUN.search(text, place)) is not None:
         start, end = run.span()

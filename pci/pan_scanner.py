@@ -33,7 +33,9 @@ EDGE_BYTES_MAX: Final = 4096
 NESTING_MAX: Final = 4
 OPENED_BYTES_MAX: Final = 4 * 1024**3
 """Of one archive's member: more is a bomb or a matter for somebody's eyes."""
-_UTF16: Final = re.compile(rb"(?:[0-9]\x00(?:[ -]\x00)?){12,}[0-9]")
+_UTF16: Final = re.compile(rb"(?:[0-9]\x00(?:[ \t.+\xa0-]\x00){0,5}){12,}[0-9]")
+_WIDE_SPACES: Final = re.compile(rb"\xc2\xa0|\xe2\x80[\x87\x89\xaf\x90-\x95]|\xe2\x88\x92")
+"""Spaces and dashes that UTF-8 writes in more bytes than one."""
 _UNREADABLE: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
 """RuntimeError and NotImplementedError are what ``zipfile`` says of passwords and of methods it does not know."""
 
@@ -123,14 +125,19 @@ def _scan_windows(stream: IO[bytes], place: str, allowed: AllowedPans, bytes_max
 def _in_window(window: bytes, end: int, allowed: AllowedPans) -> Iterator[tuple[int, PanFinding]]:
     """Findings that begin before ``end``, and where."""
     if may_hold_pan(window):
-        for found in issued(window.decode("latin-1")):
+        for found in issued(_WIDE_SPACES.sub(_as_spaces, window).decode("latin-1")):
             if found.scheme is not None and found.start < end and not allowed.holds(found.digits):
                 yield found.start, PanFinding("", mask_of(found.digits), found.scheme)
-    if b"\0" in window and may_hold_pan(window, b" -\0"):
+    if b"\0" in window and may_hold_pan(window.replace(b"\0", b"")):
         for match in _UTF16.finditer(window):
-            text = match.group().replace(b"\0", b"").decode("ascii")
+            text = match.group().replace(b"\0", b"").decode("latin-1")
             if match.start() < end:
                 yield from ((match.start(), finding) for finding in scan_text(text, "", allowed))
+
+
+def _as_spaces(match: re.Match[bytes]) -> bytes:
+    """One space, or as many as take its place."""
+    return b" " * len(match.group())
 
 
 def _edge(window: bytes) -> int:
@@ -142,7 +149,7 @@ def _edge(window: bytes) -> int:
     return edge
 
 
-_JOINS: Final = frozenset(bytes([byte]) for byte in b"0123456789 -\0")
+_JOINS: Final = frozenset(bytes([byte]) for byte in b"0123456789 \t.+-\0\xc2\xa0\xe2\x80\xaf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ SECRET_WORDS = frozenset(
 )
 """Names of fields whose values are never shown."""
 
-_SUSPECT = re.compile(r"[0-9](?:[ -]?[0-9]){12}|kp_|://|(?i:bearer|basic)\s")
+_SUSPECT = re.compile(
+    r"[0-9](?:[ \t.+%\u00a0\u2007\u2009\u202f\u2010-\u2015\u2212-]{0,5}[0-9]){12}|kp_|://|(?i:bearer|basic)\s"
+)
 """What any of the patterns below needs: most texts are let through after this one search."""
 _API_KEY = re.compile(r"kp_(test|live)_[0-9A-Za-z]+")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")

@@ -1,7 +1,7 @@
 """Whether a body tells what must never be kept: a card's code, a PIN, a track.
 
-A name that says so with a value that can be one, or the two in a running text. ``cid`` and bare names are everybody's
-abbreviations (a client, a postal pin) and do not count without digits of the right length; ``cid`` never does.
+A name that says so with a value that can be one, or the two in a running text. Digits must be of the right length:
+``pin`` is a word too. ``cid`` never counts: it is everybody's abbreviation for a client.
 Source: PCI DSS 3.3.1.
 """
 
@@ -16,7 +16,7 @@ _PIN: Final = re.compile(r"\s*[0-9]{4,12}\s*")
 _BLOCK: Final = re.compile(r"\s*[0-9A-Fa-f]{16}(?:[0-9A-Fa-f]{16})?\s*")
 _TRACK: Final = re.compile(r"[%;BM]?[0-9]{12,19}[=^D]|[0-9]{13}")
 _SHAPES: Final = {
-    **dict.fromkeys(("cvc", "cvc2", "cvv", "cvv2", "cvp", "cvp2", "cav2", "csc", "cardcode", "securitycode"), _CODE),
+    **dict.fromkeys(("cvc", "cvc2", "cvv", "cvv2", "cvp", "cvp2", "cav2", "csc", "securitycode"), _CODE),
     **dict.fromkeys(("pin", "pincode", "cardpin"), _PIN),
     "pinblock": _BLOCK,
     **dict.fromkeys(("track1", "track2", "trackdata", "track1data", "track2data"), _TRACK),
@@ -26,7 +26,7 @@ _TOLD: Final = re.compile(
     r"|pin['\"]?\s{0,2}[:=]\s{0,2}['\"]?[0-9]{4,12}(?![0-9])"
     r"|track_?[12]['\"]?\s{0,2}[:=]\s{0,2}['\"]?[%;B]{0,2}[0-9]{12,19})"
 )
-_WORDS: Final = (b"cvc", b"cvv", b"cvp", b"cav2", b"csc", b"pin", b"track", b"y_code", b"ycode", b"d_code", b"dcode")
+_WORDS: Final = (b"cvc", b"cvv", b"cvp", b"cav2", b"csc", b"pin", b"track", b"security")
 _NOT_LETTERS: Final = re.compile(r"[^a-z0-9]")
 
 

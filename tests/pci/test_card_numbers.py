@@ -94,6 +94,32 @@ def test_what_looks_like_one_and_is_none_is_no_finding(text: str) -> None:
     assert found_in(text) == []
 
 
+WIDE = ["  ", "   ", "\t", ".", " . ", " - ", "\u00a0", "\u2007", "\u2009", "\u202f", "\u2013", " \u2013 ", "\u2014", "\u2212",
+        "%20", "+"]  # fmt: skip
+
+
+@pytest.mark.parametrize("gap", WIDE)
+@pytest.mark.parametrize("groups", [(MIR[:4], MIR[4:8], MIR[8:12], MIR[12:]), ("3782", "822463", "10005")])
+def test_a_number_is_found_as_a_person_types_it(gap: str, groups: tuple[str, ...]) -> None:
+    typed = gap.join(groups)
+
+    assert found_in(f"card {typed}, 12/30") == ["".join(groups)]
+    assert found_in(f"2026 {typed} 737") == ["".join(groups)]
+    assert may_hold_pan(typed.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "23.01.2026 - 24.01.2026", "27.12.2026\u201328.12.2026", "27.12.2026 - 31.12.2026", "22.11.2026  23.11.2026",
+        "192.168.100.1 10.20.30.40", "4.0.11 5.1.200 2.0.1.1", "2200.11\t1753.57\t9001.00", "4111.11 + 1111.11 + 1111.11",
+        "2026.2025.2024.2023", "+7 495 123-45-67 +7 916 123-45-67", "+7 (495) 123.45.67",
+    ],
+)  # fmt: skip
+def test_dates_amounts_and_addresses_are_no_numbers_of_cards(text: str) -> None:
+    assert found_in(text) == []
+
+
 @given(st.uuids())
 def test_a_uuid_is_never_a_finding(value: uuid.UUID) -> None:
     assert found_in(f"id={value}") == []
@@ -104,7 +130,7 @@ def test_the_check_digit_is_the_only_one_that_passes(body: str) -> None:
     assert [digit for digit in "0123456789" if passes_luhn(body + digit)] == [check_digit(body)]
 
 
-@given(st.text(st.sampled_from("0123456789 -a."), max_size=60))
+@given(st.text(st.sampled_from("0123456789 -a.\u00a0\u2013\t"), max_size=60))
 def test_the_cheap_look_never_misses_what_the_thorough_one_finds(text: str) -> None:
     if list(candidates(text)):
         assert may_hold_pan(text.encode())

@@ -38,6 +38,13 @@ def test_card_numbers_are_hidden_in_groups_too(pan: str) -> None:
         assert redact_text(f"card {grouped} 12/30") == f"card {mask_of(pan)} 12/30"
 
 
+@pytest.mark.parametrize("gap", ["  ", "\u00a0", ".", "\t", "\u2013", " - ", "%20"])
+def test_card_numbers_are_hidden_as_people_type_them(gap: str) -> None:
+    typed = gap.join(["4111", "1111", "1111", "1111"])
+
+    assert redact_text(f"card {typed} 12/30") == "card 411111******1111 12/30"
+
+
 def test_thousands_of_card_numbers_in_one_text_are_all_hidden() -> None:
     text = " ".join(["1"] * 100 + ["4111111111111111"] * 3000)
 
