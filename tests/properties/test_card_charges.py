@@ -22,12 +22,13 @@ from ledger.database import create_engine
 from pci.errors import PciError
 from tests.conftest import VaultDatabase
 from tests.tokenization.charges.charge_world import BY, MERCHANT, ChargeWorld, charge_world
+from tokenization.charges.authorising import charge_card
 from tokenization.charges.capturing import capture_charge
 from tokenization.charges.refunding import ChargeRefundRequest, refund_charge
 from tokenization.charges.repository import text
 from tokenization.charges.resolving import resolve_due
 from tokenization.charges.reversing import void_charge
-from tokenization.charges.states import FINAL, ChargeStatus
+from tokenization.charges.states import FINAL, Charge, ChargeStatus
 from tokenization.ids import new_id
 
 T = TypeVar("T")
@@ -89,6 +90,28 @@ class Charges(RuleBasedStateMachine):
         made = self.run(self.world.charge(amount, is_captured_at_once=not held))
         self.known.append(made.id)
 
+    @rule(amount=AMOUNTS, callers=st.integers(2, 4), fault=FAULTS)
+    def charge_at_once(self, amount: int, callers: int, fault: str | None) -> None:
+        """The same charge asked for by several at once, as a repeat that overtakes its question: nobody is refused."""
+        self.fault(fault)
+        request = self.world.request(amount)
+        told = self.run(_at_once(*(charge_card(self.world.desk, request, BY) for _ in range(callers))))
+        self.known.append(request.id)
+        assert [type(each) for each in told] == [Charge] * callers
+
+    @rule(which=WHICH, other=WHICH, fault=FAULTS)
+    def void_at_once(self, which: int, other: int, fault: str | None) -> None:
+        """A void, a capture, a refund and the resolver meet."""
+        self.fault(fault)
+        charge_id, other_id = self.pick(which), self.pick(other)
+        if charge_id is not None and other_id is not None:
+            desk, wanted = self.world.desk, ChargeRefundRequest(new_id("ref"), other_id, MERCHANT, 1)
+            told = self.run(_at_once(
+                void_charge(desk, charge_id, MERCHANT, BY), capture_charge(desk, other_id, MERCHANT, None, BY),
+                refund_charge(desk, wanted, BY), refund_charge(desk, wanted, BY), resolve_due(desk),
+            ))  # fmt: skip
+            assert all(isinstance(each, PciError) for each in told if isinstance(each, BaseException))
+
     @rule(which=WHICH, percent=PARTS, fault=FAULTS)
     def capture(self, which: int, percent: int, fault: str | None) -> None:
         self.fault(fault)
@@ -130,6 +153,10 @@ class Charges(RuleBasedStateMachine):
         self.run(asyncio.sleep(0.15))  # what was late has come
         self.run(self.world.settle())
         self.run(_agree(self.world, self.known))
+
+
+async def _at_once(*work: Awaitable[object]) -> list[object]:
+    return list(await asyncio.gather(*work, return_exceptions=True))
 
 
 async def _opened(vault_database: VaultDatabase) -> tuple[AsyncExitStack, ChargeWorld]:

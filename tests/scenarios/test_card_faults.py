@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,23 @@ async def test_a_vault_killed_between_question_and_answer_reverses_what_it_asked
     payment = await cards.read(cards.answers[0]["id"])
     assert (payment["status"], payment["reason"]) == ("refused", "answer_lost")
     assert (await agree(cards))["reversals"] == 1
+
+
+async def test_a_vault_that_stood_still_for_longer_than_anybody_waits_charges_once_what_is_shown(
+    cards: CardInstallation,
+) -> None:
+    """The question and its repeat lie before it together, and are answered at once when it goes on."""
+    await asyncio.gather(*(cards.pay(100 + number) for number in range(16)))  # connections that are open already
+    cards.vault.process.send_signal(signal.SIGSTOP)
+    try:
+        paying = [asyncio.create_task(cards.pay(1_000 + number)) for number in range(16)]
+        await asyncio.sleep(12.5)
+    finally:
+        cards.vault.process.send_signal(signal.SIGCONT)
+    assert {(await payment)["status"] for payment in paying} == {"unknown"}
+    await cards.settle()
+
+    await agree(cards)
 
 
 async def test_payments_and_refunds_survive_dead_acquirers_dead_vaults_and_lost_answers(
