@@ -13,14 +13,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pci.audit_log.checkpoint import Checkpoint
 
 FOLDER_FILES_MAX = 10_000
 """Checkpoints in one folder: about an hour and a half of a busy day."""
 TAIL_BYTES = 1 << 20
-"""Read at once from the end of a file; a line with 20,000 hashes is 850 kB."""
+"""Read at first from the end of a file, and doubled until it holds a whole line: one with 20,000 hashes is 850 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,7 @@ class FileSink:
     def _last_note(self) -> str | None:
         try:
             with self.path.open("rb") as lines:
-                end = lines.seek(0, os.SEEK_END)
-                lines.seek(max(0, end - TAIL_BYTES))
-                return last_note(lines.read())
+                return _note_at_the_end(lines)
         except FileNotFoundError:
             return None
 
@@ -152,6 +150,21 @@ def last_note(lines: bytes) -> str | None:
     if whole:
         raise ValueError("nothing in the sink is a checkpoint")
     return None
+
+
+def _note_at_the_end(lines: BinaryIO) -> str | None:
+    end, tail = lines.seek(0, os.SEEK_END), TAIL_BYTES
+    while True:
+        lines.seek(max(0, end - tail))
+        try:
+            note = last_note(lines.read(min(tail, end)))
+        except ValueError:
+            note = None
+            if tail >= end:
+                raise
+        if note is not None or tail >= end:
+            return note
+        tail *= 2
 
 
 def _keep_names(folder: Path) -> None:

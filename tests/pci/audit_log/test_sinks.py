@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pci.audit_log.checkpoint import VAULT_ORIGIN, read_checkpoint
+from pci.audit_log.checkpoint import VAULT_ORIGIN, read_checkpoint, sign
 from pci.audit_log.exporting import export_due, waiting_exports
-from pci.audit_log.sinks import CheckpointSink, Exported, FileSink, FolderSink, last_note
-from tests.pci.audit_log.log import VERIFIER, Log
+from pci.audit_log.merkle import EMPTY
+from pci.audit_log.sinks import TAIL_BYTES, CheckpointSink, Exported, FileSink, FolderSink, last_note
+from tests.pci.audit_log.log import KEY, VERIFIER, Log
 
 
 class DownSink:
@@ -95,3 +96,19 @@ async def test_files_of_a_folder_are_written_once(log: Log, tmp_path: Path) -> N
     (path,) = sink.path.rglob("*.json")
     assert path.stat().st_mode & 0o777 == 0o440
     assert path.name == "000000000000-1.json"
+
+
+async def test_the_last_note_is_found_however_long_its_line_is(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "sink.jsonl")
+    tree = EMPTY.grown([bytes(32)])
+    await sink.write(Exported(sign(VAULT_ORIGIN, tree, KEY), 0, bytes(32)))
+    leaves = [bytes(32)] * 30_000
+    last = sign(VAULT_ORIGIN, tree.grown(leaves), KEY)
+    await sink.write(Exported(last, 1, b"".join(leaves)))
+    assert sink.path.stat().st_size > TAIL_BYTES
+
+    assert await sink.latest() == last.note
+
+    sink.path.write_bytes(b"x" * (TAIL_BYTES + 9) + b"\n")
+    with pytest.raises(ValueError, match="nothing in the sink"):
+        await sink.latest()
