@@ -7,8 +7,9 @@
     kopeyka-verify diff an-older-dump.jsonl dump.jsonl
 
 A checkpoint is a signed note (C2SP tlog-checkpoint and signed-note), or a file of a sink, whose last note is taken. A
-witness is a file of a sink: it holds every leaf hash that was ever exported, so a flaw is named to the line. Ends with
-code 0 when everything holds, 1 when something does not, 2 when the question makes no sense.
+witness is a file of a sink: it holds every leaf hash that was ever exported, so a flaw is named to the line, and a dump
+of an older copy is noticed: a sink may hold up to 1,000 leaves more (sealed since), with --strict none. Ends with code 0
+when everything holds, 1 when something does not, 2 when the question makes no sense.
 
 A line of a dump is the very bytes that were hashed, or {"leaf":"<hash>"} after retention took them (then say
 --retained-from LINE). The first line is leaf 0. Beside dump.jsonl lies dump.leaves, the hashes that the database holds:
@@ -37,6 +38,8 @@ sha256 = hashlib.sha256
 BLOCK_BYTES = 1 << 19
 """Small enough to stay near the processor: larger blocks are hashed more slowly."""
 FLAWS_MAX = 20
+NEWER_MAX = 1_000
+"""Leaves that a sink may hold beyond a dump: the log goes on while it is dumped."""
 HASH_ONLY = re.compile(rb'\{"leaf":"([0-9a-f]{64})"\}')
 HASH_ONLY_BYTES = 75
 
@@ -200,8 +203,8 @@ def exports_of(path: str) -> Iterator[dict[str, object]]:
                 continue
 
 
-def witnessed(path: str, keys: dict[str, tuple[bytes, VerifyKey]], size: int) -> list[bytes]:
-    """The leaf hashes that a sink holds, up to ``size``. A sink whose own hashes and notes disagree is no witness."""
+def witnessed(path: str, keys: dict[str, tuple[bytes, VerifyKey]]) -> list[bytes]:
+    """All leaf hashes that a sink holds. A sink whose own hashes and notes disagree is no witness."""
     leaves: list[bytes] = []
     for exported in exports_of(path):
         first, note = exported["first"], exported["note"]
@@ -214,13 +217,11 @@ def witnessed(path: str, keys: dict[str, tuple[bytes, VerifyKey]], size: int) ->
         leaves[first:] = split(joined)
         if checkpoint.size != len(leaves):
             raise Refused("the witness does not hold as many hashes as its checkpoint says")
-        if checkpoint.size >= size:
-            break
     tree = Tree()
     tree.grow(leaves)
     if leaves and tree.root() != checkpoint.root:
         raise Refused("the hashes of the witness do not give the root that was signed: it is no witness")
-    return leaves[:size]
+    return leaves
 
 
 # --- dumps ------------------------------------------------------------------------------------------------------------
@@ -314,23 +315,41 @@ def verify_dump(asked: argparse.Namespace) -> Iterator[str]:
     yield from (f"line {number} has lost its event: retention takes none so young" for number in gone[:FLAWS_MAX])
     if len(bare) > len(gone):
         say(f"{len(bare) - len(gone)} lines before line {asked.retained_from} have only their hash")
-    if tree.size == checkpoint.size and tree.root() == checkpoint.root:
-        say(f"{checkpoint.origin}: {checkpoint.size} leaves give the root that was signed")
+    is_root = tree.size == checkpoint.size and tree.root() == checkpoint.root
+    told = list(by_witnesses(asked, keys, checkpoint, inserted_max=0 if is_root else max(0, lines - checkpoint.size)))
+    yield from told
+    if is_root:
+        if not told:
+            say(f"{checkpoint.origin}: {checkpoint.size} leaves give the root that was signed")
         if lines > checkpoint.size:
             say(f"{lines - checkpoint.size} more lines are not under this checkpoint")
         return
     yield f"{tree.size} of {checkpoint.size} leaves do not give the root that was signed"
     if tree.size < checkpoint.size:
         yield f"{checkpoint.size - lines} lines are missing: {lines} are there of {checkpoint.size} leaves"
-    found = leaves_of(asked.dump)
-    for path in asked.witness:
-        expected = witnessed(path, keys, checkpoint.size)
-        within = found[: len(expected) + max(0, lines - checkpoint.size)]
-        yield from (f"by {path}: {flaw}" for flaw in islice(flaws_between(expected, within), FLAWS_MAX))
     if beside := hashes_beside(asked.dump):
-        yield from (f"by the database: {flaw}" for flaw in islice(flaws_between(beside, found), FLAWS_MAX))
+        flaws = flaws_between(beside, leaves_of(asked.dump))
+        yield from (f"by the database: {flaw}" for flaw in islice(flaws, FLAWS_MAX))
     if not asked.witness:
         say("give a sink's file as --witness: it names the line also when the hashes in the database were edited alike")
+
+
+def by_witnesses(
+    asked: argparse.Namespace, keys: dict[str, tuple[bytes, VerifyKey]], checkpoint: Checkpoint, *, inserted_max: int
+) -> Iterator[str]:
+    """What the sinks know better, also of a dump whose root fits: it may be of an older copy, or signed anew."""
+    found = leaves_of(asked.dump) if asked.witness else []
+    for path in asked.witness:
+        expected = witnessed(path, keys)
+        newer = len(expected) - checkpoint.size
+        known = expected[: checkpoint.size]
+        flaws = flaws_between(known, found[: len(known) + inserted_max])
+        yield from (f"by {path}: {flaw}" for flaw in islice(flaws, FLAWS_MAX))
+        gone = f"by {path}: leaves {checkpoint.size} to {len(expected) - 1} left the house and are not in this dump"
+        if newer > (0 if asked.strict else asked.newer_max):
+            yield gone
+        elif newer > 0:
+            say(f"{gone}; they may have been sealed after it (--strict)")
 
 
 def verify_inclusion(asked: argparse.Namespace) -> Iterator[str]:
@@ -338,6 +357,8 @@ def verify_inclusion(asked: argparse.Namespace) -> Iterator[str]:
     checkpoint = read_checkpoint(asked.checkpoint, read_keys(asked.pubkey))
     proof = json.loads(Path(asked.proof).read_text("utf-8"))
     leaf = bytes.fromhex(proof["leaf"])
+    if not isinstance(proof.get("line", ""), str):
+        raise Refused("the line of the proof is not a text")
     if "line" in proof and sha256(b"\x00" + proof["line"].encode()).digest() != leaf:
         yield "the line of the proof is not what its leaf is the hash of"
     idx, path = int(proof["idx"]), [bytes.fromhex(step) for step in proof["path"]]
@@ -390,6 +411,8 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
             form.add_argument(word)
         if name == "verify-dump":
             form.add_argument("--witness", action="append", default=[], help="a sink's file, once or more")
+            form.add_argument("--newer-max", type=int, default=NEWER_MAX, help="leaves a sink may hold beyond the dump")
+            form.add_argument("--strict", action="store_true", help="a sink may hold no leaf beyond the dump")
             form.add_argument("--retained-from", type=int, default=1, help="lines before this one may lack their event")
     return parser.parse_args(given)
 

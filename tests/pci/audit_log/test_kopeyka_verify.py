@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from pci.audit_log import kopeyka_verify
-from pci.audit_log.checkpoint import VAULT_ORIGIN, Checkpoint
+from pci.audit_log.checkpoint import VAULT_ORIGIN, Checkpoint, sign
 from pci.audit_log.dumping import dump, dump_line, prove_consistency, prove_inclusion
 from pci.audit_log.exporting import export_due
+from pci.audit_log.merkle import EMPTY
 from pci.audit_log.sinks import FileSink
 from pci.audit_log.staging import leaf_hash
-from tests.pci.audit_log.log import VERIFIER, Log
+from tests.pci.audit_log.log import KEY, VERIFIER, Log
 
 PROGRAM = Path(kopeyka_verify.__file__)
 
@@ -207,3 +208,37 @@ async def test_a_witness_whose_hashes_are_not_those_that_were_signed_is_none(cas
     case.edit(case.lines()[1:])
 
     assert case.verify_dump()[0] == 2
+
+
+async def test_a_dump_of_an_older_copy_is_noticed_by_a_witness_that_holds_more(case: Case) -> None:
+    """The older checkpoint is genuine and its root fits: only the sink knows that there is more."""
+    case.edit(case.lines()[:7])
+    asked = ("verify-dump", "dump.jsonl", "old.txt", "key.txt", "--witness", "sink.jsonl")
+
+    named = "leaves 7 to 12 left the house and are not in this dump"
+    code, said = case.verify(*asked)
+    assert (code, named in said) == (0, True), said
+    for limit in (["--strict"], ["--newer-max", "5"]):
+        code, said = case.verify(*asked, *limit)
+        assert (code, f"FLAW: by sink.jsonl: {named}" in said, "give the root" in said) == (1, True, False), said
+    assert case.verify(*asked, "--newer-max", "6")[0] == 0
+
+
+async def test_an_edited_log_that_was_signed_anew_is_named_by_a_witness(case: Case) -> None:
+    lines = case.lines()
+    lines[4] = lines[4].replace(b"tok_4", b"tok_9")
+    case.edit(lines)
+    forged = sign(VAULT_ORIGIN, EMPTY.grown([leaf_hash(line[:-1]) for line in lines]), KEY)
+    (case.folder / "note.txt").write_text(forged.note)
+
+    code, said = case.verify_dump()
+
+    assert (code, "by sink.jsonl: line 5 was changed (leaf 4)" in said, "give the root" in said) == (1, True, False)
+
+
+async def test_a_proof_whose_line_is_no_text_makes_no_sense(case: Case) -> None:
+    async with case.log.transactions() as session:
+        proof = await prove_inclusion(session, 9, size=13)
+    (case.folder / "proof.json").write_text(json.dumps(proof | {"line": 5}))
+
+    assert case.verify("inclusion", "proof.json", "note.txt", "key.txt")[0] == 2
