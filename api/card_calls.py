@@ -100,12 +100,12 @@ class CardCalls:
         refused = ChargeAnswer(ChargeNews.REFUSED, reason=code.removeprefix("vault."))
         if _is_first(payment) or code == DEVICE_PAYMENT_NOT_FOUND:
             return refused
-        found = await self._look_up(f"/v1/charges/{payment.id}", payment.merchant_id, payment.created_at)
+        found = await self.look_up(f"/v1/charges/{payment.id}", payment.merchant_id, payment.created_at)
         if found is None:
             return refused
         return answer_of(found) if found else ChargeAnswer(ChargeNews.PENDING)
 
-    async def _look_up(self, path: str, merchant_id: str, asked_at: datetime) -> Mapping[str, Any] | None:
+    async def look_up(self, path: str, merchant_id: str, asked_at: datetime) -> Mapping[str, Any] | None:
         """What the vault knows of a charge or refund; None if it has none, empty if nobody can say yet.
 
         A question may be on its way for a while, so "there is none" counts only later.
@@ -149,7 +149,7 @@ class CardCalls:
         if _is_first(refund):
             return refused
         path = f"/v1/charges/{refund.payment_id}/refunds/{refund.id}"
-        found = await self._look_up(path, refund.merchant_id, refund.created_at)
+        found = await self.look_up(path, refund.merchant_id, refund.created_at)
         if found is None:
             return refused
         return refund_answer_of(found) if found else CardRefundAnswer(CardRefundStatus.UNKNOWN)

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import structlog
@@ -21,6 +21,7 @@ import uvloop
 from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.card_calls import carry_on_card_payments, release_withdrawn_cards
+from api.card_comparing import COMPARED_MAX, Walk, compare_card_payments
 from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
@@ -71,6 +72,8 @@ class Tools:
     events: aiohttp.ClientSession
     webhooks: aiohttp.ClientSession
     """Reaches shops' own addresses, and public ones only."""
+    compared: Walk = field(default_factory=Walk)
+    """How far payments by card have been compared with the vault's charges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ JOBS: Sequence[Job] = (
     ),
     Job("carry_on_card_payments", lambda t: carry_on_card_payments(t.wiring.cards), 0.5, CARD_BATCH_MAX),
     Job("release_withdrawn_cards", lambda t: release_withdrawn_cards(t.wiring.cards), 1.0, WITHDRAWN_MAX),
+    Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
