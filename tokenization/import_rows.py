@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from pci.database import Session
+from tokenization.card import CardTerms
 from tokenization.card_errors import ImportNotFound
 from tokenization.card_file import RefusedLine
 from tokenization.ending import CardDoing
@@ -35,18 +36,26 @@ class CardImport:
     finished_at: datetime | None
 
 
-async def begin(session: Session, import_id: str, doing: CardDoing, digest: bytes) -> CardImport:
-    """The import of this file for this merchant: a new one, or as far as it is."""
+async def begin(session: Session, import_id: str, doing: CardDoing, digest: bytes, terms: CardTerms) -> CardImport:
+    """The import of this file for this merchant on these terms: a new one, or as far as it is."""
+    given = {
+        "id": import_id, "merchant_id": doing.merchant_id, "digest": digest, "scope": terms.scope,
+        "wants_digits": terms.wants_digits, "now": doing.at,
+    }  # fmt: skip
     await session.execute(
         text(
-            "INSERT INTO card_imports (id, merchant_id, file_digest, started_at, advanced_at)"
-            " VALUES (:id, :merchant_id, :digest, :now, :now) ON CONFLICT (merchant_id, file_digest) DO NOTHING"
+            "INSERT INTO card_imports (id, merchant_id, file_digest, scope, wants_digits, started_at, advanced_at)"
+            " VALUES (:id, :merchant_id, :digest, :scope, :wants_digits, :now, :now)"
+            " ON CONFLICT ON CONSTRAINT card_imports_file_key DO NOTHING"
         ),
-        {"id": import_id, "merchant_id": doing.merchant_id, "digest": digest, "now": doing.at},
+        given,
     )
     found = await session.execute(
-        text(f"SELECT {COLUMNS} FROM card_imports WHERE merchant_id = :m AND file_digest = :digest"),  # noqa: S608
-        {"m": doing.merchant_id, "digest": digest},
+        text(
+            f"SELECT {COLUMNS} FROM card_imports WHERE merchant_id = :merchant_id AND file_digest = :digest"  # noqa: S608
+            " AND scope = :scope AND wants_digits = :wants_digits"
+        ),
+        given,
     )
     return CardImport(**found.mappings().one())
 

@@ -1,6 +1,7 @@
 """Taking in a file of cards: tens of millions, in batches, each with its progress in one transaction.
 
-Killed anywhere, it goes on at the first line that is not committed: a file is known by the hash of its bytes, and a
+Killed anywhere, it goes on at the first line that is not committed: a file is known by the hash of its bytes and the
+terms of its cards, and a
 card that is kept already is found again. The mapping (line, reference, token) of a batch is on disk before its commit;
 what lies there of a batch that never was committed is cut off at the next start.
 """
@@ -74,7 +75,7 @@ async def begin(transactions: Transactions, job: ImportJob) -> CardImport:
     digest = await asyncio.to_thread(digest_of, job.path)
     async with transactions() as session:
         import_id = new_id("imp")
-        known = await import_rows.begin(session, import_id, job.doing, digest)
+        known = await import_rows.begin(session, import_id, job.doing, digest, job.terms)
         if known.id == import_id:
             await stage(session, [job.doing.event("cards.import_started", f"import:{known.id}", file=digest.hex())])
     return known

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKeyConstraint,
     Identity,
@@ -77,6 +78,8 @@ card_imports = Table(
     Column("id", Code, nullable=False),
     required("merchant_id", Code),
     required("file_digest", LargeBinary),
+    required("scope", Code),
+    required("wants_digits", Boolean),
     required("status", Code, "'running'"),
     required("lines_done", BigInteger, "0"),
     required("cards_new", BigInteger, "0"),
@@ -86,7 +89,7 @@ card_imports = Table(
     required("advanced_at", Instant),
     optional("finished_at", Instant),
     PrimaryKeyConstraint("id", name="card_imports_pkey"),
-    UniqueConstraint("merchant_id", "file_digest", name="card_imports_file_key"),
+    UniqueConstraint("merchant_id", "file_digest", "scope", "wants_digits", name="card_imports_file_key"),
 )
 
 card_import_refusals = Table(

@@ -20,7 +20,7 @@ CARD: dict[str, Any] = {
 }  # fmt: skip
 IMPORT: dict[str, Any] = {
     "id": "imp_" + "a" * 25, "merchant_id": "mer_shop", "file_digest": b"d" * 32,
-    "started_at": "2026-11-22T09:00Z", "advanced_at": "2026-11-22T09:00Z",
+    "scope": "", "wants_digits": False, "started_at": "2026-11-22T09:00Z", "advanced_at": "2026-11-22T09:00Z",
 }  # fmt: skip
 REFUSAL: dict[str, Any] = {
     "import_id": IMPORT["id"],
@@ -62,6 +62,7 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("card_imports", "card_imports_id_form", {"id": "imp_1"}),
     ("card_imports", "card_imports_merchant_form", {"merchant_id": ""}),
     ("card_imports", "card_imports_digest_length", {"file_digest": b"d"}),
+    ("card_imports", "card_imports_scope_form", {"scope": "My/club"}),
     ("card_imports", "card_imports_status_is_known", {"status": "stuck"}),
     ("card_imports", "card_imports_counts_add_up", {"lines_done": 1}),
     ("card_imports", "card_imports_counts_add_up", {"cards_new": -1, "refused": 1}),

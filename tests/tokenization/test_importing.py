@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -177,6 +178,20 @@ async def test_a_file_taken_in_changes_nothing_and_another_merchants_is_another(
     assert again == first
     assert (foreign.cards_new, foreign.id != first.id) == (4, True)
     assert world.sql("SELECT count(*) FROM cards") == [(8,)]
+
+
+@pytest.mark.parametrize("terms", [CardTerms(SHOP, "club"), CardTerms(SHOP, wants_digits=True)])
+async def test_a_file_taken_in_on_other_terms_is_taken_in_again(world: World, tmp_path: Path, terms: CardTerms) -> None:
+    path = write(tmp_path / "cards.csv", [(number, "2028-12") for number in numbers(4)], "pan,expires_on")
+    first = await take_in(world, job(world, path))
+
+    again = await take_in(world, replace(job(world, path), terms=terms))
+    once_more = await take_in(world, replace(job(world, path), terms=terms))
+
+    assert again.id != first.id
+    assert once_more == again
+    ((scopes, digits),) = world.sql("SELECT count(DISTINCT fingerprint_scope), count(digits_token) FROM cards")
+    assert (scopes, digits) == ((2, 0) if terms.scope else (1, 4))
 
 
 async def test_two_who_take_in_the_same_file_do_not_count_a_line_twice(world: World, tmp_path: Path) -> None:

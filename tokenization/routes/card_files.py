@@ -136,7 +136,7 @@ def import_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
         doing, body = await _asked(request, vault, CardFileBody)
         path = _there(vault, body.file)
         terms = CardTerms(doing.merchant_id, body.scope, body.wants_digits)
-        job = ImportJob(path, terms, doing, path.with_name(f"{path.name}.mapping.csv"))
+        job = ImportJob(path, terms, doing, path.with_name(f"{path.name}{_terms_in(body)}.mapping.csv"))
         known = await importing.begin(vault.transactions, job)
         if known.status != "finished":
             at_work.go_on(known.id, lambda: importing.take_in(vault.transactions, vault.ring, job))
@@ -230,6 +230,12 @@ async def _asked(
 def _refuse_others(request: Request) -> None:
     if peer_of(request).role != OPERATOR:
         raise PeerUnknown
+
+
+def _terms_in(body: CardFileBody) -> str:
+    """So that the mapping of one scope does not overwrite another's."""
+    parts = (body.scope, "with-digits" if body.wants_digits else "")
+    return "".join(f".{part}" for part in parts if part)
 
 
 def _folder(vault: Vault) -> Path:
