@@ -33,7 +33,16 @@ from pci.audit_log.event import AuditEvent, AuditOutcome
 from pci.audit_log.exporting import EXPORT_BATCH, export_due, waiting_exports
 from pci.audit_log.merkle import EMPTY, Frontier
 from pci.audit_log.rollback import LogGuard
-from pci.audit_log.sequencer import SEAL_BATCH, find_head, follow, last_note, recompute_head, seal
+from pci.audit_log.sequencer import (
+    LAG_SECONDS_MAX,
+    SEAL_BATCH,
+    find_head,
+    follow,
+    last_note,
+    recompute_head,
+    seal,
+    sealing_lag_seconds,
+)
 from pci.audit_log.signing_key import open_key
 from pci.audit_log.sinks import CheckpointSink
 from pci.audit_log.staging import stage
@@ -54,6 +63,9 @@ CONNECTIONS = 5
 log = structlog.get_logger("sealer")
 alarms = Counter("kopeyka_audit_alarms", "Alarms of the log: what must be looked at by a person.", ["log", "what"])
 leaves_sealed = Gauge("kopeyka_audit_leaves", "Leaves under the last checkpoint.", ["log"], multiprocess_mode="livemax")
+lag_seconds = Gauge(
+    "kopeyka_audit_lag_seconds", "How long the oldest event waits for its leaf.", ["log"], multiprocess_mode="livemax"
+)
 unexported = Gauge(
     "kopeyka_audit_unexported", "Checkpoints a sink has not got yet.", ["log", "sink"], multiprocess_mode="livemax"
 )
@@ -75,7 +87,7 @@ class SealedLog:
     is_sound: bool = False
     """Whether its leaves were recomputed and gave the last checkpoint, which our key signed."""
     sealed_at: datetime | None = None
-    """When sealing last went through, also when nothing was due."""
+    """When sealing last went through, also when nothing was due; nothing may wait longer than it should."""
     failing: set[str] = field(default_factory=set)
     """Sinks that did not take their last checkpoint."""
 
@@ -108,6 +120,9 @@ async def look(sealed: SealedLog) -> int:
             sealed.tree = EMPTY  # of the history that was given up
         if was_rolled_back or not sealed.is_sound:
             await prove_sound(session, sealed)
+        lag = await sealing_lag_seconds(session, now=sealed.clock.now())
+        if lag > LAG_SECONDS_MAX:
+            sealed.alarm("sealing_lags", seconds=lag)
         await look_after_months(session, sealed)
         for sink, waiting in (await waiting_exports(session, sealed.sinks)).items():
             unexported.labels(sealed.origin, sink).set(waiting)
@@ -146,12 +161,16 @@ async def follow_or_stop(session: Session, sealed: SealedLog) -> Frontier:
 
 
 async def look_after_months(session: Session, sealed: SealedLog) -> None:
-    """Make the months to come; drop those that are over; alarm if events fell between."""
+    """Make the months to come; drop those that are over; alarm if events fell between.
+
+    A month whose events are in the remainder cannot be made: then a person moves them, and no others are made.
+    """
+    if await session.scalar(text("SELECT EXISTS (SELECT 1 FROM audit_events_rest)")):
+        sealed.alarm("month_missing")
+        return
     await session.scalar(text("SELECT make_audit_partitions(:ahead)"), {"ahead": PARTITIONS_AHEAD})
     if sealed.retention_months is not None:
         await session.scalar(text("SELECT drop_audit_events(:months)"), {"months": sealed.retention_months})
-    if await session.scalar(text("SELECT EXISTS (SELECT 1 FROM audit_events_rest)")):
-        sealed.alarm("month_missing")
 
 
 async def seal_due(sealed: SealedLog) -> int:
@@ -162,8 +181,11 @@ async def seal_due(sealed: SealedLog) -> int:
         sealed.tree = await follow_or_stop(session, sealed)
         checkpoint = await seal(session, sealed.origin, sealed.key, now=sealed.clock.now())
         head = await find_head(session)
+        lag = await sealing_lag_seconds(session, now=sealed.clock.now())
     grown, sealed.tree = head.tree.size - sealed.tree.size, head.tree
-    sealed.sealed_at = sealed.clock.now()
+    if lag <= LAG_SECONDS_MAX:
+        sealed.sealed_at = sealed.clock.now()
+    lag_seconds.labels(sealed.origin).set(lag)
     leaves_sealed.labels(sealed.origin).set(head.tree.size)
     return grown if checkpoint is not None else 0
 

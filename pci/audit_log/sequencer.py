@@ -21,6 +21,8 @@ SEAL_BATCH = 20_000
 """Leaves in one checkpoint, about; the rest of the last transaction comes along."""
 READ_BATCH = 65_536
 """Leaf hashes read at once: 2 MiB."""
+LAG_SECONDS_MAX = 120
+"""What waits longer for its leaf waits for something that a person must look at."""
 SEQUENCER_LOCK = 19_283
 """The advisory lock of the one sequencer that seals a log just now."""
 
@@ -43,6 +45,16 @@ _SEAL = text(
 _CHECKPOINT = text(
     """INSERT INTO audit_checkpoints (size, root, frontier, sealed_through, note, signed_at)
        VALUES (:size, :root, :frontier, CAST(:sealed_through AS xid8), :note, :signed_at)"""
+)
+
+_LAG = text(
+    """WITH head AS (
+           SELECT coalesce((SELECT sealed_through FROM audit_checkpoints ORDER BY size DESC LIMIT 1), '0'::xid8) AS xid
+       )
+       SELECT CASE WHEN head.xid >= pg_snapshot_xmax(pg_current_snapshot()) THEN :stuck ELSE (
+                  SELECT extract(epoch FROM CAST(:now AS timestamptz) - min(e.staged_at))::bigint
+                    FROM audit_events AS e WHERE e.xid > head.xid) END
+         FROM head"""
 )
 
 
@@ -88,6 +100,14 @@ async def find_head(session: Session) -> Head:
     if row is None:
         return Head()
     return Head(Frontier.from_bytes(row.size, row.frontier), row.sealed_through)
+
+
+async def sealing_lag_seconds(session: Session, *, now: datetime) -> int:
+    """How long the oldest staged event has waited for its leaf, in seconds; 0 when none waits.
+
+    A database restored on another cluster counts transactions anew, below what was sealed: nothing would ever be due.
+    """
+    return int(await session.scalar(_LAG, {"now": now, "stuck": LAG_SECONDS_MAX + 1}) or 0)
 
 
 async def last_note(session: Session) -> str | None:

@@ -461,3 +461,74 @@ async def test_an_older_copy_under_a_running_sealer_is_exported_nowhere(
     await look(vault)
     assert vault.guard.rollback is not None
     assert vault.guard.rollback.size == 6
+
+
+async def test_what_waits_for_its_leaf_is_an_alarm_and_no_sign_of_life(
+    sealer: Sealer,
+    database: Database,
+    vault_database: VaultDatabase,
+    vault_engine: Engine,
+    now: datetime,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A transaction left open, even in the other database, holds all sealing up."""
+    await look(sealer.vault)
+    with psycopg.connect(database.app_url) as held:
+        held.execute("SELECT pg_current_xact_id()")
+        await stage_in_the_vault(vault_engine, now, 0, 3)
+        assert await seal_due(sealer.vault) == 0
+        sealer.vault.clock.offset += timedelta(minutes=3)
+        await seal_due(sealer.vault)
+        await show_alive(sealer.vault, sealer.vault)
+        await look(sealer.vault)
+
+    assert "sealing_lags" in capsys.readouterr().out
+    assert in_vault(sealer, vault_database, "SELECT control FROM heartbeats") == []
+    assert await seal_due(sealer.vault) == 3
+    await show_alive(sealer.vault, sealer.vault)
+    assert in_vault(sealer, vault_database, "SELECT control FROM heartbeats") == [("vault_log",)]
+
+
+async def test_a_database_brought_to_another_cluster_does_not_stop_sealing_unnoticed(
+    sealer: Sealer,
+    vault_database: VaultDatabase,
+    vault_engine: Engine,
+    now: datetime,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its transactions are numbered anew, below what was sealed: nothing would ever be due."""
+    await look(sealer.vault)
+    await stage_in_the_vault(vault_engine, now, 0, 3)
+    await seal_due(sealer.vault)
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        connection.execute("ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL")
+        connection.execute("UPDATE audit_checkpoints SET sealed_through = '9999999999'")
+    sealer.vault.sealed_at = None
+
+    await seal_due(sealer.vault)
+    await look(sealer.vault)
+
+    assert sealer.vault.sealed_at is None
+    assert "sealing_lags" in capsys.readouterr().out
+
+
+async def test_a_month_that_nobody_made_is_an_alarm_and_sealing_goes_on(
+    sealer: Sealer,
+    vault_database: VaultDatabase,
+    vault_engine: Engine,
+    now: datetime,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        months = connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"
+        ).fetchall()
+        for (month,) in months:
+            if not month.endswith("_rest"):
+                connection.execute(f"DROP TABLE {month}".encode())
+    await stage_in_the_vault(vault_engine, now, 0, 3)
+
+    await look(sealer.vault)
+
+    assert "month_missing" in capsys.readouterr().out
+    assert await seal_due(sealer.vault) == 3
