@@ -84,6 +84,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     device_tokens.requestors_router,
     device_tokens.router,
     device_tokens.devices_router,
+    device_tokens.payments_router,
     payouts.router,
     tariffs.router,
     sbp_registrations.router,

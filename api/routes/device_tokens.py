@@ -5,6 +5,8 @@ A device is found by its id and a token by its own: there is no search by card n
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
@@ -14,16 +16,19 @@ from api.door import Call, door_router, needs
 from api.routes.card_sessions import MerchantId
 from api.vault_calls import in_vault, whose
 from api.wire import Body, Instant, View
+from tokenization.koshelek_pay.key_records import DevicePaymentStatus
 from tokenization.koshelek_pay.risk import Colour, DeviceVerdict
 from tokenization.koshelek_pay.statuses import Assurance, DeviceTokenStatus, PayChannel, Suspender
 
 router = door_router("/v1/device-tokens", "device tokens")
 requestors_router = door_router("/v1/token-requestors", "device tokens")
 devices_router = door_router("/v1/token-devices", "device tokens")
+payments_router = door_router("/v1/device-payments", "device tokens")
 
 CanWrite = Annotated[Call, needs("device_tokens:write")]
 CanRead = Annotated[Call, needs("device_tokens:read")]
 Id = Annotated[str, Field(strict=True, pattern=r"^[a-z]{3}_[0-9A-Za-z]{25}$")]
+PaymentId = Annotated[str, Field(strict=True, pattern=r"^cpy_[0-9A-Za-z]{16,48}$")]
 CardToken = Annotated[str, Field(strict=True, max_length=64, examples=["tok_4fzK9aQ7Lr2XbN8yTc5Wd1HgE"])]
 Trid = Annotated[str, Field(strict=True, pattern=r"^643[0-9]{8}$", examples=["64310203040"])]
 Phone = Annotated[str, Field(strict=True, pattern=r"^\+7[0-9]{10}$", examples=["+79161234567"])]
@@ -211,6 +216,35 @@ class DeviceKeysView(View):
 
     device_token: DeviceTokenView
     jwe: str
+
+
+class DevicePaymentView(View):
+    """What a device is to be told of its payment. The money is the payment by card under the same id."""
+
+    id: str
+    device_token: str
+    atc: int
+    amount_kopecks: int
+    status: DevicePaymentStatus
+    response_code: str | None
+    """Source: ISO 8583:1987, field 39."""
+    issuer_data: str | None
+    """Tag 91 in base 64: the issuer's cryptogram (ARPC) and its answer. None until it has answered."""
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> DevicePaymentView:
+        """The vault's answer. In hexadecimal it might look like the number of a card."""
+        data = said["issuer_data"]
+        told = None if data is None else b64encode(bytes.fromhex(data)).decode()
+        return cls.model_validate({name: said[name] for name in cls.model_fields} | {"issuer_data": told})
+
+
+@payments_router.get("/{payment_id}")
+async def read_device_payment(
+    call: CanRead, payment_id: PaymentId, merchant_id: MerchantId | None = None
+) -> DevicePaymentView:
+    """The issuer's answer to a payment by a device, for the device: by it the device knows who answered."""
+    return DevicePaymentView.of(await _read(call, f"/v1/device-payments/{payment_id}", merchant_id))
 
 
 @requestors_router.post("", status_code=201, response_model=RequestorView)

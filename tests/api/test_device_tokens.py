@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -100,6 +100,12 @@ async def attempt(shop: CardShop, order_id: str, device: dict[str, Any]) -> Any:
     return await shop.made(f"/v1/orders/{order_id}/attempts", {"rail": "koshelek_pay", "device": device})
 
 
+async def issuer_answer(shop: CardShop, payment_id: str) -> bytes:
+    query = text("SELECT issuer_answer FROM device_authorisations WHERE id = :id")
+    async with shop.charges.desk.vault.transactions() as session:
+        return bytes(await session.scalar(query, {"id": payment_id}))
+
+
 async def test_a_phone_pays_an_order_down_to_the_books(shop: CardShop) -> None:
     phone = Phone()
     token = await put_on(shop, phone)
@@ -114,6 +120,11 @@ async def test_a_phone_pays_an_order_down_to_the_books(shop: CardShop) -> None:
     assert payment["card_mask"].startswith("220000")
     assert payment["rrn"]
     assert len(await shop.entries()) == 1
+    told = await shop.read(f"/v1/device-payments/{payment['id']}?merchant_id={shop.merchant_id}")
+    assert (told["status"], told["response_code"], told["atc"]) == ("approved", "00", 1)
+    assert b64decode(told["issuer_data"]) == b"\x91\x0a" + await issuer_answer(shop, payment["id"]) + b"00"
+    foreign = await shop.api.get(f"/v1/device-payments/cpy_{'0' * 25}?merchant_id={shop.merchant_id}")
+    assert foreign.status_code == 404
     refund = await shop.made(f"/v1/card-payments/{payment['id']}/refunds", {"amount_kopecks": 100})
     await shop.settle()
     assert (await shop.read(f"/v1/refunds/{refund['id']}"))["status"] == "succeeded"
