@@ -78,13 +78,13 @@ def refuse_unfit(settings: VaultSettings) -> None:
 @asynccontextmanager
 async def opened(settings: VaultSettings) -> AsyncIterator[Vault]:
     """The vault of this process, its sweepers running. Nothing here needs the database to be there yet."""
-    keeper = await open_keeper(settings, lambda said: log.warning("key", said=said))
+    keeper = await open_keeper(settings, lambda said: log.warning("key", said=said), apart_from=settings.folders_apart)
     url = settings.database_url.get_secret_value()
     engine, ring_engine = create_engine(url, size=settings.pool_size), create_engine(url, size=RING_CONNECTIONS)
     env = "live" if settings.is_production else "test"
     ring = KeyRing(functools.partial(transaction, ring_engine), keeper, env=env, origin=f"vault:{os.getpid()}")
     line = link_to(settings.acquirer_url, machine_now)
-    guard = VaultGuard(AuditSettings(), engine)
+    guard = VaultGuard(AuditSettings(), engine, ring)
     with suppress(Exception):  # the database may not be there yet; the guard looks again
         await guard.look()
     vault = Vault(guard.transactions, machine_now, ring, settings, line, guard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class VaultSettings(BaseSettings):
     kek_provider: KeyKeeper = KeyKeeper.FILE
     kek_file: Path | None = None
     """The sealed key, outside the database's volume, mode 0400."""
+    kek_apart_from: str = ""
+    """Folders that the sealed key must not lie in, with ``:`` between: the database's volume, its dumps and copies."""
     kek_passphrase: SecretStr = SecretStr("")
     """Opens the file at the start. Refused in production: there custodians open it."""
     pkcs11_module: str = ""
@@ -81,6 +84,12 @@ class VaultSettings(BaseSettings):
     password_passes: int = Field(default=3, ge=2, le=10)
     """Source: OWASP password storage: Argon2id with no less than 19 MiB and two passes."""
     password_memory_mib: int = Field(default=64, ge=19, le=1_024)
+
+    @property
+    def folders_apart(self) -> list[Path]:
+        """Where the sealed key must not lie: whoever copies these must not have it with them."""
+        named = [Path(folder) for folder in self.kek_apart_from.split(os.pathsep) if folder]
+        return named if self.files_dir is None else [*named, self.files_dir]
 
     @property
     def is_production(self) -> bool:

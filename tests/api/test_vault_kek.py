@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.data_dir import StartRefused
+from api.serve_vault import opened
 from api.vault_kek import BANNER, open_keeper
 from pci.keys import key_file
 from pci.keys.kek_openbao import TransitKek
@@ -86,3 +87,14 @@ async def test_openbao_over_a_network_in_the_clear_is_refused() -> None:
     chosen = settings(kek_provider=KeyKeeper.OPENBAO, openbao_url="http://bao.example", openbao_token="t")
     with pytest.raises(StartRefused, match="HTTPS"):
         await open_keeper(chosen, print)
+
+
+@pytest.mark.parametrize("given", ["kek_apart_from", "files_dir"])
+async def test_the_vault_does_not_start_on_a_key_among_copies_of_the_database(tmp_path: Path, given: str) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    chosen = settings(key_file_at(copies / "kek.json", "kopeyka|test"), **{given: copies if given == "files_dir" else str(copies)})
+
+    with pytest.raises(StartRefused, match="beside the database"):
+        async with opened(chosen):
+            pass
