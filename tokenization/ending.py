@@ -138,8 +138,9 @@ async def shred(transactions: Transactions, ring: KeyRing, doing: CardDoing) -> 
     async with transactions() as session:
         destroyed = await _destroy_keys(session, ring, doing)
         await stage(session, [doing.event("cards.shredded", f"merchant:{scope}", keys=len(destroyed))])
-    for key in destroyed:
-        ring.forget(key.number)
+        gone = await repository.destroyed_keys(session, scope)
+    for number in gone:  # also those of a time before, when this process died or another one did it
+        ring.forget(number)
     emptied = 0
     while count := await _empty(transactions, doing):
         emptied += count

@@ -10,12 +10,16 @@ from typing import Any, TypeAlias
 
 import psycopg
 from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 from pci.database import Session
 from tokenization import sql_arrays
+from tokenization.card_errors import CardKeysNotReady
 
 Row: TypeAlias = RowMapping | Mapping[str, Any]
 
+KEY_DESTROYED = "KP011"
+"""By which PostgreSQL says that cards were closed with a key that is no more."""
 COUNTING_SECONDS_MAX = 300
 """A merchant may have tens of millions of cards."""
 
@@ -92,13 +96,19 @@ async def tokenize_cards(
     """Keep cards, or find them; a row each in their order.
 
     No row at all when a change of a fingerprint key is under way and ``old`` was not brought.
+    Raises: CardKeysNotReady if a key is destroyed and this process has not heard of it yet.
     Locks: rows of cards met again, in the order of their scopes and digests.
     """
     brought = {
         "old_keys": None if old is None else sql_arrays.numbers(known.key if known else None for known in old),
         "old_fingerprints": None if old is None else sql_arrays.blobs(k.fingerprint if k else None for k in old),
     }
-    found = await session.execute(TOKENIZE, {"now": now, **columns_of(cards), **brought})
+    try:
+        found = await session.execute(TOKENIZE, {"now": now, **columns_of(cards), **brought})
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == KEY_DESTROYED:
+            raise CardKeysNotReady from None
+        raise
     rows: list[Row] = list(found.mappings())
     rows.sort(key=lambda row: int(row["place"]))
     return rows
@@ -111,6 +121,8 @@ async def copy_new_cards(session: Session, cards: Sequence[NewCard], *, now: dat
     """
     if await fingerprint_windows(session, sorted({card.merchant_id for card in cards})):
         return False
+    if await _is_any_destroyed(session, sorted({card.key_number for card in cards})):
+        return False
     connection = (await session.get_raw_connection()).driver_connection
     assert isinstance(connection, psycopg.AsyncConnection)
     moment = now.isoformat()
@@ -120,6 +132,12 @@ async def copy_new_cards(session: Session, cards: Sequence[NewCard], *, now: dat
     except psycopg.errors.UniqueViolation:
         return False
     return True
+
+
+async def _is_any_destroyed(session: Session, keys: Sequence[int]) -> bool:
+    """Whether a key is no more, whatever this process thinks of it."""
+    query = text("SELECT EXISTS (SELECT FROM keys WHERE number = ANY (:keys) AND state = 'destroyed')")
+    return bool(await session.scalar(query, {"keys": list(keys)}))
 
 
 def _copied(card: NewCard, moment: str) -> str:
@@ -215,6 +233,18 @@ async def destroyed_card_keys(session: Session, merchant_id: str) -> list[int]:
     """The keys that closed this merchant's cards and are no more."""
     found = await session.execute(
         text("SELECT number FROM keys WHERE purpose = 'card' AND scope = :scope AND state = 'destroyed'"),
+        {"scope": merchant_id},
+    )
+    return list(found.scalars())
+
+
+async def destroyed_keys(session: Session, merchant_id: str) -> list[int]:
+    """The keys of either kind that this merchant's cards were kept with and that are no more."""
+    found = await session.execute(
+        text(
+            "SELECT number FROM keys WHERE purpose IN ('card', 'fingerprint') AND scope = :scope"
+            " AND state = 'destroyed'"
+        ),
         {"scope": merchant_id},
     )
     return list(found.scalars())

@@ -20,7 +20,7 @@ from tokenization import cards, sql_arrays
 from tokenization.card import Card, CardStatus, OpenCard, Tokenized
 from tokenization.card_errors import CardTampered, TokenRefused
 from tokenization.cards import CardAsk, CardIn
-from tokenization.repository import NewCard, Row, columns_of
+from tokenization.repository import KEY_DESTROYED, NewCard, Row, columns_of
 
 KEEP_NEW = f"SELECT keep_new_cards({','.join(f'${place}' for place in range(1, 21))})"
 SEALED_COLUMNS = (
@@ -57,7 +57,7 @@ async def keep_new(line: Line, ring: KeyRing, brought: Sequence[CardIn], *, now:
     except errors.UniqueViolation:
         return None
     except errors.Error as error:
-        if error.sqlstate == "KP010":
+        if error.sqlstate in ("KP010", KEY_DESTROYED):
             return None
         raise
     return [_tokenized(card, new, now) for card, new in zip(brought, sealed, strict=True)]

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from ledger.database import transaction
 from pci.keys.key import KeyPurpose
+from pci.keys.ring import KeyRing
 from tests.card_world import CHARGE, MIR, NEIGHBOUR, OTHER, SHOP, VISA, World
-from tokenization import cards, ending
-from tokenization.card import ALLOWED, CardStatus, advance
-from tokenization.card_errors import ChannelRefused, TokenDeleted, TokenExpired, TokenNotFound, TokenShredded
+from tokenization import cards, ending, importing
+from tokenization.card import ALLOWED, CardStatus, CardTerms, advance
+from tokenization.card_errors import (
+    CardKeysNotReady,
+    ChannelRefused,
+    TokenDeleted,
+    TokenExpired,
+    TokenNotFound,
+    TokenShredded,
+)
 from tokenization.card_use import CardRestrictions, CardUse
 from tokenization.ending import CardDoing
+from tokenization.importing import ImportJob
 
 SEALED = "pan_sealed IS NOT NULL OR holder_sealed IS NOT NULL OR fingerprint IS NOT NULL OR key_number IS NOT NULL"
 
@@ -149,3 +160,25 @@ async def test_shredding_goes_on_when_asked_again_and_the_merchant_may_start_ane
     assert anew.is_new
     assert (await world.read(anew.card.token)).pan.last4 == "9001"
     assert world.ring.primary(KeyPurpose.CARD, SHOP) is not None
+
+
+async def another_process(world: World) -> World:
+    """The same vault, by a process that has just looked at its keys."""
+    other = replace(world, ring=KeyRing(world.transactions, world.ring.provider, env=world.ring.env))
+    await cards.prepare(other.ring, SHOP, world.now)
+    return other
+
+
+async def test_nothing_is_kept_under_a_destroyed_key_by_who_has_not_heard_of_it(world: World, tmp_path: Path) -> None:
+    await world.tokenize(MIR)
+    other = await another_process(world)
+    await ending.shred(world.transactions, world.ring, doing(world))
+
+    with pytest.raises(CardKeysNotReady):
+        await other.tokenize(VISA)
+    path = tmp_path / "cards.csv"
+    path.write_text(f"pan,expires_on\n{VISA},2028-12\n")
+    with pytest.raises(CardKeysNotReady):
+        await importing.take_in(other.transactions, other.ring, ImportJob(path, CardTerms(SHOP), doing(world)))
+
+    assert world.sql("SELECT status FROM cards") == [("shredded",)]

@@ -112,6 +112,7 @@ CREATE TYPE tokenized_card AS (
 -- Takes one card or thousands, of any merchants. The same number in the same scope keeps its token, whoever is first.
 -- During a change of a fingerprint key a card known by the old digest is moved to the new one on the way: a caller who
 -- did not bring the old digests (NULL) gets no row back and nothing is done.
+-- A process that has not heard yet that a merchant's keys are destroyed is told by KP011: one look at keys a statement.
 -- Locks: rows of cards met again, in the order of their scopes and digests.
 CREATE FUNCTION tokenize_cards(
     p_now timestamptz, p_tokens text[], p_merchants text[], p_scopes text[],
@@ -130,6 +131,9 @@ DECLARE
     v_ended_places integer[] = '{}';
     v_changed      integer[];
 BEGIN
+    IF EXISTS (SELECT FROM keys WHERE number = ANY (p_key_numbers) AND state = 'destroyed') THEN
+        RAISE EXCEPTION 'the key of these cards is destroyed' USING ERRCODE = 'KP011';
+    END IF;
     IF p_old_keys IS NULL THEN
         IF EXISTS (SELECT FROM rotations WHERE kind = 'fingerprint' AND status <> 'done' AND scope = ANY (p_merchants)) THEN
             RETURN;
@@ -218,7 +222,7 @@ BEGIN
 END $$;
 
 -- The short road of tokenize_cards: cards that are all new, with their events, as one statement. Anything else (a card
--- that is known, a change of a fingerprint key) is a unique_violation or KP010, nothing is done, and the caller takes
+-- that is known, a change of a fingerprint key, a destroyed key) is a unique_violation, KP010 or KP011, nothing is done, and the caller takes
 -- the long road.
 CREATE FUNCTION keep_new_cards(
     p_now timestamptz, p_tokens text[], p_merchants text[], p_scopes text[],
@@ -230,6 +234,9 @@ CREATE FUNCTION keep_new_cards(
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
+    IF EXISTS (SELECT FROM keys WHERE number = ANY (p_key_numbers) AND state = 'destroyed') THEN
+        RAISE EXCEPTION 'the key of these cards is destroyed' USING ERRCODE = 'KP011';
+    END IF;
     IF EXISTS (SELECT FROM rotations WHERE kind = 'fingerprint' AND status <> 'done' AND scope = ANY (p_merchants)) THEN
         RAISE EXCEPTION 'a fingerprint key is changing' USING ERRCODE = 'KP010';
     END IF;
