@@ -49,6 +49,7 @@ from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.errors import InvariantBroken
 from pci.evidence.log_reviews import LogReview
+from pci.hardening import protect_memory
 
 REST_SECONDS = 0.5
 """How long what was staged waits for its seal, about."""
@@ -315,11 +316,12 @@ async def run_until_told(settings: Settings, audit: AuditSettings) -> None:
 
 
 def main() -> None:
-    """Run the sealer. Raises: RuntimeError under ``python -O``."""
+    """Run the sealer, its memory closed to others. Raises: RuntimeError under ``python -O``."""
     if sys.flags.optimize:
         raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
     settings, audit = Settings(), AuditSettings()
     logs.set_up(settings.log_level)
+    protect_memory()
     uvloop.run(run_until_told(settings, audit))
 
 

@@ -15,7 +15,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -89,6 +89,8 @@ class Premises:
     folder: Path | None = None
     """The data directory, where there is one."""
     api_pids: Sequence[int] = ()
+    keeper_pids: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Processes that hold secrets, by what they are: whoever started the others, the vault, the sealer."""
     is_production: bool = False
 
 
@@ -100,6 +102,7 @@ def run_tries(premises: Premises) -> list[SegmentTry]:
         *try_statements(premises.app_url),
         *try_listener(premises.vault_url),
         *try_environments(premises.api_pids),
+        *try_keepers(premises),
         *try_files(premises),
     ]
 
@@ -204,6 +207,22 @@ def try_environments(pids: Sequence[int]) -> Iterator[SegmentTry]:
         known = [name for name in SECRETS_OF_OTHERS if told.get(name)]
         outcome = TryOutcome.REACHED if known else TryOutcome.REFUSED
         yield SegmentTry(f"the environment of api process {pid}", outcome, ", ".join(known) or "none of the vault's")
+
+
+def try_keepers(premises: Premises) -> Iterator[SegmentTry]:
+    """Read what the processes beside it were told, as the user that the api runs as.
+
+    Source: proc(5): of a process that is not dumpable the files belong to root, whoever runs it.
+    """
+    uid = _uid_of(premises.api_pids)
+    for name, pids in premises.keeper_pids.items():
+        for pid in pids:
+            way = f"the environment of the {name}, process {pid}"
+            if not can_read(Path(f"/proc/{pid}/environ"), uid):
+                yield SegmentTry(way, TryOutcome.REFUSED, f"user {uid} may not read it")
+            else:
+                bad = TryOutcome.REACHED if premises.is_production else TryOutcome.NOT_SEPARATED
+                yield SegmentTry(way, bad, f"user {uid} may read it")
 
 
 def try_files(premises: Premises) -> Iterator[SegmentTry]:

@@ -46,6 +46,10 @@ def segtest(
     raise typer.Exit(1 if is_broken(tries, is_production=is_production) else 0)
 
 
+KEEPERS = ("supervisor", "vault", "sealer")
+"""Whose environment has secrets that are not the api's."""
+
+
 def premises_of(databases: Databases, settings: Settings, folder: Path, vault_postgres: str = "") -> Premises:
     """What there is to try on this installation."""
     told = runtime(folder)
@@ -55,6 +59,7 @@ def premises_of(databases: Databases, settings: Settings, folder: Path, vault_po
         vault_postgres=vault_postgres,
         folder=folder if folder.is_dir() else None,
         api_pids=tuple(told.get("pids", {}).get("api", ())),
+        keeper_pids={name: told.get("pids", {}).get(name, ()) for name in KEEPERS},
         is_production=settings.mode is Mode.PRODUCTION,
     )
 

@@ -24,6 +24,7 @@ from api.segment_test import (
     try_databases,
     try_environments,
     try_files,
+    try_keepers,
     try_listener,
     try_roles,
     try_statements,
@@ -113,6 +114,31 @@ def test_secrets_of_the_vault_in_an_api_process_are_noticed() -> None:
     assert told({"KOPEYKA_DATABASE_URL": "x"}).outcome is TryOutcome.REFUSED
     found = told({"KOPEYKA_VAULT_KEK_PASSPHRASE": "x"})
     assert (found.outcome, found.said) == (TryOutcome.REACHED, "KOPEYKA_VAULT_KEK_PASSPHRASE")
+
+
+@RUNS_AS_ROOT
+@pytest.mark.parametrize(("is_protected", "outcome"), [(False, TryOutcome.REACHED), (True, TryOutcome.REFUSED)])
+def test_what_a_neighbour_of_the_same_user_was_told_is_out_of_reach_once_it_is_protected(
+    is_protected: bool, outcome: TryOutcome
+) -> None:
+    become = "import ctypes, os; os.setgroups([]); os.setgid(65534); os.setuid(65534); ctypes.CDLL(None).prctl(4, 1)"
+    lines = ["from pci.hardening import protect_memory", become, "protect_memory()" if is_protected else "pass"]
+    lines += ["import sys, time", "print('up', flush=True)", "time.sleep(10)"]
+    drop = {"user": 65_534, "group": 65_534, "extra_groups": []}
+    with (
+        subprocess.Popen(["sleep", "10"], cwd="/", **drop) as of_the_api,  # type: ignore[call-overload]
+        subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE) as neighbour,
+    ):
+        assert neighbour.stdout is not None
+        assert neighbour.stdout.readline() == b"up\n"
+        premises = Premises(
+            "", api_pids=[of_the_api.pid], keeper_pids={"supervisor": [neighbour.pid]}, is_production=True
+        )
+        tries = list(try_keepers(premises))
+        neighbour.kill()
+        of_the_api.kill()
+
+    assert [one.outcome for one in tries] == [outcome], tries
 
 
 @pytest.mark.parametrize(("is_production", "outcome"), [(False, TryOutcome.NOT_SEPARATED), (True, TryOutcome.REACHED)])

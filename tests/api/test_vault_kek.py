@@ -93,7 +93,8 @@ async def test_openbao_over_a_network_in_the_clear_is_refused() -> None:
 async def test_the_vault_does_not_start_on_a_key_among_copies_of_the_database(tmp_path: Path, given: str) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
-    chosen = settings(key_file_at(copies / "kek.json", "kopeyka|test"), **{given: copies if given == "files_dir" else str(copies)})
+    folder: Any = copies if given == "files_dir" else str(copies)
+    chosen = settings(key_file_at(copies / "kek.json", "kopeyka|test"), **{given: folder})
 
     with pytest.raises(StartRefused, match="beside the database"):
         async with opened(chosen):
