@@ -32,7 +32,7 @@ PEER = "kopeyka.peer"
 """Where the other side's role stands in the ASGI scope, as its certificate says."""
 REQUEST_ID = "kopeyka.request_id"
 ROLES = frozenset({"api", "worker", "operator"})
-"""Who may call the service listener. The operator is whoever runs the vault: see ``routes/keys.py``."""
+"""Who may call the service listener. The operator is whoever runs the vault: see DECISIONS 1."""
 
 
 class Body(BaseModel):
@@ -52,7 +52,7 @@ class Peer:
     """Who asks: a process of ours, by its certificate, and for whom."""
 
     role: str
-    """``api`` or ``worker``."""
+    """``api``, ``worker`` or ``operator``: see ``ROLES``."""
     actor: str
     """For the log: ``caller:key_…`` when the api passes on a merchant's call, or ``service:api``."""
     origin: str

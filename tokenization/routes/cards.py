@@ -69,7 +69,7 @@ class CardListView(View):
 
 
 def routes(vault: Vault) -> list[BaseRoute]:
-    """For the api and the worker."""
+    """For the api, the worker and the operator, who looks into a merchant's question."""
 
     async def look(request: Request) -> Response:
         peer, merchant_id = peer_of(request), request.path_params["merchant_id"]
