@@ -22,6 +22,7 @@ from ledger.database import Engine, text, transaction
 from pci.audit_log.checkpoint import VAULT_ORIGIN
 from pci.audit_log.rollback import LogGuard, Rollback
 from pci.database import Session, Transactions
+from pci.keys.ring import KeyRing
 from tokenization.vault import is_repairing
 
 LOOK_SECONDS = 60.0
@@ -37,6 +38,7 @@ class VaultGuard:
 
     settings: AuditSettings
     engine: Engine
+    ring: KeyRing
     log_guard: LogGuard | None = field(default=None, init=False)
 
     @property
@@ -62,6 +64,7 @@ class VaultGuard:
             self.log_guard = guard_of(self.settings, VAULT_ORIGIN)
         if self.log_guard is None:
             return
+        self.log_guard.ring = self.ring
         rollback = await self.log_guard.check(partial(transaction, self.engine))
         if rollback is not None:
             log.error("audit_alarm", what="rolled_back", flaw=rollback.flaw, exported=rollback.size)

@@ -44,6 +44,7 @@ def service_routes(vault: Vault) -> list[BaseRoute]:
         *device_tokens.routes(vault),
         *keys.routes(vault),
         *card_files.routes(vault),
+        *people.service_routes(vault),
     ]
 
 

@@ -51,4 +51,4 @@ def wish_of(vault: Vault, request: Request, action: str, scope: Scope | None, su
     check_same_origin(request)
     if not request.cookies.get(COOKIE):
         raise SignInNeeded()
-    return Wish(action, scope, subject, Secret(request.cookies[COOKIE]), origin_of(request), vault.now())
+    return Wish(action, scope, subject, Secret(request.cookies[COOKIE]), origin_of(request), vault.now(), vault.ring)

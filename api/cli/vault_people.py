@@ -11,7 +11,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,15 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from api import data_dir as data_dirs
-from api import installation
 from api.cli.options import DataDirOption, JsonOption
+from api.cli.vault_keys import operators_client
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
 from api.people_client import PeopleClient
 from api.settings import Settings
 from ledger.clock import machine_now
-from ledger.database import create_engine, transaction
-from pci.access import people
 from pci.access.review import table_of
 from pci.access.roles import Role
 from pci.secret import Secret
@@ -100,6 +98,19 @@ def as_person(
     return asyncio.run(run())
 
 
+def as_operator(data_dir: Path | None, path: str, body: Mapping[str, Any]) -> Any:
+    """Ask the running vault something as whoever runs it. Raises: VaultRefused, VaultUnavailable; StartRefused."""
+
+    async def call() -> Any:
+        client = operators_client(data_dir)
+        try:
+            return await client.call("POST", path, body)
+        finally:
+            await client.close()
+
+    return asyncio.run(call())
+
+
 @app.command()
 def init(
     login: Annotated[str, typer.Argument(help="The login of the first of them.")],
@@ -108,25 +119,10 @@ def init(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Invite the first administrator, then the first security officer: two people. Needs the vault's database itself."""
+    """Invite the first administrator, then the first security officer: two people. Needs the operator's certificate."""
 
-    async def work(url: str) -> Secret:
-        engine = create_engine(url)
-        try:
-            async with transaction(engine) as session:
-                origin = f"{os.uname().nodename} command line"
-                return (await people.add_first(session, login, name, role, origin=origin, now=machine_now()))[1]
-        finally:
-            await engine.dispose()
-
-    if url := VaultSettings().database_url.get_secret_value():
-        token = asyncio.run(work(url))
-    else:
-        with installation.databases(Settings(), data_dir) as databases:
-            if not databases.vault:
-                raise StartRefused("This needs the vault's own database: set KOPEYKA_VAULT_DATABASE_URL")
-            token = asyncio.run(work(databases.vault))
-    _show_token(login, token.expose(), as_json=as_json)
+    body = {"operator": getpass.getuser(), "login": login, "name": name, "role": str(role)}
+    _show_token(login, as_operator(data_dir, "/people/first", body)["enrolment_token"], as_json=as_json)
     if role is Role.ADMIN and not as_json:
         typer.echo("Next: kopeyka vault people init LOGIN --role security_officer, for who confirms what they do.")
 

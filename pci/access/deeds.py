@@ -46,6 +46,8 @@ class Wish:
     """Of their sign-in."""
     origin: str
     now: datetime
+    ring: KeyRing
+    """Which knows the vault's own sign-ins from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ async def deed(transactions: Transactions, wish: Wish) -> AsyncIterator[Deed]:
     who = NOBODY
     try:
         async with transactions() as session:
-            actor = await sign_ins.actor_of(session, wish.token, origin=wish.origin, now=wish.now)
+            actor = await sign_ins.actor_of(session, wish.ring, wish.token, origin=wish.origin, now=wish.now)
             who = actor.label
             if wish.scope is not None:
                 actor.require(wish.scope)

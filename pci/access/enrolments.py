@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,8 @@ from pci.audit_log.event import AuditEvent
 from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.errors import Rejected
+from pci.keys.proofs import holds, prove
+from pci.keys.ring import KeyRing
 from pci.secret import Secret
 
 OPEN_FOR = timedelta(hours=24)
@@ -54,13 +56,16 @@ class BegunEnrolment:
     """Nothing when the second factor stays."""
 
 
-async def invite(session: Session, person_id: str, kind: EnrolmentKind, *, by: str, now: datetime) -> Secret:
+async def invite(
+    session: Session, ring: KeyRing, person_id: str, kind: EnrolmentKind, *, by: str, now: datetime
+) -> Secret:
     """Make the token of an enrolment; an earlier one of the same person is over. Shown once."""
     await end_open(session, person_id, now=now)
-    token = ids.new_token()
+    token, enrolment_id, expires_at = ids.new_token(), ids.new_id("enr"), now + OPEN_FOR
     row = {
-        "id": ids.new_id("enr"), "person_id": person_id, "kind": kind, "token_hash": ids.token_hash(token),
-        "made_by": by, "made_at": now, "expires_at": now + OPEN_FOR,
+        "id": enrolment_id, "person_id": person_id, "kind": kind, "token_hash": ids.token_hash(token),
+        "made_by": by, "made_at": now, "expires_at": expires_at,
+        "proof": await prove(ring, *_parts(enrolment_id, person_id, kind, by, expires_at, token), now=now),
     }  # fmt: skip
     await session.execute(sqlalchemy.insert(enrolments).values(row))
     return token
@@ -70,11 +75,12 @@ async def begin(access: Access, token: Secret, password: Secret, *, origin: str,
     """Take the password, and show the secret of the second factor, once: a second try needs a new token.
 
     For ``first`` and ``password`` the password is new; for ``totp`` it is the present one.
-    Raises: EnrolmentRefused, EnrolmentWaits, PasswordWeak, PasswordRepeated; Sealed, SignInBusy. Locks: the person's row.
+    Raises: EnrolmentRefused, EnrolmentWaits, PasswordWeak, PasswordRepeated; Sealed, SignInBusy.
+    Locks: the person's row.
     """
     async with _told(access, "person.enrolment_begun", origin, now):
         async with access.transactions() as session:
-            enrolment, person, factors = await _find(session, token, now)
+            enrolment, person, factors = await _find(session, access.ring, token, now)
         if enrolment.begun_at is not None:
             raise EnrolmentRefused(reason="begun")
         new_hash = None
@@ -86,7 +92,7 @@ async def begin(access: Access, token: Secret, password: Secret, *, origin: str,
         sealed = None if secret is None else await twofactor.seal_secret(access.ring, secret, person.id, now)
         async with access.transactions() as session:
             await repository.lock(session, person.id)
-            if (await _find(session, token, now))[0].begun_at is not None:
+            if (await _find(session, access.ring, token, now))[0].begun_at is not None:
                 raise EnrolmentRefused(reason="begun")
             await _update(session, enrolment.id, begun_at=now, password_hash=new_hash, totp_secret=sealed)
             label = f"person:{person.id}"
@@ -102,7 +108,7 @@ async def finish(access: Access, token: Secret, code: Secret, *, origin: str, no
     """
     async with _told(access, "person.enrolled", origin, now):
         async with access.transactions() as session:
-            enrolment, person, factors = await _find(session, token, now)
+            enrolment, person, factors = await _find(session, access.ring, token, now)
         if enrolment.begun_at is None or now - enrolment.begun_at > FINISH_WITHIN:
             raise EnrolmentRefused(reason="not begun, or begun too long ago")
         sealed = enrolment.totp_secret or factors.totp_secret
@@ -114,13 +120,15 @@ async def finish(access: Access, token: Secret, code: Secret, *, origin: str, no
             await _count_failure(access, enrolment, now)
             raise EnrolmentRefused(reason="code")
         async with access.transactions() as session:
-            return await _settle(session, token, person.id, step, origin, now)
+            return await _settle(session, access.ring, token, person.id, step, origin, now)
 
 
-async def _settle(session: Session, token: Secret, person_id: str, step: int, origin: str, now: datetime) -> Person:
+async def _settle(
+    session: Session, ring: KeyRing, token: Secret, person_id: str, step: int, origin: str, now: datetime
+) -> Person:
     """Make the new factors the person's own."""
     person, _ = await repository.lock(session, person_id)
-    enrolment, _, factors = await _find(session, token, now)
+    enrolment, _, factors = await _find(session, ring, token, now)
     is_used = enrolment.kind == EnrolmentKind.PASSWORD and step <= factors.totp_counter
     if is_used:
         raise EnrolmentRefused(reason="code used")
@@ -167,12 +175,22 @@ def _ending(whose: sqlalchemy.ColumnElement[bool], now: datetime) -> sqlalchemy.
     return sqlalchemy.update(enrolments).where(whose, enrolments.c.ended_at.is_(None)).values(forgotten)
 
 
-async def _find(session: Session, token: Secret, now: datetime) -> tuple[Row[Any], Person, Factors]:
+def _parts(
+    enrolment_id: str, person_id: str, kind: str, made_by: str, expires_at: datetime, token: Secret
+) -> tuple[str, ...]:
+    expiry = expires_at.astimezone(UTC).isoformat()
+    return "enrolment", enrolment_id, person_id, str(kind), made_by, expiry, token.expose()
+
+
+async def _find(session: Session, ring: KeyRing, token: Secret, now: datetime) -> tuple[Row[Any], Person, Factors]:
     """The open enrolment of this token and whose it is. Raises: EnrolmentRefused, EnrolmentWaits."""
     query = sqlalchemy.select(enrolments).where(enrolments.c.token_hash == ids.token_hash(token))
     enrolment = (await session.execute(query)).first()
     if enrolment is None or enrolment.ended_at is not None or now >= enrolment.expires_at:
         raise EnrolmentRefused(reason="unknown or over")
+    made = (enrolment.id, enrolment.person_id, enrolment.kind, enrolment.made_by, enrolment.expires_at)
+    if not await holds(ring, enrolment.proof, *_parts(*made, token)):
+        raise EnrolmentRefused(reason="not ours")
     person, factors = await repository.read(session, enrolment.person_id)
     if person.is_waiting:
         raise EnrolmentWaits()

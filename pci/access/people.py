@@ -21,6 +21,7 @@ from pci.access.tables import people, role_changes
 from pci.audit_log.event import AuditEvent
 from pci.audit_log.staging import stage
 from pci.database import Session
+from pci.keys.ring import KeyRing
 from pci.secret import Secret
 
 SWEEPER = "system:sweeper"
@@ -31,7 +32,15 @@ FIRST = frozenset({Role.ADMIN, Role.SECURITY_OFFICER})
 
 
 async def add_person(
-    session: Session, login: str, name: str, roles: Iterable[str], *, by: str, reason: str, now: datetime
+    session: Session,
+    ring: KeyRing,
+    login: str,
+    name: str,
+    roles: Iterable[str],
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
 ) -> tuple[Person, Secret]:
     """Invite a person: they choose their own factors with the token, which is shown once, when another confirmed them.
 
@@ -50,16 +59,16 @@ async def add_person(
     if await session.scalar(adding.returning(people.c.id)) is None:
         raise LoginTaken()
     await _write_role_changes(session, person_id, dict.fromkeys(wanted, True), by, reason, now)
-    token = await enrolments.invite(session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
+    token = await enrolments.invite(session, ring, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
     return await repository.find(session, person_id), token
 
 
 async def add_first(
-    session: Session, login: str, name: str, role: Role, *, origin: str, now: datetime
+    session: Session, ring: KeyRing, login: str, name: str, role: Role, *, origin: str, now: datetime
 ) -> tuple[Person, Secret]:
-    """Invite the first administrator or security officer: whoever reaches the vault's database itself does it, once.
+    """Invite the first administrator or security officer: whoever runs the vault does it, once.
 
-    Raises: RolesRejected, PersonRejected, LoginTaken, PersonStatusRejected if somebody who is not disabled has the role.
+    Raises: RolesRejected, PersonRejected, LoginTaken, PersonStatusRejected if somebody not disabled has the role.
     Locks: one advisory lock, so that of two at once one is first.
     """
     await session.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": FIRST_LOCK})
@@ -69,7 +78,7 @@ async def add_first(
     if any(role in person.roles and person.status is not PersonStatus.DISABLED for person in known):
         raise PersonStatusRejected("There is one already: administrators let others in, security officers confirm.")
     reason = f"the first {role}"
-    person, token = await add_person(session, login, name, [role], by=INSTALLER, reason=reason, now=now)
+    person, token = await add_person(session, ring, login, name, [role], by=INSTALLER, reason=reason, now=now)
     event = AuditEvent("person.added", INSTALLER, origin, f"person:{person.id}", now, facts={"roles": str(role)})
     await stage(session, [event])
     return person, token
@@ -136,7 +145,9 @@ async def invite_again(deed: Deed, person_id: str, *, reason: str) -> Secret:
             disabled_at=None, disabled_by=None, disabled_reason=None,
         )  # fmt: skip
     await repository.update(deed.session, person_id, **_granted(by))
-    token = await enrolments.invite(deed.session, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now)
+    token = await enrolments.invite(
+        deed.session, deed.wish.ring, person_id, enrolments.EnrolmentKind.FIRST, by=by, now=now
+    )
     await deed.record(f"person:{person_id}")
     return token
 
@@ -150,7 +161,9 @@ async def reset_password(deed: Deed, person_id: str, *, reason: str) -> Secret:
     if person.status is not PersonStatus.ACTIVE:
         raise PersonStatusRejected(status=str(person.status))
     by, now = deed.actor.label, deed.wish.now
-    token = await enrolments.invite(deed.session, person_id, enrolments.EnrolmentKind.PASSWORD, by=by, now=now)
+    token = await enrolments.invite(
+        deed.session, deed.wish.ring, person_id, enrolments.EnrolmentKind.PASSWORD, by=by, now=now
+    )
     await deed.record(f"person:{person_id}")
     return token
 

@@ -5,7 +5,7 @@ Source: PCI DSS 8.2.8: after 15 minutes of doing nothing, the person signs in ag
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy
@@ -17,6 +17,8 @@ from pci.access.person import Actor, Person, PersonStatus
 from pci.access.roles import Role
 from pci.access.tables import people, sign_ins
 from pci.database import Session
+from pci.keys.proofs import holds, prove
+from pci.keys.ring import KeyRing
 from pci.secret import Secret
 
 IDLE_MAX = timedelta(minutes=15)
@@ -26,19 +28,22 @@ NOTED_EVERY = timedelta(seconds=20)
 """Use is written down no more often than this, so a sign-in may end these seconds early, never late."""
 
 
-async def open_sign_in(session: Session, person: Person, *, origin: str, now: datetime) -> tuple[Actor, Secret]:
+async def open_sign_in(
+    session: Session, ring: KeyRing, person: Person, *, origin: str, now: datetime
+) -> tuple[Actor, Secret]:
     """Let a person in whose factors were checked. The token is not kept and cannot be shown again."""
     token, expires_at = ids.new_token(), now + OPEN_MAX
     actor = Actor(person.id, person.login, person.name, person.roles, ids.new_id("sgn"), origin, expires_at)
     row = {
         "id": actor.sign_in_id, "person_id": person.id, "token_hash": ids.token_hash(token), "origin": origin,
         "opened_at": now, "used_at": now, "expires_at": expires_at,
+        "proof": await prove(ring, *_parts(actor.sign_in_id, person.id, expires_at, token), now=now),
     }  # fmt: skip
     await session.execute(sqlalchemy.insert(sign_ins).values(row))
     return actor, token
 
 
-async def actor_of(session: Session, token: Secret, *, origin: str, now: datetime) -> Actor:
+async def actor_of(session: Session, ring: KeyRing, token: Secret, *, origin: str, now: datetime) -> Actor:
     """Who has this token, if they are still signed in; using it keeps them so.
 
     Raises: SignInNeeded.
@@ -53,11 +58,17 @@ async def actor_of(session: Session, token: Secret, *, origin: str, now: datetim
     row = (await session.execute(query)).first()
     if row is None or not _is_open(row, now):
         raise SignInNeeded()
+    if not await holds(ring, row.proof, *_parts(row.id, row.person_id, row.expires_at, token)):
+        raise SignInNeeded()
     if now - row.used_at >= NOTED_EVERY:
         used = sqlalchemy.update(sign_ins).where(sign_ins.c.id == row.id, sign_ins.c.used_at < now).values(used_at=now)
         await session.execute(used)
     roles = frozenset(map(Role, row.roles))
     return Actor(row.person_id, row.login, row.name, roles, row.id, origin, row.expires_at)
+
+
+def _parts(sign_in_id: str, person_id: str, expires_at: datetime, token: Secret) -> tuple[str, ...]:
+    return "sign_in", sign_in_id, person_id, expires_at.astimezone(UTC).isoformat(), token.expose()
 
 
 def _is_open(row: Row[Any], now: datetime) -> bool:

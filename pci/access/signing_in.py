@@ -19,6 +19,7 @@ from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.keys.envelope import Dek, number_in
 from pci.keys.key import KeyPurpose
+from pci.keys.ring import KeyRing
 from pci.secret import Secret
 
 
@@ -59,7 +60,7 @@ async def sign_in(access: Access, given: Credentials, *, now: datetime) -> tuple
             opened = None
         else:
             assert known is not None, "nobody unknown is let in"
-            opened = await _let_in(session, known[0], checked, given.origin, now)
+            opened = await _let_in(session, access.ring, known[0], checked, given.origin, now)
     if opened is None:
         raise SignInRefused()
     return opened
@@ -141,7 +142,7 @@ async def count_failure(session: Session, person_id: str, origin: str, now: date
 
 
 async def _let_in(
-    session: Session, person: Person, checked: _Checked, origin: str, now: datetime
+    session: Session, ring: KeyRing, person: Person, checked: _Checked, origin: str, now: datetime
 ) -> tuple[Actor, Secret]:
     """Open the sign-in, use the code up, and forget failures."""
     renewed = {"password_hash": checked.new_hash, "totp_secret": checked.new_totp_secret}
@@ -150,7 +151,7 @@ async def _let_in(
         last_signed_in_at=now, idle_since=now, **{name: value for name, value in renewed.items() if value is not None},
     )  # fmt: skip
     fresh = await repository.find(session, person.id)
-    actor, token = await sign_ins.open_sign_in(session, fresh, origin=origin, now=now)
+    actor, token = await sign_ins.open_sign_in(session, ring, fresh, origin=origin, now=now)
     subject = f"sign_in:{actor.sign_in_id}"
     await stage(session, [AuditEvent("person.signed_in", actor.label, origin, subject, now)])
     return actor, token

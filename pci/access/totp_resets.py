@@ -75,7 +75,8 @@ async def approve_reset(deed: Deed, reset_id: str) -> tuple[TotpReset, Secret]:
         raise ResetOver()
     approved = {"approved_by": by.person_id, "approved_at": now}
     await deed.session.execute(sqlalchemy.update(totp_resets).where(totp_resets.c.id == reset_id).values(approved))
-    token = await enrolments.invite(deed.session, reset.person_id, enrolments.EnrolmentKind.TOTP, by=by.label, now=now)
+    kind = enrolments.EnrolmentKind.TOTP
+    token = await enrolments.invite(deed.session, deed.wish.ring, reset.person_id, kind, by=by.label, now=now)
     await deed.record(f"person:{reset.person_id}", reset=reset_id)
     return reset, token
 

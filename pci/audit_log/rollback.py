@@ -6,6 +6,7 @@ the vault writes and reveals nothing. What they accepted is that checkpoint and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from pci.audit_log.sequencer import recompute
 from pci.audit_log.sinks import CheckpointSink
 from pci.audit_log.staging import stage
 from pci.database import Session, Transactions
+from pci.keys.proofs import holds, prove
+from pci.keys.ring import KeyRing
 
 ACCEPTANCES_MIN = 2
 """Four eyes: who could have restored the copy does not accept it alone."""
@@ -53,6 +56,8 @@ class LogGuard:
     passed: set[tuple[int, bytes]] = field(default_factory=set)
     """Checkpoints of sinks that were compared and are its beginning."""
     rollback: Rollback | None = None
+    ring: KeyRing | None = None
+    """Of the vault, which counts only acceptances it proved itself; the sealer has no keys and counts rows."""
 
     async def check(self, transactions: Transactions) -> Rollback | None:
         """Compare the log with the last checkpoint of every sink. The first time it reads every leaf hash.
@@ -84,7 +89,7 @@ class LogGuard:
     async def _compare(
         self, session: Session, exported: Sequence[tuple[str, Checkpoint | str | None]]
     ) -> Rollback | None:
-        accepted = await accepted_checkpoints(session)
+        accepted = await accepted_checkpoints(session, self.ring)
         if self.rollback is not None and self.rollback.root and not self.rollback.is_in(accepted):
             return self.rollback  # also when a sink was given a younger checkpoint since
         leaves = await session.scalar(text("SELECT coalesce(max(idx) + 1, 0) FROM audit_leaves"))
@@ -124,26 +129,49 @@ class LogGuard:
         return "", tree.size
 
 
-async def accepted_checkpoints(session: Session) -> set[tuple[int, bytes]]:
+async def accepted_checkpoints(session: Session, ring: KeyRing | None = None) -> set[tuple[int, bytes]]:
     """Exported checkpoints that two custodians accepted not to be the beginning of this log."""
-    rows = await session.execute(
-        text("SELECT size, root FROM audit_acceptances GROUP BY size, root HAVING count(*) >= :enough"),
-        {"enough": ACCEPTANCES_MIN},
-    )
-    return {(row.size, row.root) for row in rows}
+    rows = await session.execute(text("SELECT size, root, person, proof FROM audit_acceptances"))
+    counted: Counter[tuple[int, bytes]] = Counter()
+    for row in rows:
+        if ring is None or await holds(ring, row.proof, *_parts(row.size, row.root, row.person)):
+            counted[(row.size, row.root)] += 1
+    return {known for known, count in counted.items() if count >= ACCEPTANCES_MIN}
 
 
-async def accept(session: Session, rollback: Rollback, *, person: str, reason: str, origin: str, now: datetime) -> int:
+def _parts(size: int, root: bytes, person: str) -> tuple[str, ...]:
+    return "acceptance", str(size), root.hex(), person
+
+
+async def accept(
+    session: Session,
+    rollback: Rollback,
+    *,
+    person: str,
+    reason: str,
+    origin: str,
+    now: datetime,
+    ring: KeyRing | None = None,
+) -> int:
     """One custodian accepts the log as it is, and the log says so; returns how many have.
 
     Raises: AcceptanceRefused if the person has accepted already, gives no reason, or there is no checkpoint to name.
     """
     if not reason.strip() or not rollback.root:
         raise AcceptanceRefused("A reason, and a checkpoint that can be read, are needed", sink=rollback.sink)
+    made = _parts(rollback.size, rollback.root, person)
+    proof = None if ring is None else await prove(ring, *made, now=now)
     kept = await session.execute(
-        text("""INSERT INTO audit_acceptances (size, root, person, reason, accepted_at)
-                VALUES (:size, :root, :person, :reason, :now) ON CONFLICT DO NOTHING"""),
-        {"size": rollback.size, "root": rollback.root, "person": person, "reason": reason, "now": now},
+        text("""INSERT INTO audit_acceptances (size, root, person, reason, accepted_at, proof)
+                VALUES (:size, :root, :person, :reason, :now, :proof) ON CONFLICT DO NOTHING"""),
+        {
+            "size": rollback.size,
+            "root": rollback.root,
+            "person": person,
+            "reason": reason,
+            "now": now,
+            "proof": proof,
+        },
     )
     if kept.rowcount == 0:
         raise AcceptanceRefused("This person has accepted it already; another one is needed", person=person)

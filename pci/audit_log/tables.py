@@ -95,5 +95,6 @@ audit_acceptances = Table(
     required("person", Code),
     required("reason", Text),
     required("accepted_at", Instant),
+    Column("proof", LargeBinary),
     PrimaryKeyConstraint("size", "root", "person", name="audit_acceptances_pkey"),
 )

@@ -30,6 +30,7 @@ USES = {
     KeyPurpose.JWE: "private key that merchants' servers seal cards to",
     KeyPurpose.AUDIT_PERSONAL: "keyed digests of personal data in the log",
     KeyPurpose.TOTP: "closes people's one-time-password secrets",
+    KeyPurpose.PROOF: "keyed digests that prove sign-ins, invitations and acceptances to be the vault's own",
 }
 PROTOCOLS = """\
 - Fields are closed with AES-256-GCM (NIST SP 800-38D), a random 96-bit nonce each time, and bound by additional data to

@@ -29,6 +29,8 @@ class KeyPurpose(StrEnum):
     """Keys the digests of personal data in the log."""
     TOTP = "totp"
     """Closes people's one-time-password secrets."""
+    PROOF = "proof"
+    """Keys the proofs that sign-ins, invitations and acceptances are the vault's own."""
 
 
 class Algorithm(StrEnum):
@@ -62,6 +64,7 @@ POLICIES: dict[KeyPurpose, KeyPolicy] = {
     KeyPurpose.JWE: KeyPolicy(Algorithm.EC_P_256, 90, renews_itself=True),
     KeyPurpose.AUDIT_PERSONAL: KeyPolicy(Algorithm.HMAC_SHA_256, 1_095, renews_itself=False),
     KeyPurpose.TOTP: KeyPolicy(Algorithm.AES_256_GCM, 365, renews_itself=True),
+    KeyPurpose.PROOF: KeyPolicy(Algorithm.HMAC_SHA_256, 365, renews_itself=True),
 }
 """Source: PCI DSS 3.7.4 asks for a defined cryptoperiod of each key type; the figures are ours, DECISIONS.md."""
 

@@ -71,8 +71,8 @@ async def restored(
 ) -> AsyncIterator[Restored]:
     audit = AuditSettings(folder=tmp_path / "audit")
     (sealed,) = sealed_logs(Settings(vault_sequencer_database_url=SecretStr(vault_database.sequencer_url)), audit)
-    guard = VaultGuard(audit, vault_engine)
     ring = await ready_ring(vault_engine, now)
+    guard = VaultGuard(audit, vault_engine, ring)
     settings = VaultSettings(password_passes=2, password_memory_mib=19)
     vault = Vault(guard.transactions, lambda: now, ring, settings, log_watch=guard)
     access = Access(vault.transactions, ring, Passwords(CHEAP))
@@ -140,3 +140,20 @@ async def test_who_is_no_custodian_does_not_accept(restored: Restored) -> None:
     browser = await restored.browser("admin")
 
     assert (await browser.post(ADDRESS, json={"reason": "mine"})).status_code == 403
+
+
+async def test_rows_that_the_vault_did_not_write_accept_nothing(
+    restored: Restored, vault_database: VaultDatabase
+) -> None:
+    restored.restore_an_older_copy()
+    await restored.guard.look()
+    assert restored.guard.rollback is not None
+    forged = "INSERT INTO audit_acceptances VALUES (%s, %s, %s, 'lost', now(), %s)"
+    with psycopg.connect(vault_database.vault_url) as connection:
+        for person in ("per_one", "per_two"):
+            known = (restored.guard.rollback.size, restored.guard.rollback.root)
+            connection.execute(forged, (*known, person, b"\0\0\0\1" + b"p" * 32))
+
+    await restored.guard.look()
+
+    assert restored.guard.rollback is not None

@@ -20,8 +20,8 @@ from pci.secret import Secret
 from tests.pci.access.world import CHEAP, PASSWORD, STEP, enrolled
 from tests.vault_world import ready_ring
 from tokenization import cards
-from tokenization.card import CardDetails, CardTerms
 from tokenization.app import public_routes
+from tokenization.card import CardDetails, CardTerms
 from tokenization.outermost import PUBLIC_HEADERS, VaultDoor
 from tokenization.settings import VaultSettings
 from tokenization.vault import Vault

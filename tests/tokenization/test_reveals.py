@@ -168,7 +168,7 @@ async def relogin(desk: Desk, login: str) -> httpx.AsyncClient:
 
     async with desk.vault.transactions() as session:
         person = await repository.find(session, desk.people[login])
-        _, token = await sign_ins.open_sign_in(session, person, origin="test", now=desk.now)
+        _, token = await sign_ins.open_sign_in(session, desk.vault.ring, person, origin="test", now=desk.now)
     browser = desk.browser()
     browser.cookies.set(COOKIE, token.expose())
     return browser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -17,16 +17,18 @@ from pci.access.errors import SignInNeeded
 from pci.access.own_password import change_password
 from pci.access.passwords import PasswordCost, Passwords
 from pci.access.person import Actor, Person
-from pci.access.roles import Scope, scopes_of
+from pci.access.roles import Role, Scope, scopes_of
 from pci.access.signing_in import Credentials, sign_in
 from pci.secret import Secret
+from tokenization.errors import PeerUnknown
 from tokenization.ids import new_nonce
 from tokenization.pages.people import people_page
 from tokenization.routes import enrolments, key_reads
 from tokenization.routes.enrolments import Factor
+from tokenization.routes.keys import OPERATOR, OperatorBody
 from tokenization.sign_in_cookie import COOKIE, check_same_origin, forgetting, origin_of, setting, wish_of
 from tokenization.vault import Vault
-from tokenization.wire import Body, View, answer, read
+from tokenization.wire import Body, View, answer, peer_of, read
 
 Short = Annotated[str, Field(max_length=200)]
 Roles = Annotated[list[Short], Field(max_length=16)]
@@ -47,6 +49,14 @@ class PersonBody(Body):
     name: Short
     roles: Roles
     reason: Short
+
+
+class FirstPersonBody(OperatorBody):
+    """The first administrator, or the first security officer."""
+
+    login: Short
+    name: Short
+    role: Literal["admin", "security_officer"]
 
 
 class RolesBody(Body):
@@ -202,6 +212,23 @@ async def show_page(_request: Request) -> Response:
     return HTMLResponse(page.html, 200, page.headers)
 
 
+def service_routes(vault: Vault) -> list[BaseRoute]:
+    """The first of the people, let in by whoever runs the vault: the operator's certificate and no other."""
+
+    async def add_first(request: Request) -> Response:
+        if peer_of(request).role != OPERATOR:
+            raise PeerUnknown
+        body = await read(request, FirstPersonBody)
+        origin = f"{peer_of(request).origin} {body.operator}"
+        async with vault.transactions() as session:
+            person, token = await people.add_first(
+                session, vault.ring, body.login, body.name, Role(body.role), origin=origin, now=vault.now()
+            )
+        return answer(InvitationView(person_id=person.id, enrolment_token=token.expose()), 201)
+
+    return [Route("/people/first", add_first, methods=["POST"])]
+
+
 def _own(vault: Vault, access: Access) -> list[BaseRoute]:
     """What everybody does for themselves."""
 
@@ -261,7 +288,14 @@ def _of_others(vault: Vault) -> list[BaseRoute]:
         body = await read(request, PersonBody)
         async with deed(vault.transactions, wish) as tried:
             person, token = await people.add_person(
-                tried.session, body.login, body.name, body.roles, by=tried.actor.label, reason=body.reason, now=wish.now
+                tried.session,
+                vault.ring,
+                body.login,
+                body.name,
+                body.roles,
+                by=tried.actor.label,
+                reason=body.reason,
+                now=wish.now,
             )
             await tried.record(f"person:{person.id}", roles=" ".join(sorted(person.roles)))
         return answer(InvitationView(person_id=person.id, enrolment_token=token.expose()), 201)

@@ -61,7 +61,13 @@ def routes(vault: Vault) -> list[BaseRoute]:
                 raise AcceptanceRefused("The log is what was exported of it: there is nothing to accept")
             person = tried.actor.person_id
             count = await accept(
-                tried.session, rollback, person=person, reason=body.reason, origin=wish.origin, now=wish.now
+                tried.session,
+                rollback,
+                person=person,
+                reason=body.reason,
+                origin=wish.origin,
+                now=wish.now,
+                ring=vault.ring,
             )
         if watch is not None and count >= ACCEPTANCES_MIN:
             await watch.look()

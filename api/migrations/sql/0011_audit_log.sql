@@ -74,6 +74,7 @@ CREATE TABLE audit_acceptances (
     person      text COLLATE "C" NOT NULL,
     reason      text NOT NULL,
     accepted_at timestamptz NOT NULL,
+    proof       bytea,
     CONSTRAINT audit_acceptances_pkey PRIMARY KEY (size, root, person),
     CONSTRAINT audit_acceptances_root_is_sha256 CHECK (octet_length(root) = 32),
     CONSTRAINT audit_acceptances_words CHECK (length(person) BETWEEN 1 AND 128 AND length(reason) BETWEEN 1 AND 500)

@@ -24,7 +24,7 @@ CREATE TABLE keys (
     CONSTRAINT keys_version_key UNIQUE (purpose, scope, env, version),
     CONSTRAINT keys_number_in_range CHECK (number > 0),
     CONSTRAINT keys_purpose_is_known CHECK (purpose IN (
-        'card', 'sad', 'fingerprint', 'par', 'device_master', 'jwe', 'audit_personal', 'totp'
+        'card', 'sad', 'fingerprint', 'par', 'device_master', 'jwe', 'audit_personal', 'totp', 'proof'
     )),
     CONSTRAINT keys_scope_form CHECK (scope ~ '^[A-Za-z0-9_.:-]{1,64}$'),
     CONSTRAINT keys_version_positive CHECK (version > 0),

@@ -75,12 +75,14 @@ CREATE TABLE role_changes (
 );
 CREATE INDEX role_changes_person ON role_changes (person_id, changed_at);
 
--- One chance to set factors, by a token that is shown once and kept as its hash.
+-- One chance to set factors, by a token that is shown once and kept as its hash. The proof is keyed by the vault: who
+-- only writes to this table invites nobody.
 CREATE TABLE enrolments (
     id              text COLLATE "C" NOT NULL,
     person_id       text COLLATE "C" NOT NULL,
     kind            text COLLATE "C" NOT NULL,
     token_hash      bytea NOT NULL,
+    proof           bytea NOT NULL,
     made_by         text COLLATE "C" NOT NULL,
     made_at         timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
@@ -94,6 +96,7 @@ CREATE TABLE enrolments (
     CONSTRAINT enrolments_person_fkey FOREIGN KEY (person_id) REFERENCES people (id),
     CONSTRAINT enrolments_token_hash_key UNIQUE (token_hash),
     CONSTRAINT enrolments_token_is_sha256 CHECK (octet_length(token_hash) = 32),
+    CONSTRAINT enrolments_proof_length CHECK (octet_length(proof) = 36),
     CONSTRAINT enrolments_kind_is_known CHECK (kind IN ('first', 'password', 'totp')),
     CONSTRAINT enrolments_end_after_they_are_made CHECK (expires_at > made_at),
     CONSTRAINT enrolments_failed_attempts_in_range CHECK (failed_attempts BETWEEN 0 AND 5),
@@ -102,11 +105,13 @@ CREATE TABLE enrolments (
 );
 CREATE UNIQUE INDEX enrolments_one_open ON enrolments (person_id) WHERE ended_at IS NULL;
 
--- Who is signed in. The token is 256 random bits; here is its hash.
+-- Who is signed in. The token is 256 random bits; here is its hash. The proof is keyed by the vault: who only writes to
+-- this table signs nobody in.
 CREATE TABLE sign_ins (
     id         text COLLATE "C" NOT NULL,
     person_id  text COLLATE "C" NOT NULL,
     token_hash bytea NOT NULL,
+    proof      bytea NOT NULL,
     origin     text NOT NULL,
     opened_at  timestamptz NOT NULL,
     used_at    timestamptz NOT NULL,
@@ -117,6 +122,7 @@ CREATE TABLE sign_ins (
     CONSTRAINT sign_ins_person_fkey FOREIGN KEY (person_id) REFERENCES people (id),
     CONSTRAINT sign_ins_token_hash_key UNIQUE (token_hash),
     CONSTRAINT sign_ins_token_is_sha256 CHECK (octet_length(token_hash) = 32),
+    CONSTRAINT sign_ins_proof_length CHECK (octet_length(proof) = 36),
     CONSTRAINT sign_ins_last_eight_hours CHECK (expires_at > opened_at AND expires_at <= opened_at + interval '8 hours'),
     CONSTRAINT sign_ins_used_while_open CHECK (used_at >= opened_at AND used_at <= expires_at),
     CONSTRAINT sign_ins_end_says_by_whom CHECK ((ended_at IS NULL) = (ended_by IS NULL))

@@ -15,14 +15,16 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from api import logs
+from api.cli import vault_people
 from api.cli.main import app
+from api.data_dir import StartRefused
 from api.serve import listening_socket
 from ledger.clock import machine_now
 from ledger.database import Engine
 from pci.secret import Secret
-from tests.conftest import VaultDatabase
 from tests.pci.access.world import PASSWORD, STEP, secret_in
 from tests.tokenization.people_world import Desk, code, make_desk
+from tests.vault_calls import service_client
 from tokenization.app import public_app
 
 
@@ -61,16 +63,26 @@ class Terminal:
 
 
 @pytest_asyncio.fixture
-async def terminal(
-    vault_engine: Engine, vault_database: VaultDatabase, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Terminal]:
+async def terminal(vault_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Terminal]:
     logs.set_up("error")
     desk = await make_desk(vault_engine, machine_now())
     with listening_socket("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(public_app(desk.vault), log_config=None, lifespan="off"))
         serving = asyncio.create_task(server.serve([listener]))
         monkeypatch.setenv("KOPEYKA_VAULT_PUBLIC_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
-        monkeypatch.setenv("KOPEYKA_VAULT_DATABASE_URL", vault_database.vault_url)
+        here = asyncio.get_running_loop()
+
+        def as_operator(_: object, path: str, body: dict[str, Any]) -> Any:
+            async def call() -> Any:
+                async with service_client(desk.vault, "operator") as client:
+                    answer = await client.post(path, json=body)
+                if answer.status_code != 201:
+                    raise StartRefused(answer.json()["detail"])
+                return answer.json()
+
+            return asyncio.run_coroutine_threadsafe(call(), here).result(20)
+
+        monkeypatch.setattr(vault_people, "as_operator", as_operator)
         yield Terminal(desk, {})
         server.should_exit = True
         await serving

@@ -27,11 +27,11 @@ ROWS: dict[str, dict[str, Any]] = {
         "changed_at": NOW, "reason": "hired",
     },
     "enrolments": {
-        "id": "enr_a", "person_id": "per_a", "kind": "first", "token_hash": b"a" * 32, "made_by": "system:init",
+        "id": "enr_a", "person_id": "per_a", "kind": "first", "token_hash": b"a" * 32, "proof": b"p" * 36, "made_by": "system:init",
         "made_at": NOW, "expires_at": LATER,
     },
     "sign_ins": {
-        "id": "sgn_a", "person_id": "per_a", "token_hash": b"a" * 32, "origin": "here", "opened_at": NOW,
+        "id": "sgn_a", "person_id": "per_a", "token_hash": b"a" * 32, "proof": b"p" * 36, "origin": "here", "opened_at": NOW,
         "used_at": NOW, "expires_at": LATER,
     },
     "totp_resets": {
@@ -92,6 +92,8 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("enrolments_person_fkey", "enrolments", {"person_id": "per_z"}),
     ("people_confirmed_by_another", "people", {"granted_by": "person:per_b", "confirmed_by": "person:per_b"}),
     ("people_confirmed_by_another", "people", {"confirmed_by": "person:per_c"}),
+    ("enrolments_proof_length", "enrolments", {"proof": b"short"}),
+    ("sign_ins_proof_length", "sign_ins", {"proof": b"short"}),
     ("enrolments_token_hash_key", "enrolments", {"token_hash": b"a" * 32}),
     ("enrolments_token_is_sha256", "enrolments", {"token_hash": b"short"}),
     ("enrolments_kind_is_known", "enrolments", {"kind": "magic"}),

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from ledger.database import Engine
-from pci.access import people, repository, sign_ins
+from pci.access import enrolments, people, repository, sign_ins
 from pci.access.deeds import Access, deed
-from pci.access.errors import SignInBusy, SignInNeeded, SignInRefused
+from pci.access.errors import EnrolmentRefused, SignInBusy, SignInNeeded, SignInRefused
 from pci.access.passwords import HASHES_WAITING_MAX, PasswordCost, Passwords
 from pci.access.person import FAILURES_MAX, LOCKED_FOR
 from pci.access.sign_ins import IDLE_MAX, OPEN_MAX
@@ -23,7 +23,7 @@ from pci.keys.errors import SealBroken, Sealed
 from pci.keys.ring import KeyRing
 from pci.secret import Secret
 from tests.conftest import VaultDatabase
-from tests.pci.access.world import STEP, enrolled, events, invited, signed_in, wish
+from tests.pci.access.world import ORIGIN, STEP, enrolled, events, invited, signed_in, wish
 from tests.vault_world import CHEAP as CHEAP_FILE
 from tests.vault_world import FOLDER
 
@@ -322,3 +322,36 @@ async def test_nothing_secret_is_printed(access: Access, now: datetime) -> None:
     assert member.password not in printed
     assert given.code.expose() not in printed
     assert "argon2" not in printed
+
+
+async def test_a_row_that_the_vault_did_not_write_signs_nobody_in(
+    access: Access, vault_database: VaultDatabase, now: datetime
+) -> None:
+    olga, petr = [await enrolled(access, login, ["support"], now) for login in ("olga", "petr")]
+    _, own = await signed_in(access, petr, now)
+    forged = Secret("a token that a thief of the database's password chose")
+    stolen = """INSERT INTO sign_ins (id, person_id, token_hash, proof, origin, opened_at, used_at, expires_at)
+        SELECT 'sgn_forged', %s, sha256(%s::bytea), proof, origin, opened_at, used_at, expires_at FROM sign_ins"""
+    with psycopg.connect(vault_database.vault_url) as connection:
+        connection.execute(stolen, (olga.person.id, forged.expose().encode()))
+    with pytest.raises(SignInNeeded):
+        async with deed(access.transactions, wish(forged, now)):
+            pass
+
+    with psycopg.connect(vault_database.vault_url) as connection:
+        connection.execute("UPDATE sign_ins SET person_id = %s", (olga.person.id,))
+    with pytest.raises(SignInNeeded):
+        async with deed(access.transactions, wish(own, now)):
+            pass
+
+
+async def test_a_row_that_the_vault_did_not_write_enrols_nobody(
+    access: Access, vault_database: VaultDatabase, now: datetime
+) -> None:
+    _, own = await invited(access, "petr", [], now)
+    olga = await enrolled(access, "olga", ["support"], now)
+    with psycopg.connect(vault_database.vault_url) as connection:
+        connection.execute("UPDATE enrolments SET person_id = %s WHERE ended_at IS NULL", (olga.person.id,))
+
+    with pytest.raises(EnrolmentRefused):
+        await enrolments.begin(access, own, Secret("fresh horse 5 battery"), origin=ORIGIN, now=now)

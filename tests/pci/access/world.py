@@ -20,6 +20,7 @@ from pci.access.passwords import PasswordCost, Passwords
 from pci.access.person import Actor, Person
 from pci.access.roles import Scope
 from pci.access.signing_in import Credentials, sign_in
+from pci.keys.ring import KeyRing
 from pci.secret import Secret
 from tests.vault_world import ready_ring
 
@@ -46,14 +47,21 @@ class Member:
         return Credentials(values["login"], Secret(values["password"]), Secret(values["code"]), ORIGIN)
 
 
+RINGS: list[KeyRing] = []
+"""Of the vault that a test made last: what its people wish is asked of that vault."""
+
+
 async def make_access(engine: Engine, now: datetime) -> Access:
     transactions = functools.partial(transaction, engine)
-    return Access(transactions, await ready_ring(engine, now), Passwords(CHEAP))
+    RINGS[:] = [await ready_ring(engine, now)]
+    return Access(transactions, RINGS[-1], Passwords(CHEAP))
 
 
 async def invited(access: Access, login: str, roles: Iterable[str], now: datetime) -> tuple[Person, Secret]:
     async with access.transactions() as session:
-        return await people.add_person(session, login, login.title(), roles, by="system:init", reason="hired", now=now)
+        return await people.add_person(
+            session, access.ring, login, login.title(), roles, by="system:init", reason="hired", now=now
+        )
 
 
 def secret_in(uri: Secret | None) -> bytes:
@@ -77,7 +85,7 @@ async def signed_in(access: Access, member: Member, now: datetime) -> tuple[Acto
 
 
 def wish(token: Secret, now: datetime, scope: Scope | None = None, action: str = "person.tried") -> Wish:
-    return Wish(action, scope, "thing:1", token, ORIGIN, now)
+    return Wish(action, scope, "thing:1", token, ORIGIN, now, RINGS[-1])
 
 
 def events(url: str) -> list[dict[str, Any]]:
