@@ -22,7 +22,7 @@ const STATUSES = {
 };
 const PURPOSES = {
   card: "номера карт", sad: "CVC", fingerprint: "отпечатки", par: "ссылки PAR", device_master: "токены устройств",
-  jwe: "приём карт от магазинов", audit_personal: "личные данные журнала", totp: "коды сотрудников",
+  jwe: "приём карт от магазинов", audit_personal: "личные данные журнала", totp: "коды сотрудников", proof: "входы и приглашения",
 };
 const KEY_STATES = { decrypt_only: "retired" };
 const PROBLEMS = {

@@ -27,11 +27,13 @@ ROWS: dict[str, dict[str, Any]] = {
         "changed_at": NOW, "reason": "hired",
     },
     "enrolments": {
-        "id": "enr_a", "person_id": "per_a", "kind": "first", "token_hash": b"a" * 32, "proof": b"p" * 36, "made_by": "system:init",
+        "id": "enr_a", "person_id": "per_a", "kind": "first", "token_hash": b"a" * 32, "proof": b"p" * 36,
+        "made_by": "system:init",
         "made_at": NOW, "expires_at": LATER,
     },
     "sign_ins": {
-        "id": "sgn_a", "person_id": "per_a", "token_hash": b"a" * 32, "proof": b"p" * 36, "origin": "here", "opened_at": NOW,
+        "id": "sgn_a", "person_id": "per_a", "token_hash": b"a" * 32, "proof": b"p" * 36,
+        "origin": "here", "opened_at": NOW,
         "used_at": NOW, "expires_at": LATER,
     },
     "totp_resets": {
