@@ -25,11 +25,11 @@ from ledger.clock import machine_now
 from ledger.database import Engine, create_engine, transaction
 from pci.audit_log.checkpoint import BOOKS_ORIGIN, VAULT_ORIGIN
 from pci.audit_log.dumping import dump as dumped
-from pci.audit_log.dumping import prove_consistency, prove_inclusion
+from pci.audit_log.dumping import flawed_lines, prove_consistency, prove_inclusion
 from pci.audit_log.event import AuditEvent
 from pci.audit_log.exporting import waiting_exports
 from pci.audit_log.rollback import ACCEPTANCES_MIN, LogGuard, accept
-from pci.audit_log.sequencer import find_head, last_note, recompute_head
+from pci.audit_log.sequencer import find_head, last_note, recompute_head, sealing_lag_seconds
 from pci.audit_log.staging import stage
 from pci.database import Session
 from pci.evidence.log_reviews import LogReview, due_days, review_day
@@ -62,12 +62,13 @@ def dump(file: Path, log: LogOption = LogName.VAULT, data_dir: DataDirOption = N
     async def work(engine: Engine) -> int:
         async with transaction(engine) as session:
             head, note = await find_head(session), await last_note(session)
+        await _note_reading(engine, log, "dumped", size=head.tree.size)
+        async with transaction(engine) as session:
             with file.open("wb") as out, file.with_suffix(".leaves").open("wb") as beside:
                 async for lines, leaves in dumped(session, size=head.tree.size):
                     out.write(lines)
                     beside.write(leaves)
             file.with_suffix(".checkpoint").write_text(note or "", "utf-8")
-        await _note_reading(engine, log, "dumped", head.tree.size)
         return head.tree.size
 
     size = _with_log(log, data_dir, work)
@@ -83,11 +84,13 @@ def status(log: LogOption = LogName.VAULT, data_dir: DataDirOption = None, as_js
         rollback = await guard.check(partial(transaction, engine)) if guard else None
         async with transaction(engine) as session:
             head = await find_head(session)
+            lag = await sealing_lag_seconds(session, now=machine_now())
             waiting = await waiting_exports(session, guard.sinks) if guard else {}
         return {
             "log": log.origin,
             "leaves": head.tree.size,
             "root": head.tree.root().hex(),
+            "sealing_lag_seconds": lag,
             "not_exported": waiting,
             "rolled_back": None if rollback is None else {"flaw": rollback.flaw, "exported": rollback.size},
         }
@@ -99,17 +102,21 @@ def status(log: LogOption = LogName.VAULT, data_dir: DataDirOption = None, as_js
 
 @app.command()
 def verify(log: LogOption = LogName.VAULT, data_dir: DataDirOption = None) -> None:
-    """Recompute the whole tree from its leaves and compare it with the last checkpoint and with every sink."""
+    """Recompute the whole tree from its leaves, compare it with the last checkpoint, every sink, and every line."""
 
-    async def work(engine: Engine) -> int:
+    async def work(engine: Engine) -> tuple[int, list[str]]:
         guard = _guard(log, data_dir)
         if guard is not None:
             await guard.check(partial(transaction, engine))
             guard.refuse_if_rolled_back()
         async with transaction(engine) as session:
-            return (await recompute_head(session)).size
+            size = (await recompute_head(session)).size
+            return size, [flaw async for flaw in flawed_lines(session, size=size)]
 
-    print(f"{log.origin}: {_with_log(log, data_dir, work)} leaves give the root that was signed")
+    size, flaws = _with_log(log, data_dir, work)
+    print(f"{log.origin}: {size} leaves give the root that was signed")
+    print("\n".join(flaws) if flaws else "every line that is kept is what was hashed")
+    raise typer.Exit(1 if flaws else 0)
 
 
 @app.command()
@@ -160,7 +167,7 @@ def prove(
     size: Annotated[int | None, typer.Option(help="Of the checkpoint; the last one's when empty.")] = None,
 ) -> None:
     """Print the proof that a leaf is under a checkpoint, for `kopeyka-verify inclusion`."""
-    print(_proof(log, data_dir, size, lambda session, of: prove_inclusion(session, idx, size=of)))
+    print(_proof(log, data_dir, size, idx, lambda session, of: prove_inclusion(session, idx, size=of)))
 
 
 @app.command()
@@ -171,28 +178,33 @@ def prove_growth(
     size: Annotated[int | None, typer.Option(help="Of the newer checkpoint; the last one's when empty.")] = None,
 ) -> None:
     """Print the proof that a log only grew, for `kopeyka-verify consistency`."""
-    print(_proof(log, data_dir, size, lambda session, of: prove_consistency(session, old_size, size=of)))
+    proof = _proof(log, data_dir, size, old_size, lambda session, of: prove_consistency(session, old_size, size=of))
+    print(proof)
 
 
 @app.command()
 def accept_rollback(
-    person: Annotated[str, typer.Option(help="The custodian who accepts.")],
+    person: Annotated[str, typer.Option(help="The custodian's name, for the log; what counts is who runs the command.")],
     reason: Annotated[str, typer.Option(help="Why the database is older or other than what was exported.")],
     log: LogOption = LogName.BOOKS,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Accept a log that is not what was exported of it; two custodians are needed, each in a call of their own.
+    """Accept the books' log when it is not what was exported; two custodians are needed, as two users of this machine.
 
-    For the vault's log custodians sign in at the vault instead, unless it cannot start.
+    For the vault's log custodians sign in at the vault: it answers them also while its log is rolled back.
     """
+    if log is LogName.VAULT:
+        raise StartRefused("For the vault's log two custodians sign in at the vault and accept there")
 
     async def work(engine: Engine) -> int:
         guard = _guard(log, data_dir)
         rollback = await guard.check(partial(transaction, engine)) if guard else None
         if rollback is None:
             raise StartRefused("The log is what was exported of it: there is nothing to accept")
+        said = f"{person}: {reason}" if person.strip() and reason.strip() else ""
+        who = {"person": operator(), "origin": command_origin()}
         async with transaction(engine) as session:
-            return await accept(session, rollback, person=person, reason=reason, origin="cli", now=machine_now())
+            return await accept(session, rollback, **who, reason=said, now=machine_now())
 
     count = _with_log(log, data_dir, work)
     print(f"{count} of {ACCEPTANCES_MIN} custodians have accepted")
@@ -202,20 +214,24 @@ def _proof(
     log: LogName,
     data_dir: Path | None,
     size: int | None,
+    about: int,
     prove_it: Callable[[Session, int], Awaitable[dict[str, Any]]],
 ) -> str:
     async def work(engine: Engine) -> dict[str, Any]:
         async with transaction(engine) as session:
-            return await prove_it(session, size or (await find_head(session)).tree.size)
+            of = size or (await find_head(session)).tree.size
+        await _note_reading(engine, log, "proved", size=of, about=about)
+        async with transaction(engine) as session:
+            return await prove_it(session, of)
 
     return json.dumps(_with_log(log, data_dir, work), ensure_ascii=False)
 
 
-async def _note_reading(engine: Engine, log: LogName, how: str, size: int) -> None:
-    """Source: PCI DSS 10.2.1.3: access to the log is in the log."""
+async def _note_reading(engine: Engine, log: LogName, how: str, **facts: int) -> None:
+    """Before anything is read. Source: PCI DSS 10.2.1.3: access to the log is in the log."""
     event = AuditEvent(
-        action=f"audit_log.{how}", actor="system:cli", origin="cli", subject=f"log:{log.origin}",
-        happened_at=machine_now(), facts={"size": size},
+        action=f"audit_log.{how}", actor=operator(), origin=command_origin(), subject=f"log:{log.origin}",
+        happened_at=machine_now(), facts=facts,
     )  # fmt: skip
     async with transaction(engine) as session:
         await stage(session, [event])

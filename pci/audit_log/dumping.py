@@ -33,6 +33,27 @@ async def dump(session: Session, *, size: int) -> AsyncIterator[tuple[bytes, byt
         first = rows[-1].idx + 1
 
 
+async def flawed_lines(session: Session, *, size: int) -> AsyncIterator[str]:
+    """Lines that are not what was hashed any more, and events that are gone though older ones are there."""
+    for first in range(0, size, LINES_AT_ONCE):
+        changed = await session.scalars(
+            text("""SELECT idx FROM audit_lines(:first, :limit)
+                     WHERE line IS NOT NULL AND sha256('\\x00'::bytea || line) <> leaf ORDER BY idx"""),
+            {"first": first, "limit": min(LINES_AT_ONCE, size - first)},
+        )
+        for idx in changed:
+            yield f"leaf {idx}: its line is not what was hashed"
+    gone = await session.scalars(
+        text("""SELECT l.idx FROM audit_leaves AS l
+                 WHERE l.event_xid > (SELECT xid FROM audit_events ORDER BY xid LIMIT 1) AND l.idx < :size
+                   AND NOT EXISTS (SELECT FROM audit_events AS e WHERE e.xid = l.event_xid AND e.id = l.event_id)
+                 ORDER BY l.idx"""),
+        {"size": size},
+    )
+    for idx in gone:
+        yield f"leaf {idx}: its event is gone"
+
+
 def dump_line(leaf: bytes, line: bytes | None) -> bytes:
     """One line of a dump."""
     return b'{"leaf":"%b"}\n' % leaf.hex().encode() if line is None else line + b"\n"

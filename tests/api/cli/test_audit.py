@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.audit_settings import AuditSettings
+from api.cli import audit
 from api.sealer import export, look, seal_due, sealed_logs
 from api.settings import Settings
 from ledger.database import create_engine, transaction
@@ -110,21 +112,71 @@ def test_the_state_of_a_sound_log_is_told(kopeyka: Kopeyka, sealed: Path) -> Non
 
 
 def test_a_rolled_back_log_is_told_and_accepted_by_two(
-    kopeyka: Kopeyka, sealed: Path, vault_database: VaultDatabase
+    kopeyka: Kopeyka, sealed: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept = ["audit", "accept-rollback", "--log", "vault", "--reason", "disk lost", "--person"]
-    assert kopeyka(*accept, "per_1").code == 1  # nothing to accept
-    with psycopg.connect(vault_database.superuser_url) as connection:
+    """Two users of the machine: a name that somebody types is nobody's second pair of eyes."""
+    accept = ["audit", "accept-rollback", "--log", "books", "--reason", "disk lost", "--person"]
+    assert kopeyka(*accept, "Anna").code == 1  # nothing to accept
+    with psycopg.connect(database.superuser_url) as connection:
         for table in ("audit_exports", "audit_checkpoints", "audit_leaves"):
             connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
         connection.execute("DELETE FROM audit_exports WHERE size > 4")
         connection.execute("DELETE FROM audit_checkpoints WHERE size > 4")
         connection.execute("DELETE FROM audit_leaves WHERE idx >= 4")
 
-    told = kopeyka("audit", "status", "--json")
-    assert (told.code, json.loads(told.out)["rolled_back"]["exported"]) == (1, 8)
-    assert kopeyka("audit", "verify").code == 1
-    assert kopeyka(*accept, "per_1").out == "1 of 2 custodians have accepted\n"
-    assert kopeyka(*accept, "per_1").code == 1
-    assert kopeyka(*accept, "per_2").out == "2 of 2 custodians have accepted\n"
-    assert kopeyka("audit", "status").code == 0
+    told = kopeyka("audit", "status", "--json", "--log", "books")
+    assert (told.code, json.loads(told.out)["rolled_back"] is not None) == (1, True)
+    assert kopeyka("audit", "verify", "--log", "books").code == 1
+    assert kopeyka(*accept, "Anna").out == "1 of 2 custodians have accepted\n"
+    assert kopeyka(*accept, "Boris").code == 1
+    monkeypatch.setattr(audit, "operator", lambda: "operator:4711")
+    assert kopeyka(*accept, "Boris").out == "2 of 2 custodians have accepted\n"
+    assert kopeyka("audit", "status", "--log", "books").code == 0
+
+
+def test_the_vaults_log_is_accepted_at_the_vault_alone(kopeyka: Kopeyka, sealed: Path) -> None:
+    told = kopeyka("audit", "accept-rollback", "--log", "vault", "--reason", "disk lost", "--person", "Anna")
+
+    assert told.code == 1
+    assert "sign in at the vault" in told.err
+
+
+def test_who_takes_a_proof_or_a_dump_is_in_the_log_before_it_is_there(
+    kopeyka: Kopeyka, sealed: Path, tmp_path: Path, vault_database: VaultDatabase
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        kopeyka("audit", "dump", str(tmp_path / "no such folder" / "dump.jsonl"))
+    kopeyka("audit", "prove", "2")
+    kopeyka("audit", "prove-growth", "4")
+
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        told = connection.execute(
+            """SELECT e ->> 'action', e ->> 'actor', split_part(e ->> 'origin', ':', 1)
+                 FROM (SELECT id, convert_from(event, 'UTF8')::jsonb AS e FROM audit_events) AS a
+                ORDER BY id DESC LIMIT 3"""
+        ).fetchall()
+    who = f"operator:{os.getuid()}", "cli"
+    assert told[::-1] == [("audit_log.dumped", *who), ("audit_log.proved", *who), ("audit_log.proved", *who)]
+
+
+@pytest.mark.parametrize("deed", ["edited", "deleted"])
+def test_an_event_that_is_not_what_was_sealed_is_named(
+    deed: str, kopeyka: Kopeyka, sealed: Path, vault_database: VaultDatabase
+) -> None:
+    forged = b"convert_to(replace(convert_from(event, 'UTF8'), 'tok_11', 'tok_99'), 'UTF8')"
+    with psycopg.connect(vault_database.superuser_url) as connection:
+        connection.execute("ALTER TABLE audit_events DISABLE TRIGGER ALL")
+        connection.execute("ALTER TABLE audit_events DROP CONSTRAINT audit_events_leaf_is_of_event")
+        for (month,) in connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"
+        ).fetchall():
+            connection.execute(f"ALTER TABLE {month} DISABLE TRIGGER ALL".encode())
+        if deed == "edited":
+            connection.execute(b"UPDATE audit_events SET event = " + forged)
+        else:
+            connection.execute("DELETE FROM audit_events WHERE convert_from(event, 'UTF8') LIKE '%tok_30%'")
+
+    told = kopeyka("audit", "verify")
+
+    said = "leaf 1: its line is not what was hashed" if deed == "edited" else "leaf 4: its event is gone"
+    assert (told.code, said in told.out) == (1, True), told.out
