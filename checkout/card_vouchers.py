@@ -111,7 +111,9 @@ async def _open_accounts(session: Session, payment: CardPayment, now: datetime) 
     assert payment.acquirer_id is not None
     for code in (chart.card_settlement(payment.acquirer_id), chart.CARD_FEE_INCOME):
         await accounts.open_account(session, AccountTerms(code), now=now)
-    await accounts.open_account(session, AccountTerms(chart.card_payable(payment.merchant_id), available_min=0), now=now)
+    await accounts.open_account(
+        session, AccountTerms(chart.card_payable(payment.merchant_id), available_min=0), now=now
+    )
 
 
 async def _hold(
