@@ -116,6 +116,8 @@ async def look(sealed: SealedLog) -> int:
         if not was_rolled_back:
             await sealed.note("rolled_back", AuditOutcome.FAILED, sink=rollback.sink, exported=rollback.size)
         return 0
+    if sealed.guard.is_blind:
+        sealed.alarm("no_sink_answers")
     async with transaction(sealed.engine) as session:
         if was_rolled_back:
             sealed.tree = EMPTY  # of the history that was given up

@@ -16,10 +16,12 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 import uvicorn
 import uvloop
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp
 
 from api import logs
 from api.audit_settings import AuditSettings
+from api.audit_sinks import sinks_of
 from api.data_dir import StartRefused
 from api.serve import BACKLOG, GRACE_SECONDS_MAX, KEEP_ALIVE_SECONDS, LISTEN_FD, listening_socket
 from api.simulators_tls import inherited, serve_all
@@ -29,6 +31,9 @@ from api.vault_kek import open_keeper
 from api.vault_tls import NamedPeer, server_context
 from ledger.clock import machine_now
 from ledger.database import create_engine, transaction
+from pci.audit_log.checkpoint import VAULT_ORIGIN
+from pci.audit_log.signing_key import VERIFIERS_FILE
+from pci.audit_log.sinks import FileSink, FolderSink
 from pci.hardening import protect_memory
 from pci.keys.ring import KeyRing
 from sbp_gateway.tls import is_loopback
@@ -75,18 +80,32 @@ def refuse_unfit(settings: VaultSettings) -> None:
         )
 
 
+def refuse_unwatched(audit: AuditSettings) -> None:
+    """Refuse a vault in production that could not notice that its log was rolled back. Raises: StartRefused."""
+    if audit.folder is None or not (audit.folder / VERIFIERS_FILE).is_file():
+        raise StartRefused(
+            "Start the sealer first and set KOPEYKA_AUDIT_FOLDER: its kopeyka.vkeys is what the vault checks with"
+        )
+    if not any(isinstance(sink, FileSink | FolderSink) for sink in sinks_of(audit, VAULT_ORIGIN)):
+        raise StartRefused("KOPEYKA_AUDIT_SINKS must name a file or a folder that the vault can read")
+
+
 @asynccontextmanager
 async def opened(settings: VaultSettings) -> AsyncIterator[Vault]:
     """The vault of this process, its sweepers running. Nothing here needs the database to be there yet."""
     keeper = await open_keeper(settings, lambda said: log.warning("key", said=said), apart_from=settings.folders_apart)
+    if settings.is_production:
+        refuse_unwatched(AuditSettings())
     url = settings.database_url.get_secret_value()
     engine, ring_engine = create_engine(url, size=settings.pool_size), create_engine(url, size=RING_CONNECTIONS)
     env = "live" if settings.is_production else "test"
     ring = KeyRing(functools.partial(transaction, ring_engine), keeper, env=env, origin=f"vault:{os.getpid()}")
     line = link_to(settings.acquirer_url, machine_now)
     guard = VaultGuard(AuditSettings(), engine, ring)
-    with suppress(Exception):  # the database may not be there yet; the guard looks again
+    try:
         await guard.look()
+    except (DBAPIError, OSError) as error:  # the database may not be there yet; the guard looks again
+        log.error("audit_look_failed", error=type(error).__name__)
     vault = Vault(guard.transactions, machine_now, ring, settings, line, guard)
     stop = asyncio.Event()
     sweepers = [asyncio.create_task(repeat(sweep, vault, stop)) for sweep in SWEEPS]

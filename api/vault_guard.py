@@ -63,11 +63,15 @@ class VaultGuard:
         if self.log_guard is None:
             self.log_guard = guard_of(self.settings, VAULT_ORIGIN)
         if self.log_guard is None:
+            log.warning("audit_alarm", what="not_watched", missing="kopeyka.vkeys of the sealer")
             return
         self.log_guard.ring = self.ring
         rollback = await self.log_guard.check(partial(transaction, self.engine))
         if rollback is not None:
             log.error("audit_alarm", what="rolled_back", flaw=rollback.flaw, exported=rollback.size)
+
+        if self.log_guard.is_blind:
+            log.error("audit_alarm", what="no_sink_answers")
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Look each minute until asked to stop. What it last knew stands while the database is away."""

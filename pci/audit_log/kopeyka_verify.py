@@ -8,8 +8,8 @@
 
 A checkpoint is a signed note (C2SP tlog-checkpoint and signed-note), or a file of a sink, whose last note is taken. A
 witness is a file of a sink: it holds every leaf hash that was ever exported, so a flaw is named to the line, and a dump
-of an older copy is noticed: a sink may hold up to 1,000 leaves more (sealed since), with --strict none. Ends with code 0
-when everything holds, 1 when something does not, 2 when the question makes no sense.
+of an older copy is noticed: a sink may hold up to 1,000 leaves more (sealed since), with --strict none. Ends with
+code 0 when everything holds, 1 when something does not, 2 when the question makes no sense.
 
 A line of a dump is the very bytes that were hashed, or {"leaf":"<hash>"} after retention took them (then say
 --retained-from LINE). The first line is leaf 0. Beside dump.jsonl lies dump.leaves, the hashes that the database holds:

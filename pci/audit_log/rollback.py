@@ -56,6 +56,8 @@ class LogGuard:
     passed: set[tuple[int, bytes]] = field(default_factory=set)
     """Checkpoints of sinks that were compared and are its beginning."""
     rollback: Rollback | None = None
+    is_blind: bool = False
+    """Whether something was sealed and no sink could be asked what it has of it: nothing would be noticed."""
     ring: KeyRing | None = None
     """Of the vault, which counts only acceptances it proved itself; the sealer has no keys and counts rows."""
 
@@ -69,6 +71,8 @@ class LogGuard:
         exported = [(sink.name, await self._read(sink)) for sink in self.sinks]
         async with transactions() as session:
             self.rollback = await self._compare(session, [pair for pair in exported if pair[1] is not None])
+            is_sealed = await session.scalar(text("SELECT EXISTS (SELECT FROM audit_checkpoints)"))
+        self.is_blind = bool(is_sealed) and all(pair[1] is None for pair in exported)
         return self.rollback
 
     def refuse_if_rolled_back(self) -> None:

@@ -25,6 +25,7 @@ from api.audit_settings import AuditSettings
 from api.audit_sinks import WebhookSink, guard_of
 from api.data_dir import StartRefused
 from api.sealer import SealedLog, export, look, review, seal_due, sealed_logs, show_alive
+from api.serve_vault import refuse_unwatched
 from api.settings import Settings
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Engine, create_engine, transaction
@@ -463,72 +464,14 @@ async def test_an_older_copy_under_a_running_sealer_is_exported_nowhere(
     assert vault.guard.rollback.size == 6
 
 
-async def test_what_waits_for_its_leaf_is_an_alarm_and_no_sign_of_life(
-    sealer: Sealer,
-    database: Database,
-    vault_database: VaultDatabase,
-    vault_engine: Engine,
-    now: datetime,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A transaction left open, even in the other database, holds all sealing up."""
-    await look(sealer.vault)
-    with psycopg.connect(database.app_url) as held:
-        held.execute("SELECT pg_current_xact_id()")
-        await stage_in_the_vault(vault_engine, now, 0, 3)
-        assert await seal_due(sealer.vault) == 0
-        sealer.vault.clock.offset += timedelta(minutes=3)
-        await seal_due(sealer.vault)
-        await show_alive(sealer.vault, sealer.vault)
-        await look(sealer.vault)
-
-    assert "sealing_lags" in capsys.readouterr().out
-    assert in_vault(sealer, vault_database, "SELECT control FROM heartbeats") == []
-    assert await seal_due(sealer.vault) == 3
-    await show_alive(sealer.vault, sealer.vault)
-    assert in_vault(sealer, vault_database, "SELECT control FROM heartbeats") == [("vault_log",)]
-
-
-async def test_a_database_brought_to_another_cluster_does_not_stop_sealing_unnoticed(
-    sealer: Sealer,
-    vault_database: VaultDatabase,
-    vault_engine: Engine,
-    now: datetime,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Its transactions are numbered anew, below what was sealed: nothing would ever be due."""
-    await look(sealer.vault)
-    await stage_in_the_vault(vault_engine, now, 0, 3)
-    await seal_due(sealer.vault)
-    with psycopg.connect(vault_database.superuser_url) as connection:
-        connection.execute("ALTER TABLE audit_checkpoints DISABLE TRIGGER ALL")
-        connection.execute("UPDATE audit_checkpoints SET sealed_through = '9999999999'")
-    sealer.vault.sealed_at = None
-
-    await seal_due(sealer.vault)
-    await look(sealer.vault)
-
-    assert sealer.vault.sealed_at is None
-    assert "sealing_lags" in capsys.readouterr().out
-
-
-async def test_a_month_that_nobody_made_is_an_alarm_and_sealing_goes_on(
-    sealer: Sealer,
-    vault_database: VaultDatabase,
-    vault_engine: Engine,
-    now: datetime,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with psycopg.connect(vault_database.superuser_url) as connection:
-        months = connection.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"
-        ).fetchall()
-        for (month,) in months:
-            if not month.endswith("_rest"):
-                connection.execute(f"DROP TABLE {month}".encode())
-    await stage_in_the_vault(vault_engine, now, 0, 3)
-
-    await look(sealer.vault)
-
-    assert "month_missing" in capsys.readouterr().out
-    assert await seal_due(sealer.vault) == 3
+def test_production_is_refused_when_nothing_would_notice_an_older_copy(tmp_path: Path) -> None:
+    sinks = (f"file:{tmp_path}/a", f"folder:{tmp_path}/b")
+    away = ("https://a.example", "https://b.example")
+    with pytest.raises(StartRefused, match="KOPEYKA_AUDIT_FOLDER"):
+        refuse_unwatched(AuditSettings(sinks=sinks))
+    with pytest.raises(StartRefused, match="KOPEYKA_AUDIT_FOLDER"):
+        refuse_unwatched(AuditSettings(folder=tmp_path, sinks=sinks))
+    open_key(tmp_path)
+    with pytest.raises(StartRefused, match="can read"):
+        refuse_unwatched(AuditSettings(folder=tmp_path, sinks=away))
+    refuse_unwatched(AuditSettings(folder=tmp_path, sinks=sinks))
