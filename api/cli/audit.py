@@ -184,7 +184,7 @@ def prove_growth(
 
 @app.command()
 def accept_rollback(
-    person: Annotated[str, typer.Option(help="The custodian's name, for the log; what counts is who runs the command.")],
+    person: Annotated[str, typer.Option(help="Their name, for the log; what counts is who runs this.")],
     reason: Annotated[str, typer.Option(help="Why the database is older or other than what was exported.")],
     log: LogOption = LogName.BOOKS,
     data_dir: DataDirOption = None,
