@@ -202,9 +202,10 @@ def accept_rollback(
         if rollback is None:
             raise StartRefused("The log is what was exported of it: there is nothing to accept")
         said = f"{person}: {reason}" if person.strip() and reason.strip() else ""
-        who = {"person": operator(), "origin": command_origin()}
         async with transaction(engine) as session:
-            return await accept(session, rollback, **who, reason=said, now=machine_now())
+            return await accept(
+                session, rollback, person=operator(), reason=said, origin=command_origin(), now=machine_now()
+            )
 
     count = _with_log(log, data_dir, work)
     print(f"{count} of {ACCEPTANCES_MIN} custodians have accepted")
