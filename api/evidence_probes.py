@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from api.segment_test import Premises, TryOutcome, is_broken, run_tries
+from api.segment_test import Premises, TryOutcome, is_broken, run_tries, what_is_not_there
 from pci.evidence.components import Component
 from pci.evidence.results import ProbeResult
 from pci.pan_allowed import AllowedPans
@@ -30,7 +30,12 @@ def scanned(url: str, allowed: AllowedPans) -> ProbeResult:
 
 
 def segment_tested(premises: Premises) -> ProbeResult:
-    """Every way to the vault that was tried; failures alone when something was reached."""
+    """Every way to the vault that was tried; failures alone when something was reached.
+
+    Where nothing listens everything is refused: that is no proof, and is told as not run.
+    """
+    if absent := what_is_not_there(premises):
+        return ProbeResult((), not_run=absent)
     tries = run_tries(premises)
     bad = is_broken(tries, is_production=premises.is_production)
     shown = [one for one in tries if not bad or one.outcome is not TryOutcome.REFUSED]

@@ -107,6 +107,36 @@ def run_tries(premises: Premises) -> list[SegmentTry]:
     ]
 
 
+def what_is_not_there(premises: Premises) -> str:
+    """What does not answer where its owner says it is: refusals of it would prove nothing. Empty: all is there."""
+    try:
+        with psycopg.connect(premises.app_url, connect_timeout=CONNECT_SECONDS) as connection:
+            asked = connection.execute("SELECT FROM pg_database WHERE datname = %s", [premises.vault_database])
+            is_beside = asked.rowcount == 1
+    except psycopg.Error as error:
+        return f"the api's own database does not answer: {_why(str(error))}"
+    host, _, port = premises.vault_postgres.rpartition(":")
+    if not (port.isdigit() and _listens(host, int(port)) if premises.vault_postgres else is_beside):
+        return f"the vault's database does not answer: {premises.vault_postgres or premises.vault_database}"
+    place = urlsplit(premises.vault_url)
+    if not place.hostname or not _listens(place.hostname, place.port or 443):
+        return f"the vault's listener does not answer: {place.netloc or 'nobody named it'}"
+    return ""
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        if host.startswith("/"):
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(CONNECT_SECONDS)
+                line.connect(f"{host}/.s.PGSQL.{port}")
+        else:
+            socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def event_of(tries: Sequence[SegmentTry], *, origin: str, now: datetime, is_production: bool) -> AuditEvent:
     """What the log says of a test."""
     counts = {outcome.value: sum(one.outcome is outcome for one in tries) for outcome in TryOutcome}

@@ -24,6 +24,8 @@ class Look(StrEnum):
     """Each row is a failure."""
     LISTED = "listed"
     """Rows are what an assessor asks to see."""
+    EXPECTED = "expected"
+    """The same, and that there are none is a failure."""
 
 
 class Where(StrEnum):

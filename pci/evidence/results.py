@@ -103,7 +103,9 @@ async def _check(
             rows = [dict(row) for row in answer.mappings()]
     except DBAPIError as error:
         return _judged(control, (), False, str(error.orig).splitlines()[0])
-    return _judged(control, rows, control.look is Look.LISTED, "")
+    if control.look is Look.EXPECTED and not rows:
+        return ControlResult(control, ControlStatus.FAILING, why="there is nothing to show")
+    return _judged(control, rows, control.look is not Look.NO_ROWS, "")
 
 
 def _judged(control: Control, rows: Sequence[Mapping[str, Any]], is_listing: bool, not_run: str) -> ControlResult:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.bootstrap import BOOKS_ROLES, restrict_database
+from api.cli.segtest import vault_place
+from api.evidence_probes import segment_tested
+from api.installation import Databases
 from api.segment_test import (
     FORBIDDEN,
     Premises,
@@ -99,6 +105,38 @@ async def test_the_vaults_listener_refuses_who_shows_no_certificate(tmp_path: Pa
         (tried,) = await asyncio.to_thread(lambda: list(try_listener(f"https://127.0.0.1:{port}")))
 
     assert tried.outcome is TryOutcome.REFUSED, tried
+
+
+def test_where_nothing_listens_nothing_is_proved(database: Database, vault_database: VaultDatabase) -> None:
+    def why(**changed: str) -> str:
+        known = {"app_url": database.app_url, "vault_database": vault_database.name, "vault_url": listening}
+        result = segment_tested(Premises(**known | changed))  # type: ignore[arg-type]  # texts alone are changed
+        assert bool(result.rows) is not bool(result.not_run)
+        return result.not_run
+
+    given = conninfo_to_dict(database.app_url)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        listening = f"https://127.0.0.1:{server.getsockname()[1]}"
+        silent = f"127.0.0.1:{other.getsockname()[1]}"
+        threading.Thread(target=lambda: [server.accept()[0].close() for _ in range(4)], daemon=True).start()
+        other.close()
+
+        assert why() == ""
+        assert why(vault_postgres=f"{given['host']}:{given.get('port', '5432')}") == ""
+        assert why(vault_url="") == "the vault's listener does not answer: nobody named it"
+        assert why(vault_url=f"https://{silent}") == f"the vault's listener does not answer: {silent}"
+        assert why(vault_postgres=silent) == f"the vault's database does not answer: {silent}"
+        assert why(vault_database="nowhere") == "the vault's database does not answer: nowhere"
+    nobody = make_conninfo(database.app_url, host="127.0.0.1", port=silent.rpartition(":")[2])
+    assert why(app_url=nobody).startswith("the api's own database does not answer: ")
+
+
+def test_the_vaults_place_is_known_from_its_address() -> None:
+    books, beside = "postgresql://a@books:5432/kopeyka", "postgresql://v@books:5432/cards"
+
+    assert vault_place(Databases(books)) == ("kopeyka_vault", "")
+    assert vault_place(Databases(books, vault=beside)) == ("cards", "")
+    assert vault_place(Databases(books, vault_migrator="postgresql://m@vault,spare/cards")) == ("cards", "vault:5432")
 
 
 def test_secrets_of_the_vault_in_an_api_process_are_noticed() -> None:

@@ -166,7 +166,7 @@ GRANT USAGE ON SEQUENCE audit_event_numbers TO kopeyka_app, kopeyka_sequencer;
 GRANT EXECUTE ON FUNCTION stage_audit_events TO kopeyka_app, kopeyka_sequencer;
 -- Hashes, sizes and roots say nothing of anybody: whoever must notice a log that was rolled back may read them.
 GRANT SELECT ON audit_leaves, audit_checkpoints, audit_acceptances TO kopeyka_app, kopeyka_sequencer;
-GRANT INSERT ON audit_acceptances TO kopeyka_app, kopeyka_sequencer;
+GRANT INSERT ON audit_acceptances TO kopeyka_sequencer;
 GRANT SELECT ON audit_events, audit_events_rest, audit_exports TO kopeyka_sequencer;
 GRANT INSERT ON audit_leaves, audit_checkpoints, audit_exports TO kopeyka_sequencer;
 GRANT EXECUTE ON FUNCTION make_audit_partitions, drop_audit_events TO kopeyka_sequencer;

@@ -79,8 +79,9 @@ async def checked(
 
 async def test_a_vault_as_it_is_made_stands_well_and_every_query_runs(world: World, database: Database) -> None:
     await world.tokenize(MIR)
+    world.sql("INSERT INTO heartbeats SELECT unnest(ARRAY['books_log', 'vault', 'vault_log']), now(), 60")
 
-    results = await checked(world, database)
+    results = await checked(world, database, until=datetime.now(UTC) + timedelta(hours=1))
 
     bad = {r.control.requirement: (r.status, r.why, r.rows) for r in results
            if r.status in (ControlStatus.FAILING, ControlStatus.NOT_CHECKED)}  # fmt: skip
@@ -108,7 +109,8 @@ BROKEN = {
     "7.2.6": "GRANT SELECT ON cards TO kopeyka_app",
     "10.2.2": "ALTER TABLE audit_events DROP CONSTRAINT audit_events_are_whole",
     "10.3.2": "GRANT UPDATE ON audit_leaves TO kopeyka_vault",
-    "10.7.2": "INSERT INTO heartbeats VALUES ('vault', '2026-01-01', 60)",
+    "10.7.2": "INSERT INTO heartbeats VALUES ('vault', '2026-01-01', 60), ('books_log', now(), 60),"
+    " ('vault_log', now(), 60)",
 }
 
 
@@ -120,6 +122,105 @@ async def test_what_does_not_hold_is_told(requirement: str, world: World, databa
     (result,) = await checked(world, database, control)
 
     assert (result.status, result.rows_total > 0) == (ControlStatus.FAILING, True)
+
+
+async def told(world: World, database: Database, requirement: str) -> list[Any]:
+    """The rows of a control that fails."""
+    (control,) = [one for one in CONTROLS if one.requirement == requirement]
+    (result,) = await checked(world, database, control)
+    assert result.status is (ControlStatus.FAILING if result.rows_total else ControlStatus.MET)
+    return list(result.rows)
+
+
+GUARDS_GONE = {
+    "ALTER TABLE audit_leaves DISABLE TRIGGER audit_leaves_append_only": "audit_leaves",
+    "ALTER TABLE audit_exports ENABLE TRIGGER audit_exports_append_only": "audit_exports",
+    "DROP TRIGGER audit_events_rest_append_only ON audit_events_rest": "audit_events_rest",
+    "DROP TABLE audit_acceptances": "audit_acceptances",
+    "DROP TRIGGER audit_checkpoints_append_only ON audit_checkpoints; CREATE TRIGGER x BEFORE DELETE"
+    " ON audit_checkpoints EXECUTE FUNCTION audit_log_is_append_only();"
+    " ALTER TABLE audit_checkpoints ENABLE ALWAYS TRIGGER x": "audit_checkpoints",
+}
+
+
+@pytest.mark.parametrize("deed", GUARDS_GONE)
+async def test_a_table_of_the_log_that_nothing_guards_is_told(deed: str, world: World, database: Database) -> None:
+    assert await told(world, database, "10.3.2") == []
+    world.sql(deed)
+
+    rows = await told(world, database, "10.3.2")
+
+    assert rows == [{"table_name": GUARDS_GONE[deed], "flaw": "no trigger refuses to change it"}]
+
+
+async def test_a_log_whose_triggers_call_something_harmless_is_told(world: World, database: Database) -> None:
+    world.sql("CREATE OR REPLACE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql"
+              " AS $$ BEGIN RETURN NULL; END $$")  # fmt: skip
+
+    assert {"audit_events", "audit_leaves"} < {row["table_name"] for row in await told(world, database, "10.3.2")}
+
+
+SEALED = """INSERT INTO audit_leaves (idx, leaf, event_xid, event_id)
+    SELECT row_number() OVER (ORDER BY id) - 1, leaf, xid, id FROM audit_events"""
+LOG_CHANGED = {
+    "UPDATE audit_events SET event = convert_to(replace(convert_from(event, 'UTF8'), 'service:api', 'service:ap0'),"
+    " 'UTF8')": "other than its leaf",
+    "UPDATE audit_events SET leaf = sha256('x')": "other than its leaf",
+    "UPDATE audit_leaves SET leaf = sha256('x')": "other than its leaf",
+    "DELETE FROM audit_events WHERE id = (SELECT max(id) FROM audit_events)": "a leaf without its event",
+    "DELETE FROM audit_events WHERE id = (SELECT min(id) FROM audit_events)": "a leaf without its event",
+}
+
+
+@pytest.mark.parametrize("deed", LOG_CHANGED)
+async def test_a_changed_log_is_told(deed: str, world: World, database: Database) -> None:
+    await world.tokenize(MIR)
+    world.sql(SEALED)
+    assert await told(world, database, "10.3.4") == []
+
+    world.sql("SET session_replication_role = replica; DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT tgrelid FROM"
+              " pg_trigger WHERE position('_append_only' IN tgname) > 0 LOOP"
+              " EXECUTE 'ALTER TABLE ' || t || ' DISABLE TRIGGER ALL'; END LOOP; END $$;"
+              " ALTER TABLE audit_events DROP CONSTRAINT audit_events_leaf_is_of_event;" + deed)  # fmt: skip
+
+    assert {row["flaw"] for row in await told(world, database, "10.3.4")} == {LOG_CHANGED[deed]}
+
+
+async def test_what_retention_took_a_year_ago_is_no_change(world: World, database: Database) -> None:
+    await world.tokenize(MIR)
+    world.sql(
+        "INSERT INTO audit_leaves (idx, leaf, event_xid, event_id) VALUES (0, sha256('x'), '1', 0);"
+        " INSERT INTO audit_checkpoints VALUES (1, sha256('x'), sha256('x'), '1', 'n', now() - interval '13 months')"
+    )
+
+    assert await told(world, database, "10.3.4") == []
+
+
+async def test_a_control_that_never_showed_itself_is_told(world: World, database: Database) -> None:
+    world.sql("INSERT INTO heartbeats VALUES ('vault', now(), 60), ('books_log', now(), 60)")
+
+    assert await told(world, database, "10.7.2") == [{"control": "vault_log", "beat_at": None}]
+
+
+async def test_the_last_purge_counts_and_not_a_better_one_before(world: World, database: Database) -> None:
+    run = ("INSERT INTO purges (policy_id, cutoff_at, ran_at, rows_purged, rows_left, method)"
+           " SELECT id, %s, %s, 0, %s, 'deleted' FROM retention_policies")  # fmt: skip
+    world.sql("UPDATE retention_policies SET set_at = '2026-01-01'")
+    yesterday = world.now - timedelta(days=1)
+    world.sql(run, [yesterday, yesterday, 0])
+    assert await told(world, database, "3.2.1") == []
+
+    world.sql(run, [world.now, world.now, 7])
+
+    assert {row["rows_left"] for row in await told(world, database, "3.2.1")} == {7}
+
+
+async def test_a_log_without_an_event_is_no_log(world: World, database: Database) -> None:
+    (control,) = [one for one in CONTROLS if one.requirement == "10.2.1"]
+
+    (result,) = await checked(world, database, control, until=world.now - timedelta(days=3_650))
+
+    assert (result.status, result.rows, result.why) == (ControlStatus.FAILING, (), "there is nothing to show")
 
 
 def test_a_card_number_in_a_database_fails_its_probe(database: Database) -> None:
