@@ -3,7 +3,8 @@
 The api and its database are to stay outside of what PCI DSS looks at, so a caller that puts a card number into an
 order's description is refused before anything is kept, and an answer with one in it becomes a 500. Either is told to
 the log as an event, without the number. Looked at are idempotency keys, paths and texts of JSON bodies: amounts are
-numbers, files and notifications of the rail are others' business. Almost every body is let through after one pass over its bytes.
+numbers, files and notifications of the rail are others' business. Almost every body is let through after one pass
+over its bytes.
 
 Source: PCI DSS 3.4.2, 3.5.1, 12.10.7. The reasons for refusing at the entrance: pci/DECISIONS.md, 23.
 """

@@ -29,6 +29,7 @@ from api.running import Announce, Installation, Stopped, forget_runtime, phone_u
 from api.sandbox import all_powerful_key, take_in_banks
 from api.serve_nspk import refuse_without_certificates
 from api.settings import Mode, Settings
+from pci.hardening import protect_memory
 
 READY_SECONDS_MAX = 60.0
 CONNECTIONS_SPARE = 20
@@ -141,6 +142,7 @@ def make_scratch(running: Installation, stack: ExitStack) -> None:
 
 def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     """Start the children of the role, tell when all are ready, look after them. Ends by Stopped."""
+    protect_memory()  # its environment has everybody's secrets
     stack.callback(forget_runtime, running)
     stack.callback(stop_all, running.children)
     if role in (Role.ALL, Role.SIMULATORS) and running.settings.mode is Mode.SANDBOX:

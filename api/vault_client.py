@@ -6,6 +6,7 @@ Everything the vault refuses comes out as ``VaultRefused`` with the vault's own 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from api.vault_certificates import LinkCertificates
 from api.vault_tls import client_context
 from ledger.database import is_in_transaction
 
+GOODBYE_SECONDS = 0.05
+"""TLS says goodbye after a close; a loop that ends before leaves the socket open."""
 CONNECT_SECONDS_MAX = 1.0
 CALL_SECONDS_MAX = 10.0
 """Longer than an acquirer's answer takes, shorter than a till waits."""
@@ -73,6 +76,7 @@ class VaultClient:
         """Hang up."""
         if self._http is not None:
             await self._http.close()
+            await asyncio.sleep(GOODBYE_SECONDS)
 
     def _open(self) -> aiohttp.ClientSession:
         if not self.url or self.link is None:

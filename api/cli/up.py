@@ -12,7 +12,6 @@ from api import supervisor
 from api.cli.options import DataDirOption
 from api.roles import Role
 from api.settings import Settings
-from pci.hardening import protect_memory
 
 
 def up(
@@ -24,7 +23,6 @@ def up(
 ) -> None:
     """Start Kopeyka and keep it running; Ctrl-C stops everything."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    protect_memory()  # its environment has everybody's secrets
     supervisor.up(
         Settings(),
         role=role,

@@ -68,7 +68,9 @@ async def test_a_vault_that_stood_still_for_longer_than_anybody_waits_charges_on
         await asyncio.sleep(12.5)
     finally:
         cards.vault.process.send_signal(signal.SIGCONT)
-    assert {(await payment)["status"] for payment in paying} == {"unknown"}
+    found = {(await payment)["status"] for payment in paying}
+    assert "unknown" in found
+    assert found <= {"unknown", "refused"}  # refused: no connection was free, so nothing was asked
     await cards.settle()
 
     await agree(cards)

@@ -82,13 +82,21 @@ def test_killing_everybody_in_the_middle_loses_and_doubles_nothing(tmp_path: Pat
     assert_fits(found, 300)
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none when it has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_demo_leaves_no_process_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
     process = started(tmp_path, "--orders", "5000")
     deadline = time.monotonic() + 60
     while len(children := psutil.Process(process.pid).children(recursive=True)) < 6 and time.monotonic() < deadline:
         time.sleep(0.1)
-    folders = [word for child in children for word in child.cmdline() if word.endswith("/runtime.json")]
+    folders = [word for child in children for word in words_of(child) if word.endswith("/runtime.json")]
     process.send_signal(number)
     _, complained = process.communicate(timeout=60)
 

@@ -21,7 +21,7 @@ from tests.tokenization.entry_world import SHOP, EntryWorld, entry_world, typed,
 from tests.vault_calls import public_client, service_client
 from tokenization.ids import new_id
 from tokenization.page_check import BASELINE, ReceivedPage, authorised, differences, seen_of
-from tokenization.pages.card_form import LOADED, FOLDER, asset
+from tokenization.pages.card_form import FOLDER, LOADED, asset
 
 
 class Elements(HTMLParser):

@@ -212,10 +212,14 @@ async def test_two_who_decide_at_the_same_moment_decide_once(desk: Desk, vault_d
 
 async def test_nobody_approves_their_own_request_even_when_roles_changed_meanwhile(desk: Desk) -> None:
     token, olga = await desk.card(), await desk.sign_in("olga", ["support"])
-    admin = await desk.sign_in("root", ["admin"])
+    admin, vera = await desk.sign_in("root", ["admin"]), await desk.sign_in("vera", ["security_officer"])
     request_id = await asked(olga, token)
-    body = {"roles": ["security_officer"], "reason": "moved"}
-    assert (await admin.put(f"/vault/v1/people/{desk.people['olga']}/roles", json=body)).status_code == 200
+    path, roles = f"/vault/v1/people/{desk.people['olga']}", ["security_officer"]
+    assert (await admin.put(f"{path}/roles", json={"roles": roles, "reason": "moved"})).status_code == 200
+    assert code_of(await olga.post(f"{REQUESTS}/{request_id}/approvals")) == (401, "access.sign_in_needed")
+    assert (await vera.post(f"{path}/confirmations", json={"roles": roles})).status_code == 200
+    desk.wait(timedelta(seconds=30))
+    olga = await desk.sign_in_again("olga")
 
     assert code_of(await olga.post(f"{REQUESTS}/{request_id}/approvals")) == (403, "access.own_request")
 
