@@ -35,6 +35,8 @@ _LENGTH: Final = re.compile(r"(?=(1[3-9]))")
 _FRACTION: Final = re.compile(r"[0-9]\.$")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]*\Z")
 _REST_OF_DIGEST: Final = re.compile(r"[0-9a-fA-F]*")
+_NSPK_ID: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z][0-9A-Z]{31}(?![0-9A-Za-z])")
+"""An operation or a link of SBP: its digits tell the time and chance. Source: NSPK C2B, trxId and qrcId."""
 DIGEST_CHARACTERS_MIN: Final = 32
 """A word of hexadecimal digits this long is a digest or a key, whatever digits stand in it."""
 
@@ -203,6 +205,9 @@ def _after_length(group: re.Match[str], offset: int) -> Iterator[FoundPan]:
 
 
 def _is_part_of_something(text: str, found: FoundPan) -> bool:
+    near = _NSPK_ID.finditer(text, max(0, found.start - DIGEST_CHARACTERS_MIN), found.end + DIGEST_CHARACTERS_MIN)
+    if any(word.start() < found.start and found.end <= word.end() for word in near):
+        return True
     before = text[max(0, found.start - DIGEST_CHARACTERS_MIN) : found.start]
     if _FRACTION.search(before):
         return True

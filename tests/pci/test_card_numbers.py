@@ -157,3 +157,12 @@ def test_digits_in_front_do_not_hide_a_number(before: str, noise: str, last: str
 )  # fmt: skip
 def test_schemes_end_where_their_ranges_do(first: str, scheme: Scheme | None) -> None:
     assert scheme_of(first.ljust(16, "0")) is scheme
+
+
+def test_an_operation_of_sbp_is_no_card_number_whatever_digits_begin_it() -> None:
+    """Site, year, day, time, then chance: now and then its first digits pass for a Maestro's."""
+    for chance in range(3_000):
+        trx_id = f"A6326143533{chance:06}" + "QWERTYUIOPASDFG"
+        assert len(trx_id) == 32
+        assert not list(issued(f'"{trx_id}"'))
+    assert list(issued("A2200111753579001QWER"))
