@@ -1,0 +1,214 @@
+-- Installment plans: products, terms, plans, installments and the movements that everything is replayed from.
+
+CREATE TABLE installment_products (
+    code                     text COLLATE "C" NOT NULL,
+    version                  integer NOT NULL,
+    name                     text NOT NULL,
+    effective_on             date NOT NULL,
+    installments             integer NOT NULL,
+    step                     text COLLATE "C" NOT NULL,
+    every                    integer NOT NULL,
+    first_share_basis_points integer NOT NULL,
+    rounding                 text COLLATE "C" NOT NULL,
+    price_min_kopecks        bigint NOT NULL,
+    price_max_kopecks        bigint NOT NULL,
+    order_lifetime_seconds   integer NOT NULL,
+    hold_lifetime_seconds    integer NOT NULL,
+    refund_policy            text COLLATE "C" NOT NULL,
+    penalty_basis_points     integer NOT NULL,
+    penalty_grace_days       integer NOT NULL,
+    is_committed_at_once     boolean NOT NULL,
+    is_fee_returned          boolean NOT NULL,
+    created_at               timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT installment_products_pkey PRIMARY KEY (code, version),
+    CONSTRAINT installment_products_effective_key UNIQUE (code, effective_on),
+    CONSTRAINT installment_products_code_form CHECK (code ~ '^[a-z][a-z0-9_]{1,31}$'),
+    CONSTRAINT installment_products_version_positive CHECK (version > 0),
+    CONSTRAINT installment_products_installments_in_range CHECK (installments BETWEEN 2 AND 24),
+    CONSTRAINT installment_products_step_is_known CHECK (step IN ('days', 'months')),
+    CONSTRAINT installment_products_every_in_range CHECK (every BETWEEN 1 AND 92),
+    CONSTRAINT installment_products_first_share_in_range CHECK (first_share_basis_points BETWEEN 0 AND 9999),
+    CONSTRAINT installment_products_rounding_is_known CHECK (rounding IN ('kopeck_first', 'kopeck_last', 'rouble_last')),
+    CONSTRAINT installment_products_prices_in_order CHECK (0 < price_min_kopecks AND price_min_kopecks <= price_max_kopecks),
+    CONSTRAINT installment_products_lifetimes_positive CHECK (order_lifetime_seconds > 0 AND hold_lifetime_seconds > 0),
+    CONSTRAINT installment_products_policy_is_known CHECK (
+        refund_policy IN ('proportional', 'next_first', 'last_first', 'reamortise')
+    ),
+    CONSTRAINT installment_products_penalty_in_range CHECK (
+        penalty_basis_points BETWEEN 0 AND 2000 AND penalty_grace_days BETWEEN 0 AND 365
+    )
+);
+
+CREATE TABLE installment_merchant_terms (
+    merchant_id       text COLLATE "C" NOT NULL,
+    product_code      text COLLATE "C" NOT NULL,
+    effective_on      date NOT NULL,
+    fee_basis_points  integer NOT NULL,
+    price_min_kopecks bigint,
+    price_max_kopecks bigint,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT installment_merchant_terms_pkey PRIMARY KEY (merchant_id, product_code, effective_on),
+    CONSTRAINT installment_merchant_terms_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchants (id),
+    CONSTRAINT installment_merchant_terms_fee_in_range CHECK (fee_basis_points BETWEEN 0 AND 9999),
+    CONSTRAINT installment_merchant_terms_prices_in_order CHECK (
+        0 < price_min_kopecks AND (price_max_kopecks IS NULL OR price_min_kopecks <= price_max_kopecks)
+    )
+);
+
+-- Our own entry in the Bank of Russia's register of operators: no plan is made while the last one is not active.
+CREATE TABLE operator_licences (
+    effective_on    date NOT NULL,
+    register_number text COLLATE "C" NOT NULL,
+    is_active       boolean NOT NULL,
+    capital_kopecks bigint NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT operator_licences_pkey PRIMARY KEY (effective_on),
+    CONSTRAINT operator_licences_number_given CHECK (length(register_number) BETWEEN 1 AND 64),
+    CONSTRAINT operator_licences_capital_not_negative CHECK (capital_kopecks >= 0)
+);
+
+CREATE TABLE installment_plans (
+    id                  text COLLATE "C" NOT NULL,
+    merchant_id         text COLLATE "C" NOT NULL,
+    order_number        text COLLATE "C" NOT NULL,
+    product_code        text COLLATE "C" NOT NULL,
+    product_version     integer NOT NULL,
+    price_kopecks       bigint NOT NULL,
+    prepaid_kopecks     bigint NOT NULL DEFAULT 0,
+    items               jsonb NOT NULL DEFAULT '[]',
+    status              text COLLATE "C" NOT NULL DEFAULT 'new',
+    standing            text COLLATE "C" NOT NULL DEFAULT 'none',
+    link_code           text COLLATE "C" NOT NULL,
+    buyer_id            text COLLATE "C",
+    contract_on         date,
+    collector           text COLLATE "C",
+    card_token          text COLLATE "C",
+    first_payment_id    text COLLATE "C",
+    binding_id          text COLLATE "C",
+    fee_basis_points    integer,
+    fee_kopecks         bigint NOT NULL DEFAULT 0,
+    refunded_kopecks    bigint NOT NULL DEFAULT 0,
+    outstanding_kopecks bigint NOT NULL DEFAULT 0,
+    overpaid_kopecks    bigint NOT NULL DEFAULT 0,
+    penalty_kopecks     bigint NOT NULL DEFAULT 0,
+    next_due_on         date,
+    is_paused           boolean NOT NULL DEFAULT false,
+    reason              text,
+    created_at          timestamptz NOT NULL,
+    expires_at          timestamptz,
+    committed_at        timestamptz,
+    ended_at            timestamptz,
+    version             integer NOT NULL DEFAULT 1,
+    CONSTRAINT installment_plans_pkey PRIMARY KEY (id),
+    CONSTRAINT installment_plans_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchants (id),
+    CONSTRAINT installment_plans_product_fkey FOREIGN KEY (product_code, product_version)
+        REFERENCES installment_products (code, version),
+    CONSTRAINT installment_plans_buyer_fkey FOREIGN KEY (buyer_id) REFERENCES buyers (id),
+    CONSTRAINT installment_plans_payment_fkey FOREIGN KEY (first_payment_id) REFERENCES card_payments (id),
+    CONSTRAINT installment_plans_order_key UNIQUE (merchant_id, order_number),
+    CONSTRAINT installment_plans_link_key UNIQUE (link_code),
+    CONSTRAINT installment_plans_id_is_shown CHECK (id ~ '^pln_[0-9a-z]{26}$'),
+    CONSTRAINT installment_plans_order_number_length CHECK (length(order_number) BETWEEN 1 AND 44),
+    CONSTRAINT installment_plans_price_in_range CHECK (price_kopecks BETWEEN 1 AND 100000000),
+    CONSTRAINT installment_plans_prepaid_not_negative CHECK (prepaid_kopecks >= 0),
+    CONSTRAINT installment_plans_status_is_known CHECK (status IN (
+        'new', 'approved', 'rejected', 'wait_for_commit', 'committed', 'completed', 'canceled', 'refunded'
+    )),
+    CONSTRAINT installment_plans_standing_is_known CHECK (
+        standing IN ('none', 'current', 'overdue', 'repaid', 'written_off')
+    ),
+    CONSTRAINT installment_plans_debt_after_commit CHECK (
+        (standing <> 'none') = (status IN ('committed', 'completed', 'refunded'))
+        AND (committed_at IS NOT NULL) = (status IN ('committed', 'completed', 'refunded'))
+    ),
+    CONSTRAINT installment_plans_terms_fixed_at_commit CHECK (
+        committed_at IS NULL OR (buyer_id IS NOT NULL AND contract_on IS NOT NULL AND fee_basis_points IS NOT NULL)
+    ),
+    CONSTRAINT installment_plans_outstanding_not_negative CHECK (outstanding_kopecks >= 0),
+    CONSTRAINT installment_plans_owed_while_open CHECK (
+        outstanding_kopecks = 0 OR standing IN ('current', 'overdue')
+    ),
+    CONSTRAINT installment_plans_due_while_owed CHECK ((outstanding_kopecks > 0) = (next_due_on IS NOT NULL)),
+    CONSTRAINT installment_plans_fee_not_negative CHECK (fee_kopecks >= 0),
+    CONSTRAINT installment_plans_refunded_within_price CHECK (refunded_kopecks BETWEEN 0 AND price_kopecks),
+    CONSTRAINT installment_plans_overpaid_not_negative CHECK (overpaid_kopecks >= 0),
+    CONSTRAINT installment_plans_penalty_not_negative CHECK (penalty_kopecks >= 0),
+    CONSTRAINT installment_plans_collector_is_known CHECK (collector IN ('card', 'sbp')),
+    CONSTRAINT installment_plans_token_form CHECK (
+        card_token !~ '^[0-9 -]*$' AND length(card_token) BETWEEN 8 AND 64
+    ),
+    CONSTRAINT installment_plans_expire_before_commit CHECK (
+        (expires_at IS NOT NULL) = (status IN ('new', 'approved', 'wait_for_commit'))
+    ),
+    CONSTRAINT installment_plans_version_positive CHECK (version > 0)
+) WITH (fillfactor = 80);
+CREATE INDEX installment_plans_due ON installment_plans (next_due_on, id)
+    WHERE next_due_on IS NOT NULL AND NOT is_paused;
+CREATE INDEX installment_plans_of_buyer ON installment_plans (buyer_id, id) WHERE buyer_id IS NOT NULL;
+CREATE INDEX installment_plans_expiring ON installment_plans (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE installments (
+    plan_id        text COLLATE "C" NOT NULL,
+    number         integer NOT NULL,
+    due_on         date NOT NULL,
+    amount_kopecks bigint NOT NULL,
+    paid_kopecks   bigint NOT NULL DEFAULT 0,
+    bucket         text COLLATE "C" NOT NULL DEFAULT 'not_due',
+    CONSTRAINT installments_pkey PRIMARY KEY (plan_id, number),
+    CONSTRAINT installments_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT installments_number_in_range CHECK (number BETWEEN 1 AND 60),
+    CONSTRAINT installments_amount_not_negative CHECK (amount_kopecks >= 0),
+    CONSTRAINT installments_paid_within_amount CHECK (paid_kopecks BETWEEN 0 AND amount_kopecks),
+    CONSTRAINT installments_bucket_is_known CHECK (bucket IN (
+        'not_due', 'due', 'dpd_1_3', 'dpd_4_14', 'dpd_15_30', 'dpd_31_60', 'dpd_61_90', 'dpd_90_plus'
+    ))
+) WITH (fillfactor = 80);
+
+CREATE TABLE plan_movements (
+    id                 text COLLATE "C" NOT NULL,
+    plan_id            text COLLATE "C" NOT NULL,
+    kind               text COLLATE "C" NOT NULL,
+    amount_kopecks     bigint NOT NULL,
+    happened_at        timestamptz NOT NULL,
+    recorded_at        timestamptz NOT NULL,
+    reference          text COLLATE "C" NOT NULL,
+    undoes             text COLLATE "C",
+    policy             text COLLATE "C",
+    installment_number integer,
+    new_due_on         date,
+    count              integer,
+    CONSTRAINT plan_movements_pkey PRIMARY KEY (id),
+    CONSTRAINT plan_movements_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_movements_undoes_fkey FOREIGN KEY (undoes) REFERENCES plan_movements (id),
+    CONSTRAINT plan_movements_reference_key UNIQUE (plan_id, reference),
+    CONSTRAINT plan_movements_id_is_shown CHECK (id ~ '^mov_[0-9a-z]{26}$'),
+    CONSTRAINT plan_movements_kind_is_known CHECK (kind IN (
+        'down_payment', 'installment_payment', 'early_payment', 'merchant_refund', 'payout_refund', 'goodwill',
+        'chargeback', 'credit_refund', 'waiver', 're_age', 're_amortise', 'snooze', 'write_off', 'recovery', 'undo'
+    )),
+    CONSTRAINT plan_movements_amount_fits_kind CHECK (
+        CASE WHEN kind IN ('re_age', 're_amortise', 'snooze', 'undo') THEN amount_kopecks = 0
+             ELSE amount_kopecks BETWEEN 1 AND 100000000 END
+    ),
+    CONSTRAINT plan_movements_undo_names_what CHECK (undoes IS NOT NULL OR kind NOT IN ('undo', 'chargeback')),
+    CONSTRAINT plan_movements_reference_length CHECK (length(reference) BETWEEN 1 AND 100)
+);
+CREATE UNIQUE INDEX plan_movements_undone_once ON plan_movements (undoes) WHERE kind = 'undo';
+
+CREATE FUNCTION plan_movements_are_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'movements are never changed: undo them'
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = 'plan_movements_append_only';
+END $$;
+CREATE TRIGGER plan_movements_append_only BEFORE UPDATE OR DELETE ON plan_movements
+    FOR EACH ROW EXECUTE FUNCTION plan_movements_are_facts();
+
+INSERT INTO installment_products (code, version, name, effective_on, installments, step, every,
+    first_share_basis_points, rounding, price_min_kopecks, price_max_kopecks, order_lifetime_seconds,
+    hold_lifetime_seconds, refund_policy, penalty_basis_points, penalty_grace_days, is_committed_at_once, is_fee_returned)
+VALUES ('dolyame', 1, 'Четыре платежа раз в две недели', '1990-01-01', 4, 'days', 14, 2500, 'kopeck_first', 100, 15000000,
+        21600, 432000, 'proportional', 2000, 0, false, true);
+
+GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON installment_plans TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON installments TO kopeyka_app;
