@@ -2,7 +2,14 @@
 
 Rejected
 └── InstallmentsRejected
-    ├── ScheduleRejected, MovementRejected
+    ├── ScheduleRejected          a price that cannot be cut
+    │   └── PartsMismatch, PriceTooSmall, TooManyInstallments
+    ├── MovementRejected          a fact that cannot be
+    │   ├── MovementBeforePlan, UndoneMovementUnknown, UndoneMovementChargedBack
+    │   ├── ChargebackAboveRest, SnoozedAlready, SnoozeNotPossible, ReAgeNotPossible
+    │   └── ClockWentBack
+    ├── LawRejected               what the law on installment services forbids
+    │   └── TermAboveLaw, PenaltyAboveLaw, BureauReportRequired
     ├── ProductNotEffective, MerchantTermsMissing, LicenceNotActive
     ├── NotConsumer, PriceDiffers, PriceOutOfRange
     ├── BasketMalformed, BasketMismatch, OrderNumberMalformed, OrderNumberTaken
@@ -31,10 +38,100 @@ class ScheduleRejected(InstallmentsRejected):
     code = "installments.schedule_rejected"
 
 
+class PartsMismatch(ScheduleRejected):
+    """The installments do not add up to the price, or are not in order of their days."""
+
+    code = "installments.parts_mismatch"
+
+
+class PriceTooSmall(ScheduleRejected):
+    """The price is too small for so many installments: one would be empty."""
+
+    code = "installments.price_too_small"
+
+
+class TooManyInstallments(ScheduleRejected):
+    """A plan has 1 to 24 installments."""
+
+    code = "installments.too_many_installments"
+
+
 class MovementRejected(InstallmentsRejected):
     """This cannot have happened to the plan."""
 
     code = "installments.movement_rejected"
+
+
+class MovementBeforePlan(MovementRejected):
+    """Nothing happens to a plan before the day of its contract."""
+
+    code = "installments.movement_before_plan"
+
+
+class UndoneMovementUnknown(MovementRejected):
+    """There is no such movement of this plan, or nothing of this kind can be taken back."""
+
+    code = "installments.undone_movement_unknown"
+
+
+class UndoneMovementChargedBack(MovementRejected):
+    """A payment that a bank took back cannot be undone as if it had never come."""
+
+    code = "installments.undone_movement_charged_back"
+
+
+class ChargebackAboveRest(MovementRejected):
+    """A bank cannot take back more than is left of the payment."""
+
+    code = "installments.chargeback_above_rest"
+
+
+class SnoozedAlready(MovementRejected):
+    """The day of an installment is moved once in a plan."""
+
+    code = "installments.snoozed_already"
+
+
+class SnoozeNotPossible(MovementRejected):
+    """Only an unpaid installment can be moved, and only to a later day."""
+
+    code = "installments.snooze_not_possible"
+
+
+class ReAgeNotPossible(MovementRejected):
+    """The rest is cut into 1 to 24 installments from that day or a later one."""
+
+    code = "installments.re_age_not_possible"
+
+
+class ClockWentBack(MovementRejected):
+    """The day is earlier than one that was already worked through."""
+
+    code = "installments.clock_went_back"
+
+
+class LawRejected(InstallmentsRejected):
+    """The law on installment services forbids this."""
+
+    code = "installments.law_rejected"
+
+
+class TermAboveLaw(LawRejected):
+    """The last installment is due later than the law allows for a contract of that day."""
+
+    code = "installments.term_above_law"
+
+
+class PenaltyAboveLaw(LawRejected):
+    """The penalty is above what the law allows for a contract of that day."""
+
+    code = "installments.penalty_above_law"
+
+
+class BureauReportRequired(LawRejected):
+    """The buyer's debt is above the law's threshold: the plan needs a credit bureau that takes its report."""
+
+    code = "installments.bureau_report_required"
 
 
 class ProductNotEffective(InstallmentsRejected):
