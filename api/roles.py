@@ -281,6 +281,7 @@ def told_to_the_rest(running: Installation, child: Child) -> dict[str, str]:
         "KOPEYKA_DATABASE_URL": running.databases.app,
         "KOPEYKA_PUBLIC_URL": running.urls.get("api", settings.public_url),
         "KOPEYKA_BANK_URL": settings.bank_url or simulators,
+        "KOPEYKA_MESSAGES_URL": settings.messages_url or simulators,
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
     link = vault_link(running, child.name.split("-")[0]) if child.name != "simulators" else {}

@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     events_url: str = ""
     """Where the worker delivers events; empty delivers nowhere (they stay listable)."""
 
+    messages_url: str = ""
+    """Base URL of the gateway that brings messages to buyers' phones, or of its sink. Over TLS, unless it is near."""
+    messages_key: SecretStr = SecretStr("")
+    """What that gateway knows us by."""
+    buyers_key: SecretStr = SecretStr("")
+    """What one-time codes, and phones and documents of stop lists, are digested with: at least 32 characters, the
+    same in every process. A sandbox makes its own; production without it sends no codes and lists nobody."""
+
     vault_url: str = ""
     """Where the vault's service listener is, https only; without it cards are not taken."""
     vault_ca_file: Path | None = None

@@ -1,6 +1,7 @@
 """The outside world of a sandbox in one process: ``python -m api.simulators``.
 
-NSPK with payers' phones, the bank that carries out payouts, and a sink that receives events.
+NSPK with payers' phones, the bank that carries out payouts, the gateway of messages to buyers, and a sink that
+receives events.
 State lives in memory and, with ``--state FILE``, in an append-only file, so that killing the process loses nothing.
 """
 
@@ -24,6 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.message_sink import MessageSink
 from api.simulators_tls import serve
 from ledger.ids import new_secret
 from reconciliation.bank_simulator import BankSimulator
@@ -108,6 +110,7 @@ class World:
     payouts: BuyerPayoutBank
     tkassa: TkassaSimulator
     merchants: SimulatedMerchants
+    messages: MessageSink
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -141,6 +144,7 @@ class World:
             },
             "faults": self.nspk.faults.counts,
             "events": self.sink.summary(),
+            "messages": self.messages.summary(),
         })  # fmt: skip
 
     def recall(self, line: Mapping[str, Any]) -> None:
@@ -171,6 +175,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         BuyerPayoutBank(journal.remember, faults),
         TkassaSimulator(journal.remember, faults, nspk.phones),
         SimulatedMerchants(journal.remember, faults),
+        MessageSink(_cut(faults, "lost_request"), _cut(faults, "lost_answer")),
     )
     if state is not None:
         _recall_all(world, state)
@@ -182,6 +187,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.control.routes(),
         *world.payouts.routes(),
         *world.tkassa.routes(),
+        *world.messages.routes(),
         *BuyerPhonePages(nspk.phones, nspk.cash_links, nspk.bindings).routes(),
         *BankRegisters(nspk.links, nspk.cash_links.cash_links, nspk.refunds).routes(),
         Route("/sink/events", world.sink.receive, methods=["POST"]),

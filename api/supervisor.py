@@ -21,6 +21,7 @@ from api import data_dir, installation, migrate, roles
 from api.bank_address import bank_address, payout_bank_address
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE, Databases
+from api.messages_gateway import messages_gateway
 from api.nspk_address import nspk_tls, refuse_half_a_tkassa
 from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
@@ -81,6 +82,7 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
         refuse_half_a_tkassa(settings)
         payout_bank_address(settings)
         bank_address(settings)
+        messages_gateway(settings)
 
 
 def migrate_named(databases: Databases) -> None:

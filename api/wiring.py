@@ -10,6 +10,7 @@ from api.bank_address import bank_address, payout_bank_address
 from api.bindings import BindingCalls
 from api.card_calls import CardCalls
 from api.cash_link_rail import shown_plates
+from api.messages_gateway import MessagesGateway, messages_gateway
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
 from api.refund_calls import RefundCalls
@@ -107,6 +108,7 @@ class Wiring:
     tkassa: TkassaHttp | None
     vault: VaultClient
     cards: CardCalls
+    messages: MessagesGateway
 
     async def close(self) -> None:
         """Hang up."""
@@ -114,6 +116,7 @@ class Wiring:
         if self.tkassa is not None:
             await self.tkassa.close()
         await self.bank.close()
+        await self.messages.close()
         await self.vault.close()
         await self.payout_bank.close()
 
@@ -146,6 +149,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         tkassa,
         vault,
         CardCalls(engine, vault, clock),
+        messages_gateway(settings),
     )
 
 

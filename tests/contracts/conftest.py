@@ -196,6 +196,7 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "SSL_CERT_FILE": str(ca),  # for the simulator, which tells the api of payments
         "KOPEYKA_NSPK_URL": f"http://{urls['simulators']}",
         "KOPEYKA_BANK_URL": f"http://{urls['simulators']}",
+        "KOPEYKA_MESSAGES_URL": f"http://{urls['simulators']}",
         "KOPEYKA_TLS_CERTIFICATE": str(certificate),
         "KOPEYKA_TLS_KEY": str(key),
         "KOPEYKA_LOG_LEVEL": "warning",

@@ -131,6 +131,7 @@ async def installation(
         "KOPEYKA_PUBLIC_URL": urls["api"],
         "KOPEYKA_NSPK_URL": urls["simulators"],
         "KOPEYKA_BANK_URL": urls["simulators"],
+        "KOPEYKA_MESSAGES_URL": urls["simulators"],
         "KOPEYKA_EVENTS_URL": f"{urls['simulators']}/sink/events",
         "KOPEYKA_LOG_LEVEL": "warning",
         "KOPEYKA_SIMULATORS_STATE": str(tmp_path / "simulators.jsonl"),
