@@ -395,7 +395,7 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.re_age_not_possible": "Остаток делится на 1–24 платежа, начиная с сегодняшнего дня или позже.",
     "installments.clock_went_back": "Этот день уже обработан. Проверьте часы.",
     "installments.law_rejected": "Закон о рассрочке этого не допускает.",
-    "installments.term_above_law": "Последний платёж позже срока, который допускает закон. Выберите более короткую рассрочку.",
+    "installments.term_above_law": "Последний платёж позже срока по закону. Выберите рассрочку короче.",
     "installments.penalty_above_law": "Пени выше предела по закону.",
     "installments.bureau_report_required": "Долг покупателя выше порога: без бюро кредитных историй оформить нельзя.",
     "installments.product_not_effective": "Эта рассрочка сегодня не предлагается. Предложите другой способ оплаты.",

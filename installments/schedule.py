@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from installments.errors import PartsMismatch, PriceTooSmall, TooManyInstallments
 from installments.months import add_months
@@ -66,7 +67,7 @@ def check_parts(price: Kopecks, parts: Sequence[Installment]) -> None:
     if any(part.amount <= 0 for part in parts):
         raise PriceTooSmall(price=int(price), installments=len(parts))
     total = sum(int(part.amount) for part in parts)
-    is_in_order = all(one.due_on < next_one.due_on for one, next_one in zip(parts, parts[1:], strict=False))
+    is_in_order = all(one.due_on < next_one.due_on for one, next_one in pairwise(parts))
     if total != price or not is_in_order or [part.number for part in parts] != list(range(1, len(parts) + 1)):
         raise PartsMismatch(price=int(price), parts=total)
 

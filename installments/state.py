@@ -37,7 +37,7 @@ class Allocation:
     """Penalty that it paid or waived."""
     overpaid: Kopecks
     """What it added to the buyer's money above the debt; negative where it used or returned it."""
-    recovered: Kopecks = Kopecks(0)
+    recovered: Kopecks
     """What it brought of a debt that was written off; negative where it was taken back."""
 
 
