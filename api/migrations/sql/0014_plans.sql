@@ -67,6 +67,15 @@ CREATE TABLE operator_licences (
     CONSTRAINT operator_licences_capital_not_negative CHECK (capital_kopecks >= 0)
 );
 
+-- The merchant of our own house: what it is owed for charges and not yet told to a plan is the clearing of plans.
+CREATE TABLE plan_operator (
+    is_only     boolean NOT NULL DEFAULT true,
+    merchant_id text COLLATE "C" NOT NULL,
+    CONSTRAINT plan_operator_pkey PRIMARY KEY (is_only),
+    CONSTRAINT plan_operator_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchants (id),
+    CONSTRAINT plan_operator_is_one CHECK (is_only)
+);
+
 CREATE TABLE installment_plans (
     id                  text COLLATE "C" NOT NULL,
     merchant_id         text COLLATE "C" NOT NULL,
@@ -146,6 +155,10 @@ CREATE INDEX installment_plans_due ON installment_plans (next_due_on, id)
     WHERE next_due_on IS NOT NULL AND NOT is_paused;
 CREATE INDEX installment_plans_of_buyer ON installment_plans (buyer_id, id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX installment_plans_expiring ON installment_plans (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX installment_plans_moving ON installment_plans (id) WHERE status IN ('approved', 'committed');
+CREATE INDEX installment_plans_overpaid ON installment_plans (id) WHERE overpaid_kopecks > 0;
+CREATE INDEX installment_plans_of_merchant ON installment_plans (merchant_id, id);
+CREATE INDEX installment_plans_overdue ON installment_plans (id) WHERE standing = 'overdue';
 
 CREATE TABLE installments (
     plan_id        text COLLATE "C" NOT NULL,
@@ -163,6 +176,8 @@ CREATE TABLE installments (
         'not_due', 'due', 'dpd_1_3', 'dpd_4_14', 'dpd_15_30', 'dpd_31_60', 'dpd_61_90', 'dpd_90_plus'
     ))
 ) WITH (fillfactor = 80);
+
+CREATE INDEX installments_unpaid ON installments (bucket, due_on) WHERE paid_kopecks < amount_kopecks;
 
 CREATE TABLE plan_movements (
     id                 text COLLATE "C" NOT NULL,
@@ -203,12 +218,127 @@ END $$;
 CREATE TRIGGER plan_movements_append_only BEFORE UPDATE OR DELETE ON plan_movements
     FOR EACH ROW EXECUTE FUNCTION plan_movements_are_facts();
 
+-- What the books say of a plan beside the plan's own columns: the next voucher is the difference from it.
+CREATE TABLE plan_books (
+    plan_id                 text COLLATE "C" NOT NULL,
+    held_kopecks            bigint NOT NULL DEFAULT 0,
+    reserved_kopecks        bigint NOT NULL DEFAULT 0,
+    fee_recognised_kopecks  bigint NOT NULL DEFAULT 0,
+    fee_next_on             date,
+    penalty_accrued_kopecks bigint NOT NULL DEFAULT 0,
+    penalty_waived_kopecks  bigint NOT NULL DEFAULT 0,
+    written_off_kopecks     bigint NOT NULL DEFAULT 0,
+    recovered_kopecks       bigint NOT NULL DEFAULT 0,
+    accrued_on              date,
+    CONSTRAINT plan_books_pkey PRIMARY KEY (plan_id),
+    CONSTRAINT plan_books_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_books_held_not_negative CHECK (held_kopecks >= 0),
+    CONSTRAINT plan_books_reserved_not_negative CHECK (reserved_kopecks >= 0),
+    CONSTRAINT plan_books_recognised_not_negative CHECK (fee_recognised_kopecks >= 0),
+    CONSTRAINT plan_books_waived_within_accrued CHECK (
+        penalty_waived_kopecks BETWEEN 0 AND penalty_accrued_kopecks
+    ),
+    CONSTRAINT plan_books_written_off_not_negative CHECK (written_off_kopecks >= 0),
+    CONSTRAINT plan_books_recovered_not_negative CHECK (recovered_kopecks >= 0)
+) WITH (fillfactor = 80);
+CREATE INDEX plan_books_fee_next ON plan_books (fee_next_on, plan_id) WHERE fee_next_on IS NOT NULL;
+
+-- How far each step of each night has come: the row is the night's lock, and a night done is not done again.
+CREATE TABLE plan_nights (
+    night_on       date NOT NULL,
+    step           text COLLATE "C" NOT NULL,
+    after_plan_id  text COLLATE "C" NOT NULL DEFAULT '',
+    batches        integer NOT NULL DEFAULT 0,
+    plans          integer NOT NULL DEFAULT 0,
+    amount_kopecks bigint NOT NULL DEFAULT 0,
+    began_at       timestamptz NOT NULL,
+    ended_at       timestamptz,
+    CONSTRAINT plan_nights_pkey PRIMARY KEY (night_on, step),
+    CONSTRAINT plan_nights_step_is_known CHECK (step IN ('arrears', 'penalties', 'fees', 'provision')),
+    CONSTRAINT plan_nights_counts_not_negative CHECK (batches >= 0 AND plans >= 0)
+);
+
+-- The share of the debt of a plan that we expect to lose, by the worst bucket of its installments.
+CREATE TABLE plan_loss_rates (
+    effective_on date NOT NULL,
+    bucket       text COLLATE "C" NOT NULL,
+    basis_points integer NOT NULL,
+    grade        text COLLATE "C" NOT NULL,
+    source       text NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT plan_loss_rates_pkey PRIMARY KEY (effective_on, bucket),
+    CONSTRAINT plan_loss_rates_bucket_is_known CHECK (bucket IN (
+        'not_due', 'due', 'dpd_1_3', 'dpd_4_14', 'dpd_15_30', 'dpd_31_60', 'dpd_61_90', 'dpd_90_plus'
+    )),
+    CONSTRAINT plan_loss_rates_in_range CHECK (basis_points BETWEEN 0 AND 10000),
+    CONSTRAINT plan_loss_rates_grade_is_known CHECK (grade IN ('assumed', 'observed')),
+    CONSTRAINT plan_loss_rates_source_given CHECK (length(source) BETWEEN 1 AND 500)
+);
+
+INSERT INTO plan_loss_rates (effective_on, bucket, basis_points, grade, source)
+SELECT '1990-01-01', r.bucket, r.basis_points, 'assumed', 'installments/DECISIONS.md: to be replaced by observed roll rates'
+  FROM (VALUES ('not_due', 100), ('due', 100), ('dpd_1_3', 500), ('dpd_4_14', 1500), ('dpd_15_30', 3000),
+               ('dpd_31_60', 5000), ('dpd_61_90', 7000), ('dpd_90_plus', 9000)) AS r (bucket, basis_points);
+
+-- Every card that a buyer tried for the first installment; the plan names the one that counts.
+CREATE TABLE plan_first_payments (
+    payment_id text COLLATE "C" NOT NULL,
+    plan_id    text COLLATE "C" NOT NULL,
+    number     integer NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT plan_first_payments_pkey PRIMARY KEY (payment_id),
+    CONSTRAINT plan_first_payments_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
+    CONSTRAINT plan_first_payments_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_first_payments_number_key UNIQUE (plan_id, number),
+    CONSTRAINT plan_first_payments_number_in_range CHECK (number BETWEEN 1 AND 5)
+);
+
+-- Goods that came back, as the shop told it; what it did to the debt is the movement with the same reference.
+CREATE TABLE plan_refunds (
+    plan_id          text COLLATE "C" NOT NULL,
+    refund_id        text COLLATE "C" NOT NULL,
+    kind             text COLLATE "C" NOT NULL,
+    amount_kopecks   bigint NOT NULL,
+    prepaid_kopecks  bigint NOT NULL DEFAULT 0,
+    returned_items   jsonb NOT NULL DEFAULT '[]',
+    new_items        jsonb,
+    total_kopecks    bigint NOT NULL,
+    created_at       timestamptz NOT NULL,
+    CONSTRAINT plan_refunds_pkey PRIMARY KEY (plan_id, refund_id),
+    CONSTRAINT plan_refunds_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_refunds_id_length CHECK (length(refund_id) BETWEEN 1 AND 64),
+    CONSTRAINT plan_refunds_kind_is_known CHECK (kind IN ('return', 'correction', 'delivery')),
+    CONSTRAINT plan_refunds_amounts_not_negative CHECK (
+        amount_kopecks >= 0 AND prepaid_kopecks >= 0 AND total_kopecks >= 0
+    ),
+    CONSTRAINT plan_refunds_basket_of_correction CHECK ((new_items IS NOT NULL) = (kind <> 'return'))
+);
+
+-- What a buyer had paid too much, on its way back to the card it came from.
+CREATE TABLE plan_credit_refunds (
+    card_refund_id text COLLATE "C" NOT NULL,
+    plan_id        text COLLATE "C" NOT NULL,
+    payment_id     text COLLATE "C" NOT NULL,
+    amount_kopecks bigint NOT NULL,
+    movement_id    text COLLATE "C" NOT NULL,
+    created_at     timestamptz NOT NULL,
+    ended_at       timestamptz,
+    CONSTRAINT plan_credit_refunds_pkey PRIMARY KEY (card_refund_id),
+    CONSTRAINT plan_credit_refunds_refund_fkey FOREIGN KEY (card_refund_id) REFERENCES card_refunds (id),
+    CONSTRAINT plan_credit_refunds_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_credit_refunds_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
+    CONSTRAINT plan_credit_refunds_movement_fkey FOREIGN KEY (movement_id) REFERENCES plan_movements (id),
+    CONSTRAINT plan_credit_refunds_movement_key UNIQUE (movement_id),
+    CONSTRAINT plan_credit_refunds_amount_positive CHECK (amount_kopecks > 0)
+);
+CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
+
 INSERT INTO installment_products (code, version, name, effective_on, installments, step, every,
     first_share_basis_points, rounding, price_min_kopecks, price_max_kopecks, order_lifetime_seconds,
     hold_lifetime_seconds, refund_policy, penalty_basis_points, penalty_grace_days, is_committed_at_once, is_fee_returned)
 VALUES ('dolyame', 1, 'Четыре платежа раз в две недели', '1990-01-01', 4, 'days', 14, 2500, 'kopeck_first', 100, 15000000,
         21600, 432000, 'proportional', 2000, 0, false, true);
 
-GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON installment_plans TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON installments TO kopeyka_app;
+GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
+    plan_loss_rates, plan_operator TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights TO kopeyka_app;

@@ -1,2 +1,4 @@
-DROP TABLE plan_movements, installments, installment_plans, operator_licences, installment_merchant_terms, installment_products;
+DROP TABLE plan_credit_refunds, plan_refunds, plan_first_payments;
+DROP TABLE plan_loss_rates, plan_nights, plan_books, plan_movements, installments, installment_plans, plan_operator,
+    operator_licences, installment_merchant_terms, installment_products;
 DROP FUNCTION plan_movements_are_facts;
