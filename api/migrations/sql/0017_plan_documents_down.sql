@@ -1,1 +1,10 @@
-SELECT 1;
+DROP TABLE portfolio_snapshots;
+DROP TABLE portfolio_days;
+DROP TABLE plan_registers;
+DROP TABLE receipt_intents;
+DROP TABLE receipt_profiles;
+DROP TABLE bureau_deliveries;
+DROP TABLE bureau_events;
+DROP TABLE plan_document_files;
+DROP TABLE plan_documents;
+DROP FUNCTION plan_facts_are_final;
