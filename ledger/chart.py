@@ -64,3 +64,50 @@ def sbp_direct_late(merchant_id: str) -> str:
 def sbp_direct_unmatched(merchant_id: str) -> str:
     """Off the balance sheet: the same for money that belongs to no order yet."""
     return f"memo:sbp_direct_unmatched:{merchant_id}"
+
+
+def plan_receivable(bucket: str) -> str:
+    """What buyers owe by installment plans, by how late it is. Equals the unpaid installments of that bucket."""
+    return f"asset:plan_receivable:{bucket}"
+
+
+PLAN_PENALTY_RECEIVABLE = "asset:plan_penalty_receivable"
+"""Penalty that buyers owe for what is past due."""
+PLAN_ALLOWANCE = "asset:plan_allowance"
+"""Losses expected of plans: stands against the receivables, grows by credits. May not be overdrawn."""
+OPERATOR_BANK = "asset:operator_bank"
+"""Our own money in the bank: acquirers settle into it, merchants of plans are paid from it."""
+PLAN_DEFERRED_FEE = "liability:plan_deferred_fee"
+"""Merchants' discount on plans, not earned yet."""
+PLAN_OVERPAYMENT = "liability:plan_overpayment"
+"""What buyers paid above their debt, owed back to them."""
+PLAN_REFUND_PAYABLE = "liability:plan_refund_payable"
+"""Of it, what is being sent back to the buyers' cards."""
+PLAN_FEE = "income:plan_fee"
+PLAN_PENALTY = "income:plan_penalty"
+PLAN_RECOVERY = "income:plan_recovery"
+"""Money of debts that were written off."""
+PLAN_LOSS = "expense:plan_loss"
+PLAN_GOODWILL = "expense:plan_goodwill"
+"""Debt forgiven at our own cost."""
+PLAN_ACQUIRING = "expense:plan_acquiring"
+"""What acquirers charge us for collecting installments."""
+PLAN_HOLD = "memo:plan_hold:cards"
+"""Off the balance sheet: first installments held on buyers' cards."""
+PLAN_HOLD_BUYERS = "memo:plan_hold:buyers"
+"""Off the balance sheet: whose that money is until it is captured. Grows by credits."""
+
+
+def plan_payable(merchant_id: str) -> str:
+    """What we owe to a merchant for goods sold by plans. May not be overdrawn."""
+    return f"liability:plan_payable:{merchant_id}"
+
+
+def plan_reserve(merchant_id: str) -> str:
+    """Of it, what waits for disputes to end. May not be overdrawn."""
+    return f"liability:plan_reserve:{merchant_id}"
+
+
+def plan_merchant_receivable(merchant_id: str) -> str:
+    """What a merchant owes us for refunds after its payout; taken from its next sales. May not be overdrawn."""
+    return f"asset:plan_merchant_receivable:{merchant_id}"
