@@ -203,3 +203,52 @@ plan_credit_refunds = Table(
     UniqueConstraint("movement_id", name="plan_credit_refunds_movement_key"),
     Index("plan_credit_refunds_open", "plan_id", postgresql_where=text("ended_at IS NULL")),
 )
+
+plan_operator = Table(
+    "plan_operator",
+    metadata,
+    Column("is_only", Boolean, primary_key=True, server_default=text("true")),
+    required("merchant_id", Code),
+    ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="plan_operator_merchant_fkey"),
+)
+
+plan_books = Table(
+    "plan_books",
+    metadata,
+    Column("plan_id", Code, primary_key=True),
+    required("held_kopecks", BigInteger, "0"),
+    required("reserved_kopecks", BigInteger, "0"),
+    required("fee_recognised_kopecks", BigInteger, "0"),
+    optional("fee_next_on", Date),
+    required("penalty_accrued_kopecks", BigInteger, "0"),
+    required("penalty_waived_kopecks", BigInteger, "0"),
+    required("written_off_kopecks", BigInteger, "0"),
+    required("recovered_kopecks", BigInteger, "0"),
+    optional("accrued_on", Date),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_books_plan_fkey"),
+    Index("plan_books_fee_next", "fee_next_on", "plan_id", postgresql_where=text("fee_next_on IS NOT NULL")),
+)
+
+plan_nights = Table(
+    "plan_nights",
+    metadata,
+    Column("night_on", Date, primary_key=True),
+    Column("step", Code, primary_key=True),
+    required("after_plan_id", Code, "''"),
+    required("batches", Integer, "0"),
+    required("plans", Integer, "0"),
+    required("amount_kopecks", BigInteger, "0"),
+    required("began_at", Instant),
+    optional("ended_at", Instant),
+)
+
+plan_loss_rates = Table(
+    "plan_loss_rates",
+    metadata,
+    Column("effective_on", Date, primary_key=True),
+    Column("bucket", Code, primary_key=True),
+    required("basis_points", Integer),
+    required("grade", Code),
+    required("source", Text),
+    Column("created_at", Instant, nullable=False, server_default=func.now()),
+)

@@ -333,6 +333,12 @@ CREATE TABLE plan_credit_refunds (
 );
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
 
+-- What buyers said and what was decided of them, kept by the migration before, is of plans.
+ALTER TABLE buyer_consents
+    ADD CONSTRAINT buyer_consents_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id);
+ALTER TABLE plan_decisions
+    ADD CONSTRAINT plan_decisions_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id);
+
 INSERT INTO installment_products (code, version, name, effective_on, installments, step, every,
     first_share_basis_points, rounding, price_min_kopecks, price_max_kopecks, order_lifetime_seconds,
     hold_lifetime_seconds, refund_policy, penalty_basis_points, penalty_grace_days, is_committed_at_once, is_fee_returned)
@@ -340,5 +346,5 @@ VALUES ('dolyame', 1, 'Четыре платежа раз в две недели
         21600, 432000, 'proportional', 2000, 0, false, true);
 
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
-    plan_loss_rates, plan_operator TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights TO kopeyka_app;
+    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_credit_refunds TO kopeyka_app;
