@@ -16,6 +16,8 @@ Rejected
     ├── PlanNotFound, PlanNotNew, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
     ├── AcceptanceDiffers, FirstPaymentTriesSpent
     ├── CommitAboveApproved, CommitDiffers
+    ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver
+    ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
     └── RefundAmountNotPositive, RefundAboveRest, RefundDiffers, RefundItemsMismatch, CorrectionAboveTotal
 Unavailable
 └── FirstPaymentBusy
@@ -294,3 +296,57 @@ class FirstPaymentBusy(Unavailable):
     """The bank is being asked about the first installment just now."""
 
     code = "installments.first_payment_busy"
+
+
+class BureauNotTold(InstallmentsRejected):
+    """The credit bureau has not acknowledged this plan yet, and by law the plan may not begin before."""
+
+    code = "installments.bureau_not_told"
+
+
+class BureauRangeNotOver(InstallmentsRejected):
+    """The bureau's events are exported by days that are over."""
+
+    code = "installments.bureau_range_not_over"
+
+
+class PortfolioDayUnknown(InstallmentsRejected):
+    """The portfolio of this day was not kept."""
+
+    code = "installments.portfolio_day_unknown"
+
+
+class RegisterNotOver(InstallmentsRejected):
+    """A register is made of a day or month that is over."""
+
+    code = "installments.register_not_over"
+
+
+class PlanDocumentNotFound(InstallmentsRejected):
+    """There is no such document of this plan."""
+
+    code = "installments.plan_document_not_found"
+
+
+class PlanDocumentFormatMissing(InstallmentsRejected):
+    """This installation makes no such files: for PDF, Kopeyka is to be installed with the extra ``pdf``."""
+
+    code = "installments.plan_document_format_missing"
+
+
+class ReceiptNotFound(InstallmentsRejected):
+    """There is no such receipt of this merchant."""
+
+    code = "installments.receipt_not_found"
+
+
+class ReceiptNotFetched(InstallmentsRejected):
+    """The receipt is to be fetched before it is said to be issued."""
+
+    code = "installments.receipt_not_fetched"
+
+
+class ReceiptDiffers(InstallmentsRejected):
+    """The receipt was issued with other fiscal signs."""
+
+    code = "installments.receipt_differs"
