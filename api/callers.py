@@ -34,13 +34,16 @@ SCOPES = {
     "cards:write": "open card forms, send sealed cards, delete cards",
     "device_tokens:read": "read device tokens and who may put cards on devices",
     "device_tokens:write": "put cards on devices, hold device tokens back, delete them",
+    "installments:read": "read plans, quotes, schedules and documents",
+    "installments:write": "make, commit, cancel and refund plans",
+    "installments:manage": "products, terms, the licence, buyers' limits and freezes, disputes, hardship, reports",
     "events:read": "read events",
     "admin": "everything, and the sandbox clock",
 }
 """What a key may be allowed to do."""
 MERCHANT_SCOPES = frozenset(
     {"orders:read", "orders:write", "refunds:write", "events:read", "cards:read", "cards:write"}
-    | {"device_tokens:read", "device_tokens:write"}
+    | {"device_tokens:read", "device_tokens:write", "installments:read", "installments:write"}
 )
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""
 SHOWN_CHARACTERS = 12
