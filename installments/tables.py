@@ -121,7 +121,8 @@ installment_plans = Table(
     ),
     Index("installment_plans_of_buyer", "buyer_id", "id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("installment_plans_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
-    Index("installment_plans_moving", "id", postgresql_where=text("status IN ('approved', 'committed')")),
+    Index("installment_plans_overdue", "id", postgresql_where=text("standing = 'overdue'")),
+    Index("installment_plans_moving", "id", postgresql_where=text("status IN ('wait_for_commit', 'committed')")),
     Index("installment_plans_overpaid", "id", postgresql_where=text("overpaid_kopecks > 0")),
     Index("installment_plans_of_merchant", "merchant_id", "id"),
 )
@@ -136,6 +137,7 @@ installments = Table(
     required("paid_kopecks", BigInteger, "0"),
     required("bucket", Code, "'not_due'"),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="installments_plan_fkey"),
+    Index("installments_unpaid", "bucket", "due_on", postgresql_where=text("paid_kopecks < amount_kopecks")),
 )
 
 plan_movements = Table(
@@ -153,6 +155,8 @@ plan_movements = Table(
     optional("installment_number", Integer),
     optional("new_due_on", Date),
     optional("count", Integer),
+    optional("step", Code),
+    optional("every", Integer),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_movements_plan_fkey"),
     ForeignKeyConstraint(["undoes"], ["plan_movements.id"], name="plan_movements_undoes_fkey"),
     UniqueConstraint("plan_id", "reference", name="plan_movements_reference_key"),
@@ -166,9 +170,11 @@ plan_first_payments = Table(
     required("plan_id", Code),
     required("number", Integer),
     required("created_at", Instant),
+    optional("settled_at", Instant),
     ForeignKeyConstraint(["payment_id"], ["card_payments.id"], name="plan_first_payments_payment_fkey"),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_first_payments_plan_fkey"),
     UniqueConstraint("plan_id", "number", name="plan_first_payments_number_key"),
+    Index("plan_first_payments_open", "plan_id", postgresql_where=text("settled_at IS NULL")),
 )
 
 plan_refunds = Table(

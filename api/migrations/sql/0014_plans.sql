@@ -155,7 +155,7 @@ CREATE INDEX installment_plans_due ON installment_plans (next_due_on, id)
     WHERE next_due_on IS NOT NULL AND NOT is_paused;
 CREATE INDEX installment_plans_of_buyer ON installment_plans (buyer_id, id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX installment_plans_expiring ON installment_plans (expires_at) WHERE expires_at IS NOT NULL;
-CREATE INDEX installment_plans_moving ON installment_plans (id) WHERE status IN ('approved', 'committed');
+CREATE INDEX installment_plans_moving ON installment_plans (id) WHERE status IN ('wait_for_commit', 'committed');
 CREATE INDEX installment_plans_overpaid ON installment_plans (id) WHERE overpaid_kopecks > 0;
 CREATE INDEX installment_plans_of_merchant ON installment_plans (merchant_id, id);
 CREATE INDEX installment_plans_overdue ON installment_plans (id) WHERE standing = 'overdue';
@@ -192,6 +192,8 @@ CREATE TABLE plan_movements (
     installment_number integer,
     new_due_on         date,
     count              integer,
+    step               text COLLATE "C",
+    every              integer,
     CONSTRAINT plan_movements_pkey PRIMARY KEY (id),
     CONSTRAINT plan_movements_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
     CONSTRAINT plan_movements_undoes_fkey FOREIGN KEY (undoes) REFERENCES plan_movements (id),
@@ -206,6 +208,9 @@ CREATE TABLE plan_movements (
              ELSE amount_kopecks BETWEEN 1 AND 100000000 END
     ),
     CONSTRAINT plan_movements_undo_names_what CHECK (undoes IS NOT NULL OR kind NOT IN ('undo', 'chargeback')),
+    CONSTRAINT plan_movements_step_is_known CHECK (
+        step IN ('days', 'months') AND every BETWEEN 1 AND 92 OR step IS NULL AND every IS NULL
+    ),
     CONSTRAINT plan_movements_reference_length CHECK (length(reference) BETWEEN 1 AND 100)
 );
 CREATE UNIQUE INDEX plan_movements_undone_once ON plan_movements (undoes) WHERE kind = 'undo';
@@ -286,12 +291,14 @@ CREATE TABLE plan_first_payments (
     plan_id    text COLLATE "C" NOT NULL,
     number     integer NOT NULL,
     created_at timestamptz NOT NULL,
+    settled_at timestamptz,
     CONSTRAINT plan_first_payments_pkey PRIMARY KEY (payment_id),
     CONSTRAINT plan_first_payments_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
     CONSTRAINT plan_first_payments_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
     CONSTRAINT plan_first_payments_number_key UNIQUE (plan_id, number),
     CONSTRAINT plan_first_payments_number_in_range CHECK (number BETWEEN 1 AND 5)
 );
+CREATE INDEX plan_first_payments_open ON plan_first_payments (plan_id) WHERE settled_at IS NULL;
 
 -- Goods that came back, as the shop told it; what it did to the debt is the movement with the same reference.
 CREATE TABLE plan_refunds (
@@ -333,6 +340,19 @@ CREATE TABLE plan_credit_refunds (
 );
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
 
+-- Where the buyer's form leads back to, as the shop asked.
+CREATE TABLE plan_return_urls (
+    plan_id     text COLLATE "C" NOT NULL,
+    success_url text COLLATE "C",
+    fail_url    text COLLATE "C",
+    CONSTRAINT plan_return_urls_pkey PRIMARY KEY (plan_id),
+    CONSTRAINT plan_return_urls_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_return_urls_form CHECK (
+        (success_url ~ '^https?://[!-~]+$' AND length(success_url) <= 2048) IS NOT FALSE
+        AND (fail_url ~ '^https?://[!-~]+$' AND length(fail_url) <= 2048) IS NOT FALSE
+    )
+);
+
 -- What buyers said and what was decided of them, kept by the migration before, is of plans.
 ALTER TABLE buyer_consents
     ADD CONSTRAINT buyer_consents_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id);
@@ -346,5 +366,6 @@ VALUES ('dolyame', 1, 'Четыре платежа раз в две недели
         21600, 432000, 'proportional', 2000, 0, false, true);
 
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
-    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_credit_refunds TO kopeyka_app;
+    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_first_payments,
+    plan_credit_refunds TO kopeyka_app;
