@@ -29,7 +29,7 @@ PACKAGES = (api, checkout, installments, ledger, pci, reconciliation, sbp_gatewa
 def every_code() -> set[str]:
     for package in PACKAGES:
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if module.name.endswith(".errors"):
+            if module.name.endswith("errors"):
                 importlib.import_module(module.name)
     ours = [error for error in problems.every_error() if not error.__module__.startswith("tests")]
     return {error.code for error in ours} | set(LEDGER_REFUSALS)
