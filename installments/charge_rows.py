@@ -1,0 +1,298 @@
+"""Rows of charges turned into values and back. Locks: charges before plans, each in the order of their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from installments.charges import PAUSED, Charge, ChargeKind, ChargeStatus
+from installments.plan import CollectorName, Standing
+from ledger.database import Session, text
+from ledger.money import Kopecks
+
+BATCH_MAX = 500
+"""Plans that one transaction of the night works on."""
+
+_COLUMNS = """c.id, c.plan_id, c.kind, c.due_on, c.tries, c.amount_kopecks, c.collector, c.status, c.payment_id,
+              c.captured_kopecks, c.reason, c.looks, c.next_try_at, c.created_at, c.ended_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class DuePlan:
+    """A plan that is to be charged, locked."""
+
+    plan_id: str
+    next_due_on: date
+    """Where the night's walk is."""
+    round_on: date
+    """The day that names the new round."""
+    amount: Kopecks
+    collector: CollectorName
+
+
+@dataclass(frozen=True, slots=True)
+class DueRetry:
+    """A refused charge whose next try is due, locked."""
+
+    charge: Charge
+    amount: Kopecks
+    """What is due now; nothing when it was paid or put off, or another charge has come since."""
+    is_blocked: bool
+    """Another charge of the plan is live: later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a collector is told of a plan."""
+
+    order_number: str
+    card_token: str | None
+    first_payment_id: str | None
+    binding_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfPlan:
+    """What a charge's outcome needs to know of its plan."""
+
+    merchant_id: str
+    buyer_id: str
+    standing: Standing
+    next_due_on: date | None
+    """The next unpaid installment after the round's day, into which a rest is merged."""
+
+
+_OWED = """(SELECT coalesce(sum(i.amount_kopecks - i.paid_kopecks), 0) FROM installments AS i
+             WHERE i.plan_id = p.id AND i.due_on <= :on)"""
+
+_DUE = f"""
+WITH due AS MATERIALIZED (
+    SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks
+      FROM installment_plans AS p
+     WHERE p.next_due_on IS NOT NULL AND p.next_due_on <= :on AND NOT p.is_paused
+       AND (p.next_due_on, p.id) > (:after_on, :after_id)
+       AND p.status <> 'committed' AND p.collector IS NOT NULL
+       AND NOT EXISTS (SELECT FROM plan_charges AS l
+                        WHERE l.plan_id = p.id AND l.status IN ('requested', 'unknown'))
+       AND coalesce(
+           (SELECT CASE WHEN l.due_on >= :on THEN false
+                        WHEN l.status = 'captured' OR l.reason = '{PAUSED}' THEN true
+                        ELSE l.due_on < (SELECT max(i.due_on) FROM installments AS i
+                                          WHERE i.plan_id = p.id AND i.due_on <= :on
+                                            AND i.paid_kopecks < i.amount_kopecks) END
+              FROM plan_charges AS l WHERE l.plan_id = p.id AND l.kind = 'installment_payment'
+             ORDER BY l.due_on DESC, l.tries DESC LIMIT 1), true)
+     ORDER BY p.next_due_on, p.id LIMIT :limit
+       FOR NO KEY UPDATE OF p SKIP LOCKED)
+SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks + o.owed AS amount,
+       greatest(o.newest_on, (SELECT :on FROM plan_charges AS l
+                               WHERE l.plan_id = p.id AND l.kind = 'installment_payment' AND l.due_on >= o.newest_on
+                               LIMIT 1)) AS round_on
+  FROM due AS p
+ CROSS JOIN LATERAL (SELECT CAST(sum(i.amount_kopecks - i.paid_kopecks) AS bigint) AS owed, max(i.due_on) AS newest_on
+                       FROM installments AS i
+                      WHERE i.plan_id = p.id AND i.due_on <= :on AND i.paid_kopecks < i.amount_kopecks) AS o
+ WHERE o.owed > 0
+ ORDER BY p.next_due_on, p.id"""  # noqa: S608  # our own words
+"""A plan has a round for the day of its newest unpaid installment. One more comes only when the last took the money and
+something is owed again (a chargeback), or when a dispute broke it off."""
+
+
+async def lock_due(session: Session, on: date, *, after: tuple[date, str], limit: int) -> list[DuePlan]:
+    """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk.
+
+    Locks: those it takes, skipping those that another worker has at this moment.
+    """
+    found = await session.execute(text(_DUE), {"on": on, "after_on": after[0], "after_id": after[1], "limit": limit})
+    return [
+        DuePlan(row.id, row.next_due_on, row.round_on, Kopecks(int(row.amount)), CollectorName(row.collector))
+        for row in found
+    ]
+
+
+async def add_charges(session: Session, charges: Sequence[Charge]) -> set[str]:
+    """Keep new charges; gives the ids of those that no other charge stood in the way of."""
+    if not charges:
+        return set()
+    found = await session.execute(
+        text("""INSERT INTO plan_charges (id, plan_id, kind, due_on, tries, amount_kopecks, collector, next_try_at,
+                                          created_at)
+                SELECT n.id, n.plan_id, n.kind, n.due_on, n.tries, n.amount, n.collector, n.next_try_at, n.created_at
+                  FROM unnest(CAST(:ids AS text[]), CAST(:plans AS text[]), CAST(:kinds AS text[]),
+                              CAST(:due AS date[]), CAST(:tries AS int[]), CAST(:amounts AS bigint[]),
+                              CAST(:collectors AS text[]), CAST(:next AS timestamptz[]),
+                              CAST(:created AS timestamptz[]))
+                       AS n (id, plan_id, kind, due_on, tries, amount, collector, next_try_at, created_at)
+                 ORDER BY n.plan_id ON CONFLICT DO NOTHING RETURNING id"""),
+        {
+            "ids": [charge.id for charge in charges], "plans": [charge.plan_id for charge in charges],
+            "kinds": [charge.kind.value for charge in charges], "due": [charge.due_on for charge in charges],
+            "tries": [charge.tries for charge in charges], "amounts": [int(charge.amount) for charge in charges],
+            "collectors": [charge.collector.value for charge in charges],
+            "next": [charge.next_try_at for charge in charges], "created": [charge.created_at for charge in charges],
+        },
+    )  # fmt: skip
+    return {row.id for row in found}
+
+
+async def take_requested(
+    session: Session, *, now: datetime, lease_until: datetime, collectors: Sequence[CollectorName], limit: int
+) -> list[Charge]:
+    """Charges whose hour has come and that nobody has asked the outside for; nobody else gets them for a while.
+
+    Locks: those it takes, skipping others'.
+    """
+    found = await session.execute(
+        text(f"""UPDATE plan_charges AS c SET next_try_at = :lease_until
+                  WHERE c.id IN (SELECT id FROM plan_charges
+                                  WHERE next_try_at <= :now AND status = 'requested' AND payment_id IS NULL
+                                    AND collector = ANY(CAST(:collectors AS text[]))
+                                  ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+              RETURNING {_COLUMNS}"""),  # noqa: S608  # our own column list
+        {
+            "now": now, "lease_until": lease_until, "limit": limit,
+            "collectors": [collector.value for collector in collectors],
+        },
+    )  # fmt: skip
+    return sorted(map(_charge, found), key=lambda charge: charge.id)
+
+
+async def terms_of(session: Session, charge_ids: Sequence[str], *, on: date) -> dict[str, tuple[Terms, Kopecks, bool]]:
+    """For each charge what its collector must know, what the plan owes now, and whether it is paused."""
+    found = await session.execute(
+        text(f"""SELECT c.id, p.order_number, p.card_token, p.first_payment_id, p.binding_id, p.is_paused,
+                        p.penalty_kopecks + CASE WHEN c.kind = 'early_payment' THEN p.outstanding_kopecks
+                                                 ELSE CAST({_OWED} AS bigint) END AS owed,
+                        c.kind = 'installment_payment' AND {_OWED} = 0 AS is_nothing_due
+                   FROM plan_charges AS c JOIN installment_plans AS p ON p.id = c.plan_id
+                  WHERE c.id = ANY(CAST(:ids AS text[]))"""),  # noqa: S608  # our own words
+        {"ids": list(charge_ids), "on": on},
+    )
+    return {
+        row.id: (
+            Terms(row.order_number, row.card_token, row.first_payment_id, row.binding_id),
+            Kopecks(0 if row.is_nothing_due else int(row.owed)),
+            row.is_paused,
+        )
+        for row in found
+    }
+
+
+async def take_watched(session: Session, *, now: datetime, lease_until: datetime, limit: int) -> list[Charge]:
+    """Live charges that were asked for and of whose outcome nobody has told the plan. Locks: as ``take_requested``."""
+    found = await session.execute(
+        text(f"""UPDATE plan_charges AS c SET next_try_at = :lease_until, looks = c.looks + 1
+                  WHERE c.id IN (SELECT id FROM plan_charges
+                                  WHERE next_try_at <= :now AND status IN ('requested', 'unknown')
+                                    AND payment_id IS NOT NULL
+                                  ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+              RETURNING {_COLUMNS}"""),  # noqa: S608  # our own column list
+        {"now": now, "lease_until": lease_until, "limit": limit},
+    )
+    return sorted(map(_charge, found), key=lambda charge: charge.id)
+
+
+async def lock_retries(session: Session, *, on: date, now: datetime, limit: int) -> list[DueRetry]:
+    """Refused charges whose next try is due, and what their plans owe. Locks: those it takes, skipping others'."""
+    found = await session.execute(
+        text(f"""WITH due AS MATERIALIZED (
+                     SELECT * FROM plan_charges WHERE next_try_at <= :now AND status = 'refused'
+                      ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+                 SELECT {_COLUMNS}, p.penalty_kopecks, {_OWED} AS owed,
+                        EXISTS (SELECT FROM plan_charges AS l
+                                 WHERE l.plan_id = c.plan_id AND l.status IN ('requested', 'unknown'))
+                            OR p.is_paused AS is_blocked,
+                        EXISTS (SELECT FROM plan_charges AS l WHERE l.plan_id = c.plan_id
+                                   AND l.kind = 'installment_payment'
+                                   AND (l.due_on, l.tries) > (c.due_on, c.tries)) AS is_overtaken
+                   FROM due AS c JOIN installment_plans AS p ON p.id = c.plan_id ORDER BY c.id"""),  # noqa: S608
+        {"now": now, "on": on, "limit": limit},
+    )
+    return [
+        DueRetry(
+            _charge(row),
+            Kopecks(0 if row.owed == 0 or row.is_overtaken else int(row.owed) + row.penalty_kopecks),
+            row.is_blocked,
+        )
+        for row in found
+    ]
+
+
+async def lock_live(session: Session, charge_ids: Sequence[str]) -> list[Charge]:
+    """Those of the charges that are not final yet, by id. Locks: them."""
+    found = await session.execute(
+        text(f"""SELECT {_COLUMNS} FROM plan_charges AS c
+                  WHERE c.id = ANY(CAST(:ids AS text[])) AND c.status IN ('requested', 'unknown')
+                  ORDER BY c.id FOR NO KEY UPDATE OF c"""),  # noqa: S608  # our own column list
+        {"ids": list(charge_ids)},
+    )
+    return [_charge(row) for row in found]
+
+
+async def plans_of(session: Session, charge_ids: Sequence[str]) -> dict[str, OfPlan]:
+    """What the outcomes of charges need to know of their plans, by charge."""
+    found = await session.execute(
+        text("""SELECT c.id, p.merchant_id, p.buyer_id, p.standing,
+                       (SELECT min(i.due_on) FROM installments AS i
+                         WHERE i.plan_id = p.id AND i.due_on > c.due_on AND i.paid_kopecks < i.amount_kopecks) AS next
+                  FROM plan_charges AS c JOIN installment_plans AS p ON p.id = c.plan_id
+                 WHERE c.id = ANY(CAST(:ids AS text[]))"""),
+        {"ids": list(charge_ids)},
+    )
+    return {row.id: OfPlan(row.merchant_id, row.buyer_id or "", Standing(row.standing), row.next) for row in found}
+
+
+async def save_charges(session: Session, charges: Sequence[Charge]) -> None:
+    """Keep locked charges as they have become."""
+    if not charges:
+        return
+    await session.execute(
+        text("""UPDATE plan_charges AS c
+                   SET amount_kopecks = n.amount, status = n.status, payment_id = n.payment_id,
+                       captured_kopecks = n.captured, reason = n.reason, looks = n.looks,
+                       next_try_at = n.next_try_at, ended_at = n.ended_at
+                  FROM unnest(CAST(:ids AS text[]), CAST(:amounts AS bigint[]), CAST(:statuses AS text[]),
+                              CAST(:payments AS text[]), CAST(:captured AS bigint[]), CAST(:reasons AS text[]),
+                              CAST(:looks AS int[]), CAST(:next AS timestamptz[]), CAST(:ended AS timestamptz[]))
+                       AS n (id, amount, status, payment_id, captured, reason, looks, next_try_at, ended_at)
+                 WHERE c.id = n.id"""),
+        {
+            "ids": [charge.id for charge in charges], "amounts": [int(charge.amount) for charge in charges],
+            "statuses": [charge.status.value for charge in charges],
+            "payments": [charge.payment_id for charge in charges],
+            "captured": [int(charge.captured) for charge in charges],
+            "reasons": [charge.reason for charge in charges], "looks": [charge.looks for charge in charges],
+            "next": [charge.next_try_at for charge in charges], "ended": [charge.ended_at for charge in charges],
+        },
+    )  # fmt: skip
+
+
+async def list_charges(session: Session, plan_id: str) -> list[Charge]:
+    """All charges of a plan, oldest first."""
+    found = await session.execute(
+        text(f"SELECT {_COLUMNS} FROM plan_charges AS c WHERE c.plan_id = :plan_id ORDER BY c.id"),  # noqa: S608
+        {"plan_id": plan_id},
+    )
+    return [_charge(row) for row in found]
+
+
+async def find_charge(session: Session, charge_id: str) -> Charge | None:
+    """The charge, or nothing."""
+    found = await session.execute(
+        text(f"SELECT {_COLUMNS} FROM plan_charges AS c WHERE c.id = :id"),  # noqa: S608  # our own column list
+        {"id": charge_id},
+    )
+    row = found.one_or_none()
+    return None if row is None else _charge(row)
+
+
+def _charge(row: Row[Any]) -> Charge:
+    return Charge(
+        row.id, row.plan_id, ChargeKind(row.kind), row.due_on, row.tries, Kopecks(row.amount_kopecks),
+        CollectorName(row.collector), ChargeStatus(row.status), row.payment_id, Kopecks(row.captured_kopecks),
+        row.reason, row.looks, row.next_try_at, row.created_at, row.ended_at,
+    )  # fmt: skip

@@ -1,0 +1,328 @@
+"""Collection (списание платежей): what is due is charged once, whatever breaks in between.
+
+A night walks over the plans that owe something and writes a charge for each, of all that is past due and due.
+At its hour a charge is begun (intent), asked for (call), and what became of it is told to the plan in the transaction
+that ends the charge (outcome). While it may still take money, no other charge of the plan can exist.
+
+    select_due ─▶ begin ─▶ Collector.ask ─▶ record_outcomes
+                              ▲                 │ refused softly
+                              └── begin ◀── renew ◀─ its next hour
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from installments import charge_rows as rows
+from installments import notices, recording
+from installments.charge_rows import BATCH_MAX, DuePlan, OfPlan, Terms
+from installments.charges import (
+    NOTHING_DUE,
+    PAUSED,
+    Charge,
+    ChargeKind,
+    ChargeOutcome,
+    ChargeStatus,
+)
+from installments.clearing import SBP_REFERENCE
+from installments.movements import Movement, MovementKind
+from installments.notice_texts import Template
+from installments.notices import Wish
+from installments.plan import CollectorName, Standing
+from installments.timetable import first_try_at, next_try_at
+from ledger import outbox
+from ledger.clock import moscow_day
+from ledger.database import Session
+from ledger.ids import new_id
+from ledger.money import Kopecks
+from ledger.outbox import Event
+from pci.audit_log.event import AuditEvent, AuditOutcome
+from pci.audit_log.staging import stage
+
+LEASE = timedelta(minutes=5)
+"""How long charges that were begun are left to whoever began them."""
+LOOK_WAIT = timedelta(seconds=2)
+LOOK_WAIT_MAX = timedelta(minutes=10)
+BLOCKED_WAIT = timedelta(minutes=10)
+"""Before a try is looked at again that a live charge or a dispute stands in the way of."""
+SILENT = frozenset({NOTHING_DUE, PAUSED})
+"""Reasons of an end that no buyer needs to hear of: nothing was tried."""
+WALK_START = (date.min, "")
+"""Where a night's walk begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A charge that is begun, and what its collector must know."""
+
+    charge: Charge
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A charge with the outside's payment written down, or with the reason why none could be."""
+
+    charge: Charge
+    payment_id: str | None
+    request: object = None
+    """What the outside will be asked, in its own words."""
+    refusal: str | None = None
+
+
+class Collector(Protocol):
+    """A way to take money from a buyer who is not there: intent, call, outcome. Fitted in ``api.plan_collectors``."""
+
+    async def request(self, session: Session, wanted: Sequence[Wanted], *, now: datetime) -> list[Asked]:
+        """Intent: write down what will be asked, in the transaction that begins the charges."""
+
+    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+        """Call. No session is open. Never raises for what the network does."""
+
+    async def look(self, session: Session, charges: Sequence[Charge], *, now: datetime) -> list[ChargeOutcome]:
+        """What has become of charges that were asked for before; nobody outside is asked."""
+
+
+Collectors = Mapping[CollectorName, Collector]
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """One step of a night's walk."""
+
+    charges: int
+    after: tuple[date, str] | None
+    """Where the next step begins; nothing when the walk is over."""
+
+
+async def select_due(
+    session: Session, on: date, *, now: datetime, after: tuple[date, str] = WALK_START, limit: int = BATCH_MAX
+) -> Walked:
+    """Write a charge for the next plans that owe something by the end of ``on`` and have none for it.
+
+    Locks: the plans, skipping those that another worker has; who walks must walk again until nothing is found.
+    """
+    due = await rows.lock_due(session, on, after=after, limit=limit)
+    await rows.add_charges(session, [_first(plan, now) for plan in due])
+    return Walked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
+
+
+def _first(plan: DuePlan, now: datetime) -> Charge:
+    return new_charge(
+        plan.plan_id, ChargeKind.INSTALLMENT_PAYMENT, plan.round_on, plan.amount, plan.collector, now=now,
+        at=first_try_at(plan.plan_id, plan.round_on, now=now),
+    )  # fmt: skip
+
+
+def new_charge(
+    plan_id: str, kind: ChargeKind, due_on: date, amount: Kopecks, collector: CollectorName, *, now: datetime,
+    at: datetime, tries: int = 1, charge_id: str | None = None,
+) -> Charge:  # fmt: skip
+    """A charge to be made at an hour."""
+    return Charge(
+        charge_id or new_id("chg", now), plan_id, kind, due_on, tries, amount, collector, ChargeStatus.REQUESTED, None,
+        Kopecks(0), None, 0, at, now, None,
+    )  # fmt: skip
+
+
+async def renew(session: Session, *, now: datetime, limit: int = BATCH_MAX) -> int:
+    """Write the next tries whose hours have come, each for what is due now. Gives how many hours had come.
+
+    A try whose debt is gone, or that a newer round has overtaken, falls away. Locks: the refused charges.
+    """
+    due = await rows.lock_retries(session, on=moscow_day(now), now=now, limit=limit)
+    again = [_again(retry.charge, retry.amount, now) for retry in due if retry.amount and not retry.is_blocked]
+    await rows.save_charges(
+        session,
+        [
+            replace(retry.charge, next_try_at=now + BLOCKED_WAIT if retry.is_blocked and retry.amount else None)
+            for retry in due
+        ],
+    )
+    await rows.add_charges(session, again)
+    return len(due)
+
+
+def _again(charge: Charge, amount: Kopecks, now: datetime) -> Charge:
+    return new_charge(
+        charge.plan_id, charge.kind, charge.due_on, amount, charge.collector, now=now, at=now, tries=charge.tries + 1
+    )
+
+
+async def begin(session: Session, collectors: Collectors, *, now: datetime, limit: int = BATCH_MAX) -> list[Asked]:
+    """Begin the charges whose hour has come: their outside payments are written down, and only then asked for.
+
+    A charge is never above what is due now; one that nothing is due for ends. Locks: the charges, skipping others'.
+    """
+    taken = await rows.take_requested(
+        session, now=now, lease_until=now + LEASE, collectors=list(collectors), limit=limit
+    )
+    if not taken:
+        return []
+    known = await rows.terms_of(session, [charge.id for charge in taken], on=moscow_day(now))
+    wanted, over = _sort(taken, known, now)
+    asked = [
+        answer
+        for name, collector in collectors.items()
+        for answer in await _request(session, collector, [one for one in wanted if one.charge.collector is name], now)
+    ]
+    begun = [replace(one.charge, payment_id=one.payment_id) for one in asked if one.payment_id is not None]
+    await rows.save_charges(session, over + begun)
+    await _announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now)
+    await _refuse(session, [one for one in asked if one.payment_id is None], now)
+    return [one for one in asked if one.payment_id is not None]
+
+
+def _sort(
+    taken: Sequence[Charge], known: Mapping[str, tuple[Terms, Kopecks, bool]], now: datetime
+) -> tuple[list[Wanted], list[Charge]]:
+    """The charges that are still wanted, for no more than is owed, and those that are over."""
+    wanted: list[Wanted] = []
+    over: list[Charge] = []
+    for charge in taken:
+        terms, owed, is_paused = known[charge.id]
+        amount = Kopecks(min(charge.amount, owed))
+        if is_paused or amount == 0:
+            reason = PAUSED if is_paused else NOTHING_DUE
+            over.append(replace(charge, status=ChargeStatus.REFUSED, reason=reason, next_try_at=None, ended_at=now))
+        else:
+            wanted.append(Wanted(replace(charge, amount=amount), terms))
+    return wanted, over
+
+
+async def _request(session: Session, collector: Collector, wanted: list[Wanted], now: datetime) -> list[Asked]:
+    return await collector.request(session, wanted, now=now) if wanted else []
+
+
+async def _refuse(session: Session, asked: Sequence[Asked], now: datetime) -> None:
+    """What could not even be asked for is refused, and not tried with the same card or account."""
+    outcomes = [
+        ChargeOutcome(one.charge.id, ChargeStatus.REFUSED, reason=one.refusal or "refused", may_try_again=False)
+        for one in asked
+    ]
+    await record_outcomes(session, outcomes, now=now)
+
+
+async def look(session: Session, collectors: Collectors, *, now: datetime, limit: int = BATCH_MAX) -> int:
+    """Tell plans what has become of charges whose outcome nobody told: their teller died, or the answer was lost.
+
+    Locks: the charges, then their plans.
+    """
+    watched = await rows.take_watched(session, now=now, lease_until=now + LEASE, limit=limit)
+    for name, collector in collectors.items():
+        own = [charge for charge in watched if charge.collector is name]
+        if own:
+            await record_outcomes(session, await collector.look(session, own, now=now), now=now)
+    return len(watched)
+
+
+async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *, now: datetime) -> int:
+    """End charges as their collectors say, and tell their plans in the same transaction. Gives how many ended.
+
+    What was captured becomes a movement with the charge's id as reference, so it counts once; more than the debt is
+    the buyer's overpayment. An outcome of a charge that has ended says nothing new. Amounts: kopecks.
+    Locks: the charges, then their plans, accounts.
+    """
+    assert len(outcomes) <= BATCH_MAX
+    of = {outcome.charge_id: outcome for outcome in outcomes}
+    live = await rows.lock_live(session, list(of))
+    if not live:
+        return 0
+    plans = await rows.plans_of(session, [charge.id for charge in live])
+    after = [_after(charge, of[charge.id], plans[charge.id], now) for charge in live]
+    await _tell_plans(session, after, of, plans, now)
+    await rows.save_charges(session, after)
+    ended = [charge for charge in after if charge.ended_at is not None]
+    await _announce(session, ended, plans, now)
+    return len(ended)
+
+
+async def _announce(session: Session, ended: Sequence[Charge], plans: Mapping[str, OfPlan], now: datetime) -> None:
+    """Tell the world, the log and the buyer how charges have ended."""
+    await outbox.publish_all(session, [_event(charge, plans[charge.id]) for charge in ended], now=now)
+    await stage(session, [_leaf(charge, plans[charge.id], now) for charge in ended])
+    told = [(charge, plans[charge.id].buyer_id) for charge in ended if charge.reason not in SILENT]
+    await notices.add_notices(
+        session, [notice for charge, buyer_id in told for notice in _notices(charge, buyer_id)], now=now
+    )
+
+
+def _notices(charge: Charge, buyer_id: str) -> list[Wish]:
+    """What the buyer is told of a charge: that it was done, or that it was not and when it is tried again."""
+    if charge.status is ChargeStatus.CAPTURED:
+        return [Wish(Template.CHARGE_DONE, charge.plan_id, buyer_id, charge.id, {"amount": int(charge.captured)})]
+    facts = {"amount": int(charge.amount)}
+    if charge.next_try_at is None:
+        return [Wish(Template.CHARGE_GIVEN_UP, charge.plan_id, buyer_id, charge.id, facts)]
+    return [Wish(
+        Template.CHARGE_FAILED, charge.plan_id, buyer_id, charge.id,
+        facts | {"on": moscow_day(charge.next_try_at).isoformat()},
+    )]  # fmt: skip
+
+
+def _after(charge: Charge, outcome: ChargeOutcome, plan: OfPlan, now: datetime) -> Charge:
+    """The charge as its outcome leaves it."""
+    if outcome.status is ChargeStatus.CAPTURED:
+        return replace(
+            charge, status=ChargeStatus.CAPTURED, captured=outcome.amount, next_try_at=None, reason=None, ended_at=now
+        )
+    if outcome.status is ChargeStatus.REFUSED:
+        at = _next_hour(charge, outcome, plan, now)
+        return replace(charge, status=ChargeStatus.REFUSED, reason=outcome.reason, next_try_at=at, ended_at=now)
+    wait = min(LOOK_WAIT * (1 << min(charge.looks, 10)), LOOK_WAIT_MAX)
+    return replace(charge, status=ChargeStatus.UNKNOWN, next_try_at=now + wait)
+
+
+def _next_hour(charge: Charge, outcome: ChargeOutcome, plan: OfPlan, now: datetime) -> datetime | None:
+    if charge.kind is ChargeKind.EARLY_PAYMENT or not outcome.may_try_again:
+        return None
+    return next_try_at(charge.plan_id, charge.due_on, charge.tries, next_due_on=plan.next_due_on, now=now)
+
+
+async def _tell_plans(
+    session: Session, charges: Sequence[Charge], of: Mapping[str, ChargeOutcome], plans: Mapping[str, OfPlan],
+    now: datetime,
+) -> None:  # fmt: skip
+    movements = [
+        Movement(
+            new_id("mov", now), charge.plan_id, _kind(charge, plans[charge.id]), charge.captured,
+            of[charge.id].happened_at or now, reference_of(charge),
+        )
+        for charge in charges
+        if charge.status is ChargeStatus.CAPTURED
+    ]  # fmt: skip
+    if movements:
+        await recording.record_all(session, movements, now=now)
+
+
+def reference_of(charge: Charge) -> str:
+    """What a charge's movement is known by, once and for all; by how it begins the books know where the money is."""
+    return f"{SBP_REFERENCE}:{charge.id}" if charge.collector is CollectorName.SBP else charge.id
+
+
+def _kind(charge: Charge, plan: OfPlan) -> MovementKind:
+    is_written_off = plan.standing is Standing.WRITTEN_OFF
+    return MovementKind.RECOVERY if is_written_off else MovementKind(charge.kind.value)
+
+
+def _event(charge: Charge, plan: OfPlan) -> Event:
+    data = {
+        "charge_id": charge.id, "plan_id": charge.plan_id, "merchant_id": plan.merchant_id, "kind": charge.kind.value,
+        "due_on": charge.due_on.isoformat(), "try": charge.tries, "amount_kopecks": int(charge.amount),
+        "captured_kopecks": int(charge.captured), "reason": charge.reason,
+        "next_try_at": None if charge.next_try_at is None else charge.next_try_at.isoformat(),
+    }  # fmt: skip
+    return Event(f"installment_charge.{charge.status}", charge.id, plan.merchant_id, data)
+
+
+def _leaf(charge: Charge, plan: OfPlan, now: datetime) -> AuditEvent:
+    is_done = charge.status is ChargeStatus.CAPTURED
+    return AuditEvent(
+        f"installment_charge.{charge.status}", "system:collection", "worker", f"installment_plan:{charge.plan_id}",
+        now, AuditOutcome.DONE if is_done else AuditOutcome.REFUSED, plan.merchant_id,
+        {"charge_id": charge.id, "amount_kopecks": int(charge.amount), "try": charge.tries,
+         "reason": charge.reason or ""},
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""Notices (уведомления) to buyers: an outbox with two lanes, so that news to many never hold up what one must know.
+
+A notice is written in the transaction of what it tells of. It holds facts and no text, no phone and no name: the text
+is made and the phone is read when it is sent. Its id is the message's id at the gateway, which sends an id once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import IntEnum
+
+from installments.notice_texts import Language, Template
+from ledger.clock import MOSCOW
+from ledger.database import Session, text
+from ledger.ids import new_id
+
+NOTICES_MAX = 1_000
+"""Written in one call."""
+CLAIM_MAX = 50
+"""Sent in one round: what a gateway takes well within a lease."""
+LEASE = timedelta(minutes=1)
+TRIES_MAX = 8
+WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1_800, 7_200, 21_600, 43_200))
+QUIET_FROM, QUIET_UNTIL = time(21), time(9)
+"""Between them nobody is disturbed about a debt.
+
+Source: 230-FZ, article 7 (calls and messages about overdue debts 8–22 on workdays, 9–20 on days off; grade: general
+knowledge, to be confirmed): the narrower hours hold on every day but for 20–21, which is our own choice of a margin.
+"""
+
+
+class Lane(IntEnum):
+    """Who goes first."""
+
+    TRANSACTIONAL = 0
+    MASS = 1
+
+
+LANE_OF: dict[Template, Lane] = {
+    template: Lane.MASS if template is Template.NEWS else Lane.TRANSACTIONAL for template in Template
+}
+AT_ANY_HOUR = frozenset({Template.CHARGE_DONE, Template.REPAID, Template.REFUND})
+"""Answers to what has just happened; all others wait for the morning."""
+COST_KOPECKS = {"sms": 250, "push": 0}
+"""What one message costs us. Source: own assumption, to be replaced by the gateway's contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Something a buyer is to be told."""
+
+    template: Template
+    plan_id: str
+    buyer_id: str
+    stage: str
+    """What it is about, beside the plan and the installment: the same is told once."""
+    facts: Mapping[str, int | str] = field(default_factory=dict)
+    installment_number: int = 0
+    """0: of the whole plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice claimed to be sent."""
+
+    id: str
+    plan_id: str
+    buyer_id: str
+    template: Template
+    language: Language
+    channel: str
+    facts: Mapping[str, int | str]
+    tries: int
+    """This one among them."""
+
+
+def send_at(template: Template, now: datetime) -> datetime:
+    """When a notice may be sent: at once, or in the morning if it would disturb."""
+    at = now.astimezone(MOSCOW)
+    if template in AT_ANY_HOUR or QUIET_UNTIL <= at.time() < QUIET_FROM:
+        return now
+    morning = at if at.time() < QUIET_UNTIL else at + timedelta(days=1)
+    return morning.replace(hour=QUIET_UNTIL.hour, minute=0, second=0, microsecond=0)
+
+
+async def add_notices(session: Session, wishes: Sequence[Wish], *, now: datetime) -> int:
+    """Write notices in the transaction of what they tell of; gives how many had not been told before."""
+    assert len(wishes) <= NOTICES_MAX
+    told = [wish for wish in wishes if wish.buyer_id]
+    if not told:
+        return 0
+    written = await session.execute(
+        text("""INSERT INTO plan_notices (id, plan_id, buyer_id, template, installment_number, stage, lane, facts,
+                                          next_try_at, created_at)
+                SELECT n.*, CAST(:now AS timestamptz) FROM unnest(
+                    CAST(:ids AS text[]), CAST(:plans AS text[]), CAST(:buyers AS text[]), CAST(:templates AS text[]),
+                    CAST(:numbers AS int[]), CAST(:stages AS text[]), CAST(:lanes AS int[]), CAST(:facts AS jsonb[]),
+                    CAST(:at AS timestamptz[])) AS n
+                ON CONFLICT ON CONSTRAINT plan_notices_once_key DO NOTHING"""),
+        {
+            "ids": [new_id("ntc", now) for _ in told], "plans": [wish.plan_id for wish in told],
+            "buyers": [wish.buyer_id for wish in told], "templates": [wish.template.value for wish in told],
+            "numbers": [wish.installment_number for wish in told], "stages": [wish.stage for wish in told],
+            "lanes": [int(LANE_OF[wish.template]) for wish in told],
+            "facts": [json.dumps(dict(wish.facts), ensure_ascii=False) for wish in told],
+            "at": [send_at(wish.template, now) for wish in told], "now": now,
+        },
+    )  # fmt: skip
+    return int(written.rowcount)
+
+
+async def claim_notices(
+    session: Session, *, now: datetime, lanes: Sequence[Lane] = tuple(Lane), limit: int = CLAIM_MAX
+) -> list[Notice]:
+    """The notices to be sent now: of a later lane only when the earlier ones leave room.
+
+    Locks: those it takes, skipping those that another worker takes at this moment.
+    """
+    claimed: list[Notice] = []
+    for lane in sorted(lanes):
+        if len(claimed) < limit:
+            claimed += await _claim(session, lane, now, limit - len(claimed))
+    return claimed
+
+
+async def _claim(session: Session, lane: Lane, now: datetime, limit: int) -> list[Notice]:
+    found = await session.execute(
+        text("""UPDATE plan_notices AS n SET tries = n.tries + 1, next_try_at = :lease_until
+                 WHERE n.id IN (SELECT id FROM plan_notices WHERE lane = :lane AND next_try_at <= :now
+                                 ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
+             RETURNING n.id, n.plan_id, n.buyer_id, n.template, n.language, n.channel, n.facts, n.tries"""),
+        {"lane": int(lane), "now": now, "lease_until": now + LEASE, "limit": limit},
+    )
+    return [
+        Notice(
+            row.id, row.plan_id, row.buyer_id, Template(row.template), Language(row.language), row.channel, row.facts,
+            row.tries,
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+async def end_notice(session: Session, notice: Notice, *, reason: str | None, now: datetime) -> None:
+    """Keep that a notice was sent, with what it cost, or that it never will be and why."""
+    await session.execute(
+        text("""UPDATE plan_notices SET status = :status, reason = :reason, cost_kopecks = :cost, next_try_at = NULL,
+                       ended_at = :now WHERE id = :id AND status = 'waiting'"""),
+        {
+            "id": notice.id, "status": "sent" if reason is None else "failed", "reason": reason, "now": now,
+            "cost": COST_KOPECKS[notice.channel] if reason is None else 0,
+        },
+    )  # fmt: skip
+
+
+async def retry_notice(session: Session, notice: Notice, *, reason: str, now: datetime) -> None:
+    """Keep that a notice is to be sent again, later and later; in the end it is given up."""
+    if notice.tries >= TRIES_MAX:
+        await end_notice(session, notice, reason=reason, now=now)
+        return
+    await session.execute(
+        text("UPDATE plan_notices SET next_try_at = :at, reason = :reason WHERE id = :id AND status = 'waiting'"),
+        {"id": notice.id, "at": now + WAITS[min(notice.tries, len(WAITS)) - 1], "reason": reason},
+    )
