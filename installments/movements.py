@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from installments.products import RefundPolicy
+from installments.products import RefundPolicy, Step
 from ledger.money import Kopecks
 
 
@@ -73,6 +73,10 @@ class Movement:
     """For a snooze the new day; for a re-age the first new day."""
     count: int | None = None
     """For a re-age: into how many."""
+    step: Step | None = None
+    """For a re-age: days or months between the new ones; none: as the product has it."""
+    every: int | None = None
+    """Given with ``step``."""
 
     @property
     def order_key(self) -> tuple[datetime, str]:

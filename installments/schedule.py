@@ -10,11 +10,11 @@ from itertools import pairwise
 from installments.errors import PartsMismatch, PriceTooSmall, TooManyInstallments
 from installments.months import add_months
 from installments.products import PartRounding, Product, Step
+from installments.splitting import ROUBLE, half_even
 from ledger.money import BASIS_POINTS, Kopecks
 
 INSTALLMENTS_MAX = 24
 """Two a month for a year: more than the law's term can hold at any step we sell."""
-ROUBLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def _amounts(price: int, product: Product) -> list[int]:
     if count == 1:
         return [price]
     if product.rounding is PartRounding.ROUBLE_LAST:
-        first = _half_even(price * share, BASIS_POINTS * ROUBLE) * ROUBLE if share else 0
+        first = half_even(price * share, BASIS_POINTS * ROUBLE) * ROUBLE if share else 0
         others = count - 1 if share else count
-        part = _half_even(price - first, others * ROUBLE) * ROUBLE
+        part = half_even(price - first, others * ROUBLE) * ROUBLE
         start = [first] if share else []
         return [*start, *[part] * (others - 1), price - first - part * (others - 1)]
     if share:
@@ -95,11 +95,3 @@ def _amounts(price: int, product: Product) -> list[int]:
     if product.rounding is PartRounding.KOPECK_FIRST:
         return [price - part * (count - 1), *[part] * (count - 1)]
     return [first, *[part] * (count - 2), price - first - part * (count - 2)]
-
-
-def _half_even(number: int, divisor: int) -> int:
-    """The nearest whole quotient; a half goes to the even one."""
-    whole, rest = divmod(number, divisor)
-    if rest * 2 > divisor or (rest * 2 == divisor and whole % 2):
-        whole += 1
-    return whole

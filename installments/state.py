@@ -34,7 +34,7 @@ class Allocation:
     """By installment number, how much less is owed of it; negative where more is owed. A re-age, a re-amortisation and
     a snooze move what is owed between installments and days, and are not told here."""
     penalty: Kopecks
-    """Penalty that it paid or waived."""
+    """Penalty that it paid or waived; negative where a chargeback took such a payment back."""
     overpaid: Kopecks
     """What it added to the buyer's money above the debt; negative where it used or returned it."""
     recovered: Kopecks
