@@ -216,6 +216,8 @@ class TooManyUnknownTokens(Unavailable):
     """Too many tokens were asked for that do not exist: wait."""
 
     code = "vault.too_many_unknown_tokens"
+    event: AuditEvent | None = None
+    """The line of the log when it is the one too many."""
 
 
 class CardTampered(InvariantBroken):

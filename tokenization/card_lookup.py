@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from pci.access.deeds import Deed
-from pci.database import Session
+from pci.audit_log.event import AuditEvent
 from tokenization import cards
 from tokenization.card import Card
-from tokenization.card_errors import TokenNotFound
+from tokenization.card_errors import TokenNotFound, TooManyUnknownTokens
+from tokenization.enumeration import UNKNOWN_MAX, WINDOW, UnknownTokens
 from tokenization.errors import FieldFault, RequestInvalid
 from tokenization.repository import CARD_COLUMNS
 
@@ -32,23 +33,37 @@ class CardPlace:
     """Nothing when the card is gone."""
 
 
-async def find(session: Session, token: str) -> CardPlace:
-    """Where the card of a token of either kind is kept.
+async def find(deed: Deed, unknown: UnknownTokens, token: str) -> CardPlace:
+    """Where the card of a token of either kind is kept. Who asks for many that are not there waits.
 
-    Raises: TokenNotFound.
+    Raises: TokenNotFound, TooManyUnknownTokens.
     """
+    unknown.refuse(deed.actor.label, deed.wish.now)
     column = "digits_token" if token.isdigit() else "token"
     statement = text(f"SELECT token, merchant_id, key_number FROM cards WHERE {column} = :token")  # noqa: S608
-    row = (await session.execute(statement, {"token": token})).first() if cards.is_token(token) else None
+    row = (await deed.session.execute(statement, {"token": token})).first() if cards.is_token(token) else None
     if row is None:
-        raise TokenNotFound
+        raise guessed(deed) if unknown.note(deed.actor.label, deed.wish.now) else TokenNotFound()
     return CardPlace(row.token, row.merchant_id, row.key_number)
 
 
-async def by_token(deed: Deed, token: str) -> Sequence[Card]:
-    """The card of a token, if there is one: in a list, as by the digits on it. The looking is an event."""
+def guessed(deed: Deed) -> TooManyUnknownTokens:
+    """The one too many, with its line for the log: the deed's own transaction is rolled back."""
+    refusal = TooManyUnknownTokens(wait_seconds=int(WINDOW.total_seconds()))
+    refusal.event = AuditEvent(
+        "tokens.guessed", deed.actor.label, deed.wish.origin, "card:unknown", deed.wish.now,
+        facts={"unknown": UNKNOWN_MAX},
+    )  # fmt: skip
+    return refusal
+
+
+async def by_token(deed: Deed, unknown: UnknownTokens, token: str) -> Sequence[Card]:
+    """The card of a token, if there is one: in a list, as by the digits on it. The looking is an event.
+
+    Raises: TooManyUnknownTokens.
+    """
     try:
-        place = await find(deed.session, token)
+        place = await find(deed, unknown, token)
     except TokenNotFound:
         found: Sequence[Card] = []
     else:

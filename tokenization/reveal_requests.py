@@ -19,6 +19,7 @@ from pci.access.tables import people, reveal_requests
 from pci.database import Session
 from pci.redaction import redact_text
 from tokenization import card_lookup
+from tokenization.enumeration import UnknownTokens
 from tokenization.reveal_errors import (
     RevealRequestOther,
     RevealRequestOver,
@@ -108,13 +109,13 @@ class RevealRequest:
     decided_at: datetime | None
 
 
-async def ask(deed: Deed, terms: RevealTerms) -> RevealRequest:
+async def ask(deed: Deed, unknown: UnknownTokens, terms: RevealTerms) -> RevealRequest:
     """Ask a second person.
 
-    Raises: RevealTermsRejected, TokenNotFound.
+    Raises: RevealTermsRejected, TokenNotFound, TooManyUnknownTokens.
     """
     terms.check()
-    place = await card_lookup.find(deed.session, terms.token)
+    place = await card_lookup.find(deed, unknown, terms.token)
     now, actor = deed.wish.now, deed.actor
     request_id = ids.new_id("rvr")
     row = {

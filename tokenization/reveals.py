@@ -22,6 +22,7 @@ from pci.keys.ring import KeyRing
 from tokenization import card_lookup, cards, refusals, reveal_requests
 from tokenization.card import OpenCard
 from tokenization.card_use import CardPurpose, CardUse
+from tokenization.enumeration import UnknownTokens
 from tokenization.reveal_errors import ApprovalNeeded
 from tokenization.reveal_requests import RevealTerms, mask_of
 
@@ -54,15 +55,17 @@ async def reveal(
     *,
     request_id: str | None,
     share_of_the_day: int,
+    unknown: UnknownTokens,
 ) -> OpenCard:
     """Open one card for one person. When this returns, the log has it.
 
     Beyond ``share_of_the_day``, an approved request of theirs for exactly this is used up.
-    Raises: SignInNeeded, ScopeMissing, RevealRejected, TokenRefused, CardTampered, Sealed. Locks: the person's row.
+    Raises: SignInNeeded, ScopeMissing, RevealRejected, TokenRefused, TooManyUnknownTokens, CardTampered, Sealed.
+    Locks: the person's row.
     """
-    async with deed(transactions, wish) as tried:
+    async with deed(partial(refusals.kept, transactions), wish) as tried:
         terms.check()
-        place = await card_lookup.find(tried.session, terms.token)
+        place = await card_lookup.find(tried, unknown, terms.token)
     if place.key_number is not None:
         await _open_key(ring, place.key_number)
     terms = RevealTerms(place.token, terms.reason, terms.ticket)

@@ -15,6 +15,8 @@ from ledger.database import Engine
 from tests.conftest import VaultDatabase
 from tests.pci.access.world import events
 from tests.tokenization.people_world import MIR, VISA, Desk, make_desk, terms
+from tokenization.enumeration import UNKNOWN_MAX
+from tokenization.ids import new_id
 from tokenization.reveal_errors import RevealRequestOver
 from tokenization.reveal_requests import ALLOWED, OPEN_FOR, RevealRequestStatus, advance
 
@@ -45,6 +47,23 @@ async def asked(browser: httpx.AsyncClient, token: str, **other: str) -> str:
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json().get("code", "")
+
+
+@pytest.mark.parametrize("where", ["searched", "shown", "asked for"])
+async def test_a_person_who_guesses_tokens_waits_as_a_caller_does(
+    desk: Desk, vault_database: VaultDatabase, where: str
+) -> None:
+    token, olga = await desk.card(), await desk.sign_in("olga", ["support"])
+    bodies = {"searched": lambda t: {"token": t}, "shown": terms, "asked for": terms}
+    path = {"searched": "/vault/v1/card-searches", "shown": REVEALS, "asked for": REQUESTS}[where]
+
+    missed = [await olga.post(path, json=bodies[where](new_id("tok"))) for _ in range(UNKNOWN_MAX - 1)]
+    last = await olga.post(path, json=bodies[where](new_id("tok")))
+    then = await shown(olga, token)
+
+    assert {answer.status_code for answer in missed} == {200 if where == "searched" else 404}
+    assert code_of(last) == code_of(then) == (429, "vault.too_many_unknown_tokens")
+    assert events(vault_database.superuser_url)[-1]["action"] == "tokens.guessed"
 
 
 async def test_one_number_is_shown_with_a_reason_and_the_log_had_it_first(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ log = structlog.get_logger("vault")
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")]
 """A name in the vault's own folder: no way leads out of it."""
+_LINE = re.compile(r"[0-9]{1,9}")
 
 
 class CardFileBody(OperatorBody):
@@ -161,7 +163,7 @@ def import_routes(vault: Vault, at_work: FilesAtWork) -> list[BaseRoute]:
         after = request.query_params.get("after", "0")
         async with vault.transactions() as session:
             lines = await import_rows.refused_lines(
-                session, request.path_params["id"], after=int(after) if after.isdigit() else 0
+                session, request.path_params["id"], after=int(after) if _LINE.fullmatch(after) else 0
             )
         return answer(RefusedLinesView(items=[RefusedLineView(line=r.number, code=r.code, mask=r.mask) for r in lines]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from pci.access.deeds import deed
 from pci.access.roles import Scope
-from tokenization import card_lookup, reveal_requests, reveals
+from tokenization import card_lookup, refusals, reveal_requests, reveals
 from tokenization.card import Card
 from tokenization.errors import FieldFault, RequestInvalid
 from tokenization.reveal_requests import RevealRequest, RevealTerms
@@ -142,9 +143,9 @@ def routes(vault: Vault) -> list[BaseRoute]:
     async def search(request: Request) -> Response:
         wish = wish_of(vault, request, "card.searched", Scope.CARDS_SEARCH, "cards:all")
         body = await read(request, CardSearchBody)
-        async with deed(vault.transactions, wish) as tried:
+        async with deed(partial(refusals.kept, vault.transactions), wish) as tried:
             if body.token is not None:
-                found = await card_lookup.by_token(tried, body.token)
+                found = await card_lookup.by_token(tried, vault.unknown_tokens, body.token)
             elif body.last4 is not None and body.expires_on is not None:
                 found = await card_lookup.by_digits(tried, body.last4, body.expires_on)
             else:
@@ -157,6 +158,7 @@ def routes(vault: Vault) -> list[BaseRoute]:
         opened = await reveals.reveal(
             vault.transactions, vault.ring, wish, body.terms(),
             request_id=body.request_id, share_of_the_day=vault.settings.reveals_per_day,
+            unknown=vault.unknown_tokens,
         )  # fmt: skip
         view = CardRevealView(
             token=opened.token, card_number=opened.pan.expose(), expires=opened.expires, scheme=str(opened.scheme)
@@ -188,8 +190,8 @@ def _requests(vault: Vault) -> list[BaseRoute]:
     async def ask(request: Request) -> Response:
         wish = wish_of(vault, request, "card.reveal_requested", Scope.CARDS_REVEAL, "card:unknown")
         body = await read(request, RevealTermsBody)
-        async with deed(vault.transactions, wish) as tried:
-            asked = await reveal_requests.ask(tried, body.terms())
+        async with deed(partial(refusals.kept, vault.transactions), wish) as tried:
+            asked = await reveal_requests.ask(tried, vault.unknown_tokens, body.terms())
         return answer(RevealRequestView.of(asked), 201)
 
     async def list_open(request: Request) -> Response:
