@@ -1,4 +1,4 @@
-"""The ways to the banks that move money for us; an unsafe one is refused before anything starts."""
+"""The ways to the banks that move money for us and to the bureau; an unsafe one is refused before anything starts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from sbp_gateway.tls import is_plain_and_near
 
 def bank_address(settings: Settings) -> str:
     """Where the bank that pays merchants out is reached; empty where no payout is asked for. Raises: StartRefused."""
-    return _safe("KOPEYKA_BANK_URL", settings.bank_url, settings)
+    return safe_address("KOPEYKA_BANK_URL", settings.bank_url, settings)
 
 
 def payout_bank_address(settings: Settings) -> str:
     """Where the bank that pays buyers is reached; the merchants' bank when it has no address. Raises: StartRefused."""
-    return _safe("KOPEYKA_PAYOUT_BANK_URL", settings.payout_bank_url, settings) or bank_address(settings)
+    return safe_address("KOPEYKA_PAYOUT_BANK_URL", settings.payout_bank_url, settings) or bank_address(settings)
 
 
-def _safe(name: str, url: str, settings: Settings) -> str:
-    """The address, if whoever listens on the way cannot read or change a payout. Raises: StartRefused."""
+def bureau_address(settings: Settings) -> str:
+    """Where the credit bureau is told of plans; empty where nothing is told. Raises: StartRefused."""
+    return safe_address("KOPEYKA_BUREAU_URL", settings.bureau_url, settings)
+
+
+def safe_address(name: str, url: str, settings: Settings) -> str:
+    """The address, if whoever listens on the way cannot read or change what is sent. Raises: StartRefused."""
     is_near = settings.mode is Mode.SANDBOX and is_plain_and_near(url)
     if not url or is_near or url.lower().startswith("https://"):
         return url

@@ -14,6 +14,7 @@ from prometheus_client import multiprocess
 
 from api.acquirer_simulator import ACQUIRER_LISTEN_FD, ACQUIRER_STATE
 from api.data_dir import StartRefused, write_private
+from api.dolyame_certificates import DOOR, make_dolyame_certificates
 from api.processes import Child
 from api.running import Installation
 from api.sandbox_certificates import SandboxCertificates, make_certificates
@@ -35,6 +36,8 @@ OF_THE_VAULT = frozenset({"KOPEYKA_MODE", "KOPEYKA_LOG_LEVEL"})
 """All that the vault is told of the rest."""
 OF_THE_SEALER = OF_THE_VAULT | {"KOPEYKA_SEQUENCER_DATABASE_URL", "KOPEYKA_VAULT_SEQUENCER_DATABASE_URL"}
 """All that the sealer is told, besides what is of the log (``KOPEYKA_AUDIT_…``). Nobody else gets these two."""
+DOLYAME_FOLDER = "dolyame"
+"""In the data directory: certificates of Долями's door and shops."""
 
 
 class Role(StrEnum):
@@ -103,6 +106,31 @@ def add_api(running: Installation, stack: ExitStack) -> None:
         own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         bury = partial(multiprocess.mark_process_dead, path=str(metrics))
         running.children.append(Child("api-nspk", python("api.serve_nspk"), own, [listener.fileno()], bury))
+    add_dolyame(running, metrics, stack)
+
+
+def add_dolyame(running: Installation, metrics: Path, stack: ExitStack) -> None:
+    """The door of Долями's shops: where the settings say, else on a free port of a sandbox."""
+    settings = running.settings
+    if settings.dolyame_port is None and settings.mode is Mode.PRODUCTION:
+        return
+    (listener,) = listen(running, settings.dolyame_port or 0, 1, stack)
+    running.urls["dolyame"] = url_of(listener).replace("http://", "https://")
+    own = {LISTEN_FD: str(listener.fileno()), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    if settings.dolyame_cert_file is None:
+        made = make_dolyame_certificates(dolyame_folder(running), now=machine_now())
+        own |= {
+            "KOPEYKA_DOLYAME_CERT_FILE": str(made.certificate(DOOR)),
+            "KOPEYKA_DOLYAME_KEY_FILE": str(made.key(DOOR)),
+            "KOPEYKA_DOLYAME_CA_FILE": str(made.ca),
+        }
+    bury = partial(multiprocess.mark_process_dead, path=str(metrics))
+    running.children.append(Child("api-dolyame", python("api.serve_dolyame"), own, [listener.fileno()], bury))
+
+
+def dolyame_folder(running: Installation) -> Path:
+    """Where a sandbox keeps the certificates of Долями's door and shops."""
+    return (running.server.place.path if running.server is not None else running.scratch) / DOLYAME_FOLDER
 
 
 def add_acquirer(running: Installation, stack: ExitStack) -> None:
@@ -282,6 +310,7 @@ def told_to_the_rest(running: Installation, child: Child) -> dict[str, str]:
         "KOPEYKA_PUBLIC_URL": running.urls.get("api", settings.public_url),
         "KOPEYKA_BANK_URL": settings.bank_url or simulators,
         "KOPEYKA_MESSAGES_URL": settings.messages_url or simulators,
+        "KOPEYKA_BUREAU_URL": settings.bureau_url or simulators,
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
     link = vault_link(running, child.name.split("-")[0]) if child.name != "simulators" else {}

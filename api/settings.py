@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     nspk_notifications_cert_file: Path | None = None
     """What we show to NSPK on that port; the open door's TLS is another matter."""
     nspk_notifications_key_file: Path | None = None
+    dolyame_port: int | None = Field(default=None, ge=0, le=65_535)
+    """The port of Долями's door for shops, over mutual TLS. Without it production has none, a sandbox a free port."""
+    dolyame_cert_file: Path | None = None
+    """What that door shows to shops."""
+    dolyame_key_file: Path | None = None
+    dolyame_ca_file: Path | None = None
+    """Who vouches for shops' certificates."""
+    dolyame_requests_per_second: int = Field(default=10, ge=1)
+    """For each shop. Source: the official PHP client, which expects 429 above about ten."""
     sbp_qr_ttl_minutes: int = Field(default=10, ge=1, le=129_600)
     """How long a buyer may pay a dynamic QR, when the till says nothing else."""
     sbp_qr_ttl_minutes_min: int = Field(default=5, ge=1, le=129_600)
@@ -86,6 +95,13 @@ class Settings(BaseSettings):
     """Base URL of the bank that pays buyers through SBP; ``bank_url`` when empty."""
     payout_bank_key: SecretStr = SecretStr("")
     """What that bank knows us by."""
+    bureau_url: str = ""
+    """Base URL of the credit bureau's intake, or of its simulator; empty: its events wait, and a plan that is to be told
+    of does not begin. Over TLS, unless it is near."""
+    bureau_key: SecretStr = SecretStr("")
+    """What the bureau knows us by."""
+    bureau_told_of_all: bool = False
+    """Tell the bureau of every plan, not only of those the law wants told."""
     events_url: str = ""
     """Where the worker delivers events; empty delivers nowhere (they stay listable)."""
 

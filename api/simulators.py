@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from api.bureau_simulator import BureauSimulator
 from api.message_sink import MessageSink
 from api.simulators_tls import serve
 from ledger.ids import new_secret
@@ -111,6 +112,7 @@ class World:
     tkassa: TkassaSimulator
     merchants: SimulatedMerchants
     messages: MessageSink
+    bureau: BureauSimulator
 
     async def set_faults(self, request: Request) -> JSONResponse:
         """Order faults."""
@@ -160,6 +162,7 @@ class World:
         self.payouts.recall(line)
         self.tkassa.recall(line)
         self.merchants.recall(line)
+        self.bureau.recall(line)
         self.bank.recall(line)
 
 
@@ -176,6 +179,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         TkassaSimulator(journal.remember, faults, nspk.phones),
         SimulatedMerchants(journal.remember, faults),
         MessageSink(_cut(faults, "lost_request"), _cut(faults, "lost_answer")),
+        BureauSimulator(journal.remember, _cut(faults, "lost_request"), _cut(faults, "lost_answer")),
     )
     if state is not None:
         _recall_all(world, state)
@@ -184,6 +188,7 @@ def create_simulators(*, agent_url: str = "", state: Path | None = None) -> Star
         *world.nspk.routes(),
         *world.bank.routes(),
         *world.merchants.routes(),
+        *world.bureau.routes(),
         *world.control.routes(),
         *world.payouts.routes(),
         *world.tkassa.routes(),

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from api import data_dir, installation, migrate, roles
-from api.bank_address import bank_address, payout_bank_address
+from api import data_dir, installation, migrate, roles, serve_dolyame
+from api.bank_address import bank_address, bureau_address, payout_bank_address
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE, Databases
 from api.messages_gateway import messages_gateway
@@ -79,10 +79,12 @@ def refuse_unfit(settings: Settings, role: Role) -> None:
     if role not in (Role.SIMULATORS, Role.VAULT, Role.SEALER):
         nspk_tls(settings)
         refuse_without_certificates(settings)
+        serve_dolyame.refuse_without_certificates(settings)
         refuse_half_a_tkassa(settings)
         payout_bank_address(settings)
         bank_address(settings)
         messages_gateway(settings)
+        bureau_address(settings)
 
 
 def migrate_named(databases: Databases) -> None:
@@ -117,7 +119,7 @@ def embed_postgres(running: Installation, path: Path | None, stack: ExitStack) -
     Raises: StartRefused, also when the settings ask for more connections than it has.
     """
     settings = running.settings
-    needed = settings.workers * (settings.pool_size + settings.group_commit_writers) + CONNECTIONS_SPARE
+    needed = (settings.workers + 1) * (settings.pool_size + settings.group_commit_writers) + CONNECTIONS_SPARE
     if needed > CONNECTIONS_MAX:
         raise StartRefused(
             f"{needed} connections are asked for and the embedded PostgreSQL has {CONNECTIONS_MAX}: "

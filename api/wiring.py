@@ -8,6 +8,7 @@ from datetime import datetime
 
 from api.bank_address import bank_address, payout_bank_address
 from api.bindings import BindingCalls
+from api.bureau_calls import BureauCalls, bureau_of
 from api.card_calls import CardCalls
 from api.cash_link_rail import shown_plates
 from api.messages_gateway import MessagesGateway, messages_gateway
@@ -109,6 +110,7 @@ class Wiring:
     vault: VaultClient
     cards: CardCalls
     messages: MessagesGateway
+    bureau: BureauCalls
 
     async def close(self) -> None:
         """Hang up."""
@@ -119,6 +121,7 @@ class Wiring:
         await self.messages.close()
         await self.vault.close()
         await self.payout_bank.close()
+        await self.bureau.close()
 
 
 def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
@@ -150,6 +153,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         vault,
         CardCalls(engine, vault, clock),
         messages_gateway(settings),
+        bureau_of(settings, engine, clock),
     )
 
 

@@ -36,6 +36,7 @@ from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
 from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
 from checkout.card_payment_rows import WITHDRAWN_MAX
+from installments.bureau_deliveries import CLAIM_MAX as BUREAU_BATCH_MAX
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
@@ -119,6 +120,7 @@ JOBS: Sequence[Job] = (
     Job("carry_on_card_payments", lambda t: carry_on_card_payments(t.wiring.cards), 0.5, CARD_BATCH_MAX),
     Job("release_withdrawn_cards", lambda t: release_withdrawn_cards(t.wiring.cards), 1.0, WITHDRAWN_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
+    Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
