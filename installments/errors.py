@@ -11,6 +11,7 @@ Rejected
     ├── LawRejected               what the law on installment services forbids
     │   └── TermAboveLaw, PenaltyAboveLaw, BureauReportRequired
     ├── ProductNotEffective, MerchantTermsMissing, LicenceNotActive
+    ├── OfferBackdated, ProductTaken, MerchantTermsTaken, LicenceTaken
     ├── NotConsumer, PriceDiffers, PriceOutOfRange
     ├── BasketMalformed, BasketMismatch, OrderNumberMalformed, OrderNumberTaken
     ├── PlanNotFound, PlanNotNew, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
@@ -152,6 +153,30 @@ class LicenceNotActive(InstallmentsRejected):
     """The operator is not in the Bank of Russia's register, or its entry is not active: no plan may be made."""
 
     code = "installments.licence_not_active"
+
+
+class OfferBackdated(InstallmentsRejected):
+    """Terms begin today or later: plans of the past were made by others."""
+
+    code = "installments.offer_backdated"
+
+
+class ProductTaken(InstallmentsRejected):
+    """The product has a version from this day, or from a later one: the next begins after it."""
+
+    code = "installments.product_taken"
+
+
+class MerchantTermsTaken(InstallmentsRejected):
+    """The merchant has terms for this product from this day already."""
+
+    code = "installments.merchant_terms_taken"
+
+
+class LicenceTaken(InstallmentsRejected):
+    """What the register says from this day is written down already."""
+
+    code = "installments.licence_taken"
 
 
 class NotConsumer(InstallmentsRejected):
