@@ -14,6 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    run_sql_file("audit_log.sql")
     run_sql_file("0011_audit_log.sql")
 
 

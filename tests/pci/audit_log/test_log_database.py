@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,7 +16,6 @@ TABLES = ("audit_events", "audit_leaves", "audit_checkpoints", "audit_exports", 
 WHOLE = (
     b'{"action":"a","actor":"b","at":"c","facts":{},"merchant_id":"","origin":"d","outcome":"done","subject":"e","v":1}'
 )
-SQL = Path(__file__).parents[3] / "api"
 
 
 def leaf(line: bytes) -> bytes:
@@ -27,13 +25,6 @@ def leaf(line: bytes) -> bytes:
 def run(url: str, statement: str, *values: object) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(statement.encode(), values)
-
-
-def test_both_databases_have_the_same_log() -> None:
-    books = (SQL / "migrations/sql/0011_audit_log.sql").read_text().split("-- Whose log this is")[0]
-    vault = (SQL / "vault_migrations/sql/v001_audit_log.sql").read_text().split("-- Whose log this is")[0]
-
-    assert books == vault
 
 
 GRANTED = {
