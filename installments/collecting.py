@@ -315,13 +315,13 @@ def _event(charge: Charge, plan: OfPlan) -> Event:
         "captured_kopecks": int(charge.captured), "reason": charge.reason,
         "next_try_at": None if charge.next_try_at is None else charge.next_try_at.isoformat(),
     }  # fmt: skip
-    return Event(f"installment_charge.{charge.status}", charge.id, plan.merchant_id, data)
+    return Event(f"plan_charge.{charge.status}", charge.id, plan.merchant_id, data)
 
 
 def _leaf(charge: Charge, plan: OfPlan, now: datetime) -> AuditEvent:
     is_done = charge.status is ChargeStatus.CAPTURED
     return AuditEvent(
-        f"installment_charge.{charge.status}", "system:collection", "worker", f"installment_plan:{charge.plan_id}",
+        f"plan_charge.{charge.status}", "system:collection", "worker", f"plan:{charge.plan_id}",
         now, AuditOutcome.DONE if is_done else AuditOutcome.REFUSED, plan.merchant_id,
         {"charge_id": charge.id, "amount_kopecks": int(charge.amount), "try": charge.tries,
          "reason": charge.reason or ""},

@@ -145,6 +145,12 @@ async def end_charge(session: Session, attempt_id: str, refusal: str | None) -> 
     )
 
 
+async def refusal_of(session: Session, attempt_id: str) -> str | None:
+    """NSPK's code for why it did not take a charge, if it said so."""
+    found = await session.scalar(text("SELECT refusal FROM binding_charges WHERE attempt_id = :id"), {"id": attempt_id})
+    return None if found is None else str(found)
+
+
 async def retry_charge(session: Session, attempt_id: str, at: datetime) -> None:
     """Keep when a charge without an answer is asked for again."""
     await session.execute(
