@@ -21,7 +21,14 @@ SECONDS_MAX = 300.0
 
 def started(out: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "api.cli.main", "demo", "--json", "--out", str(out), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
