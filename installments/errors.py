@@ -19,9 +19,11 @@ Rejected
     ├── CommitAboveApproved, CommitDiffers
     ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
+    ├── NothingOwed, EarlyPaymentOutOfRange, NoWayToCollect
+    ├── DisputeOpenAlready, NoOpenDispute, DisputeDiffers
     └── RefundAmountNotPositive, RefundAboveRest, RefundDiffers, RefundItemsMismatch, CorrectionAboveTotal
 Unavailable
-└── FirstPaymentBusy
+└── FirstPaymentBusy, ChargeUnderWay
 """
 
 from __future__ import annotations
@@ -375,3 +377,45 @@ class ReceiptDiffers(InstallmentsRejected):
     """The receipt was issued with other fiscal signs."""
 
     code = "installments.receipt_differs"
+
+
+class NothingOwed(InstallmentsRejected):
+    """This buyer owes nothing under the plan."""
+
+    code = "installments.nothing_owed"
+
+
+class EarlyPaymentOutOfRange(InstallmentsRejected):
+    """An early payment is of at least one kopeck and of no more than is left."""
+
+    code = "installments.early_payment_out_of_range"
+
+
+class NoWayToCollect(InstallmentsRejected):
+    """The plan has no card and no account binding to be charged."""
+
+    code = "installments.no_way_to_collect"
+
+
+class DisputeOpenAlready(InstallmentsRejected):
+    """A dispute about this plan is open already."""
+
+    code = "installments.dispute_open_already"
+
+
+class NoOpenDispute(InstallmentsRejected):
+    """No dispute about this plan is open."""
+
+    code = "installments.no_open_dispute"
+
+
+class DisputeDiffers(InstallmentsRejected):
+    """The dispute was closed in favour of the other side."""
+
+    code = "installments.dispute_differs"
+
+
+class ChargeUnderWay(Unavailable):
+    """The buyer's bank is being asked about another charge of this plan just now."""
+
+    code = "installments.charge_under_way"
