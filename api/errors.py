@@ -8,6 +8,7 @@ Rejected
 ├── VaultRefused                  what the vault refuses, with the vault's own code
 ├── ResourceUnknown               there is no such thing, or it is not the caller's
 ├── ClockFixed                    production time is not moved
+├── SandboxOnly                   what people do themselves in production
 ├── CallerRejected                an API key that may not be made so
 └── IdempotencyRejected
     ├── IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyReused
@@ -157,6 +158,12 @@ class ClockFixed(Rejected):
     """The clock of production is not moved."""
 
     code = "api.clock_fixed"
+
+
+class SandboxOnly(Rejected):
+    """Only a sandbox does this: in production the buyer does it."""
+
+    code = "api.sandbox_only"
 
 
 class CallerRejected(Rejected):

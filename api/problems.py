@@ -447,7 +447,7 @@ CASHIER_TIPS: dict[str, str] = {
     "dolyame.rejected": "Запрос не принят. Проверьте его и повторите.",
     "dolyame.correlation_missing": "Нет заголовка X-Correlation-ID: нужен UUID.",
     "dolyame.correlation_malformed": "Заголовок X-Correlation-ID должен быть UUID.",
-    "dolyame.notification_url_refused": "Уведомления идут только по https на открытый адрес. Проверьте notification_url.",
+    "dolyame.notification_url_refused": "Проверьте notification_url: уведомления идут по https на открытый адрес.",
     "dolyame.certificate_foreign": "Сертификат не от этого логина. Проверьте, какой сертификат показан.",
     "dolyame.order_not_found": "Заказа с этим номером нет. Проверьте номер.",
     "dolyame.correction_ambiguous": "Укажите new_items: по одной сумме не понять, новый это итог или разница.",
