@@ -206,7 +206,6 @@ plan_credit_refunds = Table(
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_credit_refunds_plan_fkey"),
     ForeignKeyConstraint(["payment_id"], ["card_payments.id"], name="plan_credit_refunds_payment_fkey"),
     ForeignKeyConstraint(["movement_id"], ["plan_movements.id"], name="plan_credit_refunds_movement_fkey"),
-    UniqueConstraint("movement_id", name="plan_credit_refunds_movement_key"),
     Index("plan_credit_refunds_open", "plan_id", postgresql_where=text("ended_at IS NULL")),
 )
 

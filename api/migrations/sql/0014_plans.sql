@@ -335,7 +335,6 @@ CREATE TABLE plan_credit_refunds (
     CONSTRAINT plan_credit_refunds_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
     CONSTRAINT plan_credit_refunds_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
     CONSTRAINT plan_credit_refunds_movement_fkey FOREIGN KEY (movement_id) REFERENCES plan_movements (id),
-    CONSTRAINT plan_credit_refunds_movement_key UNIQUE (movement_id),
     CONSTRAINT plan_credit_refunds_amount_positive CHECK (amount_kopecks > 0)
 );
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
