@@ -233,6 +233,18 @@ async def lock_live(session: Session, charge_ids: Sequence[str]) -> list[Charge]
     return [_charge(row) for row in found]
 
 
+async def lock_live_of_plan(session: Session, plan_id: str) -> Charge | None:
+    """The plan's live charge, or nothing. Locks: it."""
+    found = await session.execute(
+        text(f"""SELECT {_COLUMNS} FROM plan_charges AS c
+                  WHERE c.plan_id = :plan_id AND c.status IN ('requested', 'unknown')
+                    FOR NO KEY UPDATE OF c"""),  # noqa: S608  # our own column list
+        {"plan_id": plan_id},
+    )
+    row = found.one_or_none()
+    return None if row is None else _charge(row)
+
+
 async def plans_of(session: Session, charge_ids: Sequence[str]) -> dict[str, OfPlan]:
     """What the outcomes of charges need to know of their plans, by charge."""
     found = await session.execute(

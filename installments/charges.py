@@ -50,6 +50,12 @@ PAUSED = "paused"
 """The same: a dispute was opened meanwhile."""
 
 
+OVERTAKEN = "overtaken"
+"""The same: the buyer pays early, and the charge comes back at its hour for what is left."""
+SILENT = frozenset({NOTHING_DUE, PAUSED, OVERTAKEN})
+"""Reasons of an end that no buyer needs to hear of: nothing was tried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """One try."""

@@ -18,10 +18,11 @@ from typing import Protocol
 
 from installments import charge_rows as rows
 from installments import notices, recording
-from installments.charge_rows import BATCH_MAX, DuePlan, OfPlan, Terms
+from installments.charge_rows import BATCH_MAX, DuePlan, DueRetry, OfPlan, Terms
 from installments.charges import (
     NOTHING_DUE,
     PAUSED,
+    SILENT,
     Charge,
     ChargeKind,
     ChargeOutcome,
@@ -48,8 +49,6 @@ LOOK_WAIT = timedelta(seconds=2)
 LOOK_WAIT_MAX = timedelta(minutes=10)
 BLOCKED_WAIT = timedelta(minutes=10)
 """Before a try is looked at again that a live charge or a dispute stands in the way of."""
-SILENT = frozenset({NOTHING_DUE, PAUSED})
-"""Reasons of an end that no buyer needs to hear of: nothing was tried."""
 WALK_START = (date.min, "")
 """Where a night's walk begins."""
 
@@ -134,16 +133,25 @@ async def renew(session: Session, *, now: datetime, limit: int = BATCH_MAX) -> i
     A try whose debt is gone, or that a newer round has overtaken, falls away. Locks: the refused charges.
     """
     due = await rows.lock_retries(session, on=moscow_day(now), now=now, limit=limit)
-    again = [_again(retry.charge, retry.amount, now) for retry in due if retry.amount and not retry.is_blocked]
+    wanted = {
+        retry.charge.id: _again(retry.charge, retry.amount, now)
+        for retry in due
+        if retry.amount and not retry.is_blocked
+    }
+    added = await rows.add_charges(session, list(wanted.values()))
     await rows.save_charges(
         session,
         [
-            replace(retry.charge, next_try_at=now + BLOCKED_WAIT if retry.is_blocked and retry.amount else None)
+            replace(retry.charge, next_try_at=now + BLOCKED_WAIT if _waits(retry, wanted, added) else None)
             for retry in due
         ],
     )
-    await rows.add_charges(session, again)
     return len(due)
+
+
+def _waits(retry: DueRetry, wanted: Mapping[str, Charge], added: set[str]) -> bool:
+    """Whether its debt is still there and something stood in the way of the next try."""
+    return retry.amount > 0 and (retry.charge.id not in wanted or wanted[retry.charge.id].id not in added)
 
 
 def _again(charge: Charge, amount: Kopecks, now: datetime) -> Charge:
@@ -160,6 +168,13 @@ async def begin(session: Session, collectors: Collectors, *, now: datetime, limi
     taken = await rows.take_requested(
         session, now=now, lease_until=now + LEASE, collectors=list(collectors), limit=limit
     )
+    return await begin_these(session, collectors, taken, now=now)
+
+
+async def begin_these(
+    session: Session, collectors: Collectors, taken: Sequence[Charge], *, now: datetime
+) -> list[Asked]:
+    """Begin charges that nobody else can take meanwhile."""
     if not taken:
         return []
     known = await rows.terms_of(session, [charge.id for charge in taken], on=moscow_day(now))
@@ -171,7 +186,7 @@ async def begin(session: Session, collectors: Collectors, *, now: datetime, limi
     ]
     begun = [replace(one.charge, payment_id=one.payment_id) for one in asked if one.payment_id is not None]
     await rows.save_charges(session, over + begun)
-    await _announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now)
+    await announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now=now)
     await _refuse(session, [one for one in asked if one.payment_id is None], now)
     return [one for one in asked if one.payment_id is not None]
 
@@ -185,8 +200,9 @@ def _sort(
     for charge in taken:
         terms, owed, is_paused = known[charge.id]
         amount = Kopecks(min(charge.amount, owed))
-        if is_paused or amount == 0:
-            reason = PAUSED if is_paused else NOTHING_DUE
+        is_broken_off = is_paused and charge.kind is ChargeKind.INSTALLMENT_PAYMENT
+        if is_broken_off or amount == 0:
+            reason = PAUSED if is_broken_off else NOTHING_DUE
             over.append(replace(charge, status=ChargeStatus.REFUSED, reason=reason, next_try_at=None, ended_at=now))
         else:
             wanted.append(Wanted(replace(charge, amount=amount), terms))
@@ -236,11 +252,11 @@ async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *
     await _tell_plans(session, after, of, plans, now)
     await rows.save_charges(session, after)
     ended = [charge for charge in after if charge.ended_at is not None]
-    await _announce(session, ended, plans, now)
+    await announce(session, ended, plans, now=now)
     return len(ended)
 
 
-async def _announce(session: Session, ended: Sequence[Charge], plans: Mapping[str, OfPlan], now: datetime) -> None:
+async def announce(session: Session, ended: Sequence[Charge], plans: Mapping[str, OfPlan], *, now: datetime) -> None:
     """Tell the world, the log and the buyer how charges have ended."""
     await outbox.publish_all(session, [_event(charge, plans[charge.id]) for charge in ended], now=now)
     await stage(session, [_leaf(charge, plans[charge.id], now) for charge in ended])
