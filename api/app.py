@@ -36,6 +36,7 @@ from api.routes import (
     events,
     health,
     idempotency_keys,
+    installment_products,
     ledger_accounts,
     ledger_entries,
     ledger_entry_batches,
@@ -87,6 +88,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     device_tokens.payments_router,
     payouts.router,
     tariffs.router,
+    installment_products.router,
     sbp_registrations.router,
     sbp_registers.intake_router,
     sbp_registers.router,
@@ -148,7 +150,16 @@ def create_nspk_app(settings: Settings | None = None) -> FastAPI:
     return app_of(settings or Settings(), (nspk_notifications.router, health.router))
 
 
-def app_of(settings: Settings, routers: Iterable[APIRouter]) -> FastAPI:
+def create_dolyame_app(settings: Settings | None = None) -> FastAPI:
+    """What Долями's shops call, for a port that lets nobody else in. Its limit is the contract's."""
+    from api.contracts.dolyame import routes as dolyame
+
+    settings = settings or Settings()
+    buckets = Buckets(settings.dolyame_requests_per_second, burst_seconds=1)
+    return app_of(settings, (health.router, *dolyame.ROUTERS), buckets)
+
+
+def app_of(settings: Settings, routers: Iterable[APIRouter], buckets: Buckets | None = None) -> FastAPI:
     """An application with these routers.
 
     Raises: RuntimeError under ``python -O``: asserts are part of the books.
@@ -157,6 +168,7 @@ def app_of(settings: Settings, routers: Iterable[APIRouter]) -> FastAPI:
         raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
     logs.set_up(settings.log_level)
     door = open_door(settings)
+    door.buckets = buckets or door.buckets
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

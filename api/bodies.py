@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from starlette.types import Receive
@@ -21,7 +22,9 @@ ENTRY_BATCH_BYTES_MAX = 4 * 1024 * 1024
 BODY_SECONDS_MAX = 10.0
 """How long a body may take to arrive, once its headers have."""
 FINGERPRINT_VERSION = 1
-UNMARKED_FIELDS = frozenset({"phone", "contact_phone", "contact_email", "contact_name", "customer", "receipt"})
+UNMARKED_FIELDS = frozenset(
+    {"phone", "contact_phone", "contact_email", "contact_name", "customer", "receipt", "buyer"} | {"client_info"}
+)
 """Top-level fields about people: their values stand in the digest of the whole body only, never in a mark of their
 own, which a guess at one short value would find."""
 API_VERSION = "2026-11-22"
@@ -39,18 +42,26 @@ def _no_constant(_name: str) -> NoReturn:
     raise JsonInvalid("NaN and Infinity are not JSON.")
 
 
+def _spelled(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not of JSON")
+
+
 _decoder = json.JSONDecoder(object_pairs_hook=_once_each, parse_constant=_no_constant)
-_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_exact_decoder = json.JSONDecoder(object_pairs_hook=_once_each, parse_constant=_no_constant, parse_float=Decimal)
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_spelled).encode
 
 
-def read_json(raw: bytes) -> Any:
+def read_json(raw: bytes, *, is_exact: bool = False) -> Any:
     """The one JSON value of a body; every name once, no NaN, no text that PostgreSQL cannot keep.
 
+    ``is_exact``: numbers with a point are ``Decimal``, for contracts whose amounts are such numbers.
     Raises: JsonInvalid, saying where and never what.
     """
     try:
         text = raw.decode("utf-8")
-        value = _decoder.decode(text)
+        value = (_exact_decoder if is_exact else _decoder).decode(text)
     except json.JSONDecodeError as error:
         raise JsonInvalid(f"The body is not JSON: see character {error.pos + 1}.") from None
     except RecursionError:

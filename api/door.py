@@ -180,6 +180,9 @@ class _ReadRequest(Request):
 class OpenRoute(APIRoute):
     """A route without an API key: health, documents, notifications. Its body is strict JSON too."""
 
+    is_exact = False
+    """Whether numbers with a point are read as ``Decimal``: contracts in another's form may send amounts so."""
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.body_bytes_max: int = getattr(endpoint, "body_bytes_max", BODY_BYTES_MAX)
         super().__init__(path, endpoint, **options)
@@ -199,7 +202,7 @@ class OpenRoute(APIRoute):
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json" or headers.get(b"content-encoding", b"identity") != b"identity":
             raise MediaTypeUnsupported()
-        return raw, read_json(raw)
+        return raw, read_json(raw, is_exact=self.is_exact)
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
@@ -228,6 +231,10 @@ class DoorRoute(OpenRoute):
     async def prepare(self, scope: Scope, receive: Receive) -> None:
         await self.open_call(scope, receive)
 
+    async def caller_of(self, scope: Scope, now: datetime) -> Caller:
+        """Who calls, by all that is known of the connection. Raises: CallRejected."""
+        return await self.identify(scope["app"].state.door, scope[HEADERS], now)
+
     async def identify(self, door: Door, headers: Mapping[bytes, bytes], now: datetime) -> Caller:
         """Who calls. Raises: CallRejected."""
         return await door.callers.identify(headers.get(b"authorization"), now)
@@ -244,7 +251,7 @@ class DoorRoute(OpenRoute):
         headers: Mapping[bytes, bytes] = scope[HEADERS]
         door: Door = scope["app"].state.door
         now = door.clock.now()
-        caller = await self.identify(door, headers, now)
+        caller = await self.caller_of(scope, now)
         allowance = door.buckets.take(caller.key_id, "writes" if self.is_write else "reads")
         call = Call(
             door=door, caller=caller, request_id=scope[REQUEST_ID], method=scope["method"], route=self.path,

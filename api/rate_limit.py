@@ -27,13 +27,14 @@ class Allowance:
     reset_seconds: int
     """When the bucket will be full, or, if refused, when one more request will be granted."""
     limit: int
+    window_seconds: int = BURST_SECONDS
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """``RateLimit`` and ``RateLimit-Policy``."""
         name = self.route_class
         return [
             (b"ratelimit", f'"{name}";r={self.left};t={self.reset_seconds}'.encode()),
-            (b"ratelimit-policy", f'"{name}";q={self.limit};w={BURST_SECONDS}'.encode()),
+            (b"ratelimit-policy", f'"{name}";q={self.limit};w={self.window_seconds}'.encode()),
         ]
 
 
@@ -42,12 +43,13 @@ class Buckets:
     """The buckets of one process. A bucket is full when it has not been seen."""
 
     per_second: int
+    burst_seconds: int = BURST_SECONDS
     _buckets: dict[tuple[str, RouteClass], tuple[float, float]] = field(default_factory=dict)
 
     def take(self, key_id: str, route_class: RouteClass) -> Allowance:
         """Take one request out of the caller's bucket, if there is one in it."""
         now = monotonic()
-        full = self.per_second * BURST_SECONDS
+        full = self.per_second * self.burst_seconds
         tokens, at = self._buckets.get((key_id, route_class), (float(full), now))
         tokens = min(full, tokens + (now - at) * self.per_second)
         is_granted = tokens >= 1
@@ -56,4 +58,4 @@ class Buckets:
         tokens -= is_granted
         self._buckets[key_id, route_class] = (tokens, now)
         wait = (full - tokens if is_granted else 1 - tokens) / self.per_second
-        return Allowance(is_granted, route_class, int(tokens), max(1, int(wait + 0.999)), full)
+        return Allowance(is_granted, route_class, int(tokens), max(1, int(wait + 0.999)), full, self.burst_seconds)

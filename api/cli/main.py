@@ -16,6 +16,7 @@ from api.cli import (
     clock,
     components,
     demo,
+    dolyame,
     evidence,
     export,
     keys,
@@ -56,6 +57,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(retention.app, name="retention")
 app.add_typer(sbp.app, name="sbp")
+app.add_typer(dolyame.app, name="dolyame")
 app.command()(openapi.openapi)
 
 

@@ -20,6 +20,7 @@ PACKAGES = (
     "reconciliation",
     "api",
     "api.contracts.yookassa",
+    "api.contracts.dolyame",
     "api.plan_form",
 )
 """Whose tables live here. The vault has its own database."""

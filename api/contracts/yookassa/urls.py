@@ -24,8 +24,10 @@ GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def check_url(given: str, mode: Mode) -> URL:
+def check_url(given: str, mode: Mode, *, ports: frozenset[int] | None = PORTS) -> URL:
     """The address of a webhook; in a sandbox this machine itself is allowed too, even without TLS.
+
+    ``ports``: those that may be named; any when nothing is given.
 
     Raises: UrlRefused.
     """
@@ -39,7 +41,7 @@ def check_url(given: str, mode: Mode) -> URL:
         raise UrlRefused(parameter="url")
     if mode is Mode.SANDBOX and _is_this_machine(host):
         return url
-    if url.scheme != "https" or port not in PORTS or host.endswith(LOCAL_NAMES):
+    if url.scheme != "https" or (ports is not None and port not in ports) or host.endswith(LOCAL_NAMES):
         raise UrlRefused(parameter="url")
     literal = _literal(host)
     if literal is not None and not is_public(literal):
