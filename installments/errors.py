@@ -7,7 +7,7 @@ Rejected
     ├── MovementRejected          a fact that cannot be
     │   ├── MovementBeforePlan, UndoneMovementUnknown, UndoneMovementChargedBack
     │   ├── ChargebackAboveRest, SnoozedAlready, SnoozeNotPossible, ReAgeNotPossible
-    │   └── ClockWentBack
+    │   └── MovementDiffers, MovementInFuture, ClockWentBack
     ├── LawRejected               what the law on installment services forbids
     │   └── TermAboveLaw, PenaltyAboveLaw, BureauReportRequired
     ├── ProductNotEffective, MerchantTermsMissing, LicenceNotActive
@@ -107,6 +107,18 @@ class ReAgeNotPossible(MovementRejected):
     """The rest is cut into 1 to 24 installments from that day or a later one."""
 
     code = "installments.re_age_not_possible"
+
+
+class MovementDiffers(MovementRejected):
+    """Another movement of this plan has the same reference."""
+
+    code = "installments.movement_differs"
+
+
+class MovementInFuture(MovementRejected):
+    """A movement of a day to come cannot have happened yet."""
+
+    code = "installments.movement_in_future"
 
 
 class ClockWentBack(MovementRejected):

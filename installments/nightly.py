@@ -1,0 +1,144 @@
+"""The night (ночь планов): what a new Moscow day makes of a million debts, in batches that may stop anywhere.
+
+    await begin_night(session, on, now=now)
+    while await work_batch(session, on, now=now): ...     # each in a transaction of its own
+
+Four steps, one after another: installments move to later buckets; penalty is accrued; fees are earned; losses are
+provided for. A batch's cursor, effect and entry are written together and the cursor's row is its lock, so two workers
+on one night share it, and a night that is done does nothing when it is run again. Nights that were missed need no work
+of their own: each brings the books to its day, however far back they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from installments import fee_earning, penalty_accruals, provisions, vouchers
+from installments.arrears_roll import roll
+from installments.errors import ClockWentBack
+from ledger.database import Session, text
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch of a step did."""
+
+    plans: int
+    amount: int
+    """Kopecks that it booked."""
+    after_plan_id: str
+    """Where the next one goes on."""
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a night is: a step, and how far it has come."""
+
+    night_on: date
+    step: str
+    after_plan_id: str
+    batches: int
+    """So far; with the night and the step, the reference of the next entry."""
+
+    @property
+    def reference(self) -> str:
+        """The one entry of the batch."""
+        return f"plan_night:{self.night_on.isoformat()}:{self.step}:{self.batches + 1}"
+
+
+async def begin_night(session: Session, on: date, *, now: datetime) -> None:
+    """Open a night; one that is open or done stays as it is.
+
+    Raises: ClockWentBack if a later one was begun. Locks: none that a batch waits for.
+    """
+    latest = await session.scalar(text("SELECT max(night_on) FROM plan_nights"))
+    if latest is not None and on < latest:
+        raise ClockWentBack(previous_on=latest.isoformat(), on=on.isoformat())
+    await vouchers.open_accounts(session, [], now=now)
+    await session.execute(
+        text("""INSERT INTO plan_nights (night_on, step, began_at)
+                SELECT :on, s.step, :now FROM unnest(CAST(:steps AS text[])) AS s (step)
+                ON CONFLICT DO NOTHING"""),
+        {"on": on, "now": now, "steps": list(STEPS)},
+    )
+
+
+async def work_batch(session: Session, on: date, *, now: datetime) -> bool:
+    """Do the next batch of a night; false when the night is done.
+
+    Locks: the step's row, then as the step says.
+    """
+    place = await _next_place(session, on)
+    if place is None:
+        return False
+    batch = await STEPS[place.step](session, place, now)
+    await session.execute(
+        text("""UPDATE plan_nights
+                   SET after_plan_id = :after, batches = batches + 1, plans = plans + :plans,
+                       amount_kopecks = amount_kopecks + :amount,
+                       ended_at = CASE WHEN :is_last THEN CAST(:now AS timestamptz) END
+                 WHERE night_on = :on AND step = :step"""),
+        {
+            "after": batch.after_plan_id, "plans": batch.plans, "amount": batch.amount, "is_last": batch.is_last,
+            "now": now, "on": on, "step": place.step,
+        },
+    )  # fmt: skip
+    return True
+
+
+async def is_done(session: Session, on: date) -> bool:
+    """Whether a night was begun and all of its steps are done."""
+    left = await session.execute(
+        text("SELECT count(*) AS all_steps, count(ended_at) AS done FROM plan_nights WHERE night_on = :on"), {"on": on}
+    )
+    row = left.one()
+    return bool(row.all_steps) and row.all_steps == row.done
+
+
+async def _next_place(session: Session, on: date) -> Place | None:
+    """The first step that is not done, locked; whoever waited for it sees what the other has done."""
+    for step in STEPS:
+        row = (
+            await session.execute(
+                text("""SELECT night_on, step, after_plan_id, batches, ended_at FROM plan_nights
+                         WHERE night_on = :on AND step = :step FOR UPDATE"""),
+                {"on": on, "step": step},
+            )
+        ).one()
+        if row.ended_at is None:
+            return Place(row.night_on, row.step, row.after_plan_id, row.batches)
+    return None
+
+
+async def _arrears(session: Session, place: Place, now: datetime) -> Batch:
+    plans, amount = await roll(session, place.night_on, reference=place.reference, now=now)
+    return Batch(plans, amount, "", plans == 0)
+
+
+async def _penalties(session: Session, place: Place, now: datetime) -> Batch:
+    plans, amount, last = await penalty_accruals.accrue(
+        session, place.night_on, after=place.after_plan_id, reference=place.reference, now=now
+    )
+    return Batch(plans, amount, last, plans == 0)
+
+
+async def _fees(session: Session, place: Place, now: datetime) -> Batch:
+    plans, amount = await fee_earning.earn(session, place.night_on, reference=place.reference, now=now)
+    return Batch(plans, amount, "", plans == 0)
+
+
+async def _provision(session: Session, place: Place, now: datetime) -> Batch:
+    amount = await provisions.provide(session, place.night_on, reference=place.reference, now=now)
+    return Batch(0, amount, "", True)
+
+
+STEPS: dict[str, Callable[[Session, Place, datetime], Awaitable[Batch]]] = {
+    "arrears": _arrears,
+    "penalties": _penalties,
+    "fees": _fees,
+    "provision": _provision,
+}
+"""In this order."""
