@@ -30,7 +30,7 @@ buyers = Table(
     *(optional(name, Text) for name in ("first_name", "last_name", "middle_name")),
     optional("email", Code),
     optional("born_on", Date),
-    optional("document_digest", LargeBinary),
+    *(optional(name, LargeBinary) for name in ("phone_digest", "document_digest")),
     optional("phone_verified_at", Instant),
     required("identification", Code, "'none'"),
     optional("identified_by", Code),
@@ -108,6 +108,28 @@ buyer_consents = Table(
     UniqueConstraint("plan_id", name="buyer_consents_plan_key"),
     UniqueConstraint("code_id", name="buyer_consents_code_key"),
     Index("buyer_consents_of_buyer", "buyer_id"),
+)
+
+decision_policies = Table(
+    "decision_policies",
+    metadata,
+    required("name", Code),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    required("effective_on", Date),
+    required("scoring", Code),
+    *(required(name, Integer) for name in ("age_min", "freeze_days_overdue", "freeze_days_after", "plans_max")),
+    required("first_plan_max_kopecks", BigInteger),
+    required("share_after_arrears_basis_points", Integer),
+    required("created_at", Instant, "now()"),
+    UniqueConstraint("effective_on", name="decision_policies_effective_key"),
+)
+
+plan_bureau = Table(
+    "plan_bureau",
+    metadata,
+    Column("is_only", Boolean, primary_key=True, server_default=text("true")),
+    required("is_ready", Boolean),
+    optional("noted_at", Instant),
 )
 
 plan_decisions = Table(

@@ -90,3 +90,8 @@ def new_account_number() -> int:
 def new_secret(prefix: str) -> str:
     """A secret of 160 bits with a prefix that scanners can find: ``kp_test_…``."""
     return prefix + show("", UUID(int=secrets.randbits(128)))[1:] + secrets.token_hex(4)
+
+
+def new_digits(count: int) -> str:
+    """So many digits, each as likely as any other: a one-time code."""
+    return f"{secrets.randbelow(10**count):0{count}d}"

@@ -9,6 +9,7 @@ CREATE TABLE buyers (
     middle_name       text,
     email             text COLLATE "C",
     born_on           date,
+    phone_digest      bytea,
     document_digest   bytea,
     phone_verified_at timestamptz,
     identification    text COLLATE "C" NOT NULL DEFAULT 'none',
@@ -28,7 +29,8 @@ CREATE TABLE buyers (
     CONSTRAINT buyers_phone_until_erased CHECK ((phone IS NULL) = (erased_at IS NOT NULL)),
     CONSTRAINT buyers_erased_wholly CHECK (
         erased_at IS NULL
-        OR num_nonnulls(first_name, last_name, middle_name, email, born_on, document_digest, phone_verified_at) = 0
+        OR num_nonnulls(first_name, last_name, middle_name, email, born_on, phone_digest, document_digest,
+                        phone_verified_at) = 0
     ),
     CONSTRAINT buyers_names_length CHECK (
         length(first_name) BETWEEN 1 AND 100 AND length(last_name) BETWEEN 1 AND 100
@@ -36,7 +38,7 @@ CREATE TABLE buyers (
     ),
     CONSTRAINT buyers_email_form CHECK (email ~ '^[^@ ]+@[^@ ]+$' AND length(email) <= 254),
     CONSTRAINT buyers_born_in_range CHECK (born_on >= '1900-01-01' AND born_on <= created_at),
-    CONSTRAINT buyers_digest_length CHECK (octet_length(document_digest) = 32),
+    CONSTRAINT buyers_digest_length CHECK (octet_length(phone_digest) = 32 AND octet_length(document_digest) = 32),
     CONSTRAINT buyers_identification_is_known CHECK (identification IN ('none', 'simplified', 'full')),
     CONSTRAINT buyers_identified_by_whom CHECK (
         (identification <> 'none') = (identified_at IS NOT NULL)
@@ -132,12 +134,52 @@ CREATE TABLE buyer_consents (
     CONSTRAINT buyer_consents_code_fkey FOREIGN KEY (code_id) REFERENCES buyer_codes (id),
     CONSTRAINT buyer_consents_plan_key UNIQUE (plan_id),
     CONSTRAINT buyer_consents_code_key UNIQUE (code_id),
-    CONSTRAINT buyer_consents_id_is_shown CHECK (id ~ '^cns_[0-9a-z]{26}$'),
+    CONSTRAINT buyer_consents_id_is_shown CHECK (id ~ '^csn_[0-9a-z]{26}$'),
     CONSTRAINT buyer_consents_digest_length CHECK (octet_length(pack_digest) = 32),
     CONSTRAINT buyer_consents_version_given CHECK (length(text_version) BETWEEN 1 AND 64),
     CONSTRAINT buyer_consents_origin_length CHECK (length(origin) BETWEEN 1 AND 64)
 );
 CREATE INDEX buyer_consents_of_buyer ON buyer_consents (buyer_id);
+
+-- What decides about plans, as dated versions that are never rewritten.
+CREATE TABLE decision_policies (
+    name                             text COLLATE "C" NOT NULL,
+    version                          integer NOT NULL,
+    effective_on                     date NOT NULL,
+    scoring                          text COLLATE "C" NOT NULL,
+    age_min                          integer NOT NULL,
+    freeze_days_overdue              integer NOT NULL,
+    freeze_days_after                integer NOT NULL,
+    plans_max                        integer NOT NULL,
+    first_plan_max_kopecks           bigint NOT NULL,
+    share_after_arrears_basis_points integer NOT NULL,
+    created_at                       timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT decision_policies_pkey PRIMARY KEY (version),
+    CONSTRAINT decision_policies_effective_key UNIQUE (effective_on),
+    CONSTRAINT decision_policies_name_given CHECK (length(name) BETWEEN 1 AND 64 AND version > 0),
+    CONSTRAINT decision_policies_scoring_form CHECK (scoring ~ '^[a-z][a-z0-9_]{0,31}$'),
+    CONSTRAINT decision_policies_age_of_majority CHECK (age_min BETWEEN 18 AND 120),
+    CONSTRAINT decision_policies_freeze_in_range CHECK (
+        freeze_days_overdue BETWEEN 1 AND 365 AND freeze_days_after BETWEEN 0 AND 3650
+    ),
+    CONSTRAINT decision_policies_caps_in_range CHECK (
+        plans_max BETWEEN 1 AND 100 AND first_plan_max_kopecks BETWEEN 1 AND 100000000
+        AND share_after_arrears_basis_points BETWEEN 0 AND 10000
+    )
+);
+INSERT INTO decision_policies (name, version, effective_on, scoring, age_min, freeze_days_overdue, freeze_days_after,
+    plans_max, first_plan_max_kopecks, share_after_arrears_basis_points)
+VALUES ('house', 1, '1990-01-01', 'history', 18, 3, 14, 10, 5000000, 5000);
+
+-- Whether a credit bureau takes our reports; the worker, which sends them, writes it down.
+CREATE TABLE plan_bureau (
+    is_only  boolean NOT NULL DEFAULT true,
+    is_ready boolean NOT NULL,
+    noted_at timestamptz,
+    CONSTRAINT plan_bureau_pkey PRIMARY KEY (is_only),
+    CONSTRAINT plan_bureau_is_one CHECK (is_only)
+);
+INSERT INTO plan_bureau (is_ready) VALUES (false);
 
 CREATE TABLE plan_decisions (
     id             text COLLATE "C" NOT NULL,
@@ -181,6 +223,8 @@ BEGIN
 END $$;
 CREATE TRIGGER buyer_limits_append_only BEFORE UPDATE OR DELETE ON buyer_limits
     FOR EACH ROW EXECUTE FUNCTION buyer_facts_stay();
+CREATE TRIGGER decision_policies_append_only BEFORE UPDATE OR DELETE ON decision_policies
+    FOR EACH ROW EXECUTE FUNCTION buyer_facts_stay();
 CREATE TRIGGER plan_decisions_append_only BEFORE UPDATE OR DELETE ON plan_decisions
     FOR EACH ROW EXECUTE FUNCTION buyer_facts_stay();
 CREATE TRIGGER buyer_consents_only_forget BEFORE UPDATE ON buyer_consents FOR EACH ROW
@@ -198,7 +242,10 @@ CREATE TRIGGER buyer_codes_only_end BEFORE UPDATE ON buyer_codes FOR EACH ROW
     EXECUTE FUNCTION buyer_facts_stay();
 
 GRANT SELECT, INSERT, UPDATE ON buyers TO kopeyka_app;
-GRANT SELECT, INSERT ON buyer_limits, plan_decisions, stop_list_lines, buyer_codes, buyer_consents TO kopeyka_app;
+GRANT SELECT, INSERT ON buyer_limits, plan_decisions, decision_policies, stop_list_lines, buyer_codes, buyer_consents
+    TO kopeyka_app;
+GRANT SELECT ON plan_bureau TO kopeyka_app;
+GRANT UPDATE (is_ready, noted_at) ON plan_bureau TO kopeyka_app;
 GRANT UPDATE (removed_by, removed_at) ON stop_list_lines TO kopeyka_app;
 GRANT UPDATE (status, sending, tries_left, ended_at) ON buyer_codes TO kopeyka_app;
 GRANT UPDATE (origin) ON buyer_consents TO kopeyka_app;
