@@ -37,7 +37,8 @@ async def accept(session: Session, plan_id: str, acceptance: Acceptance, by: Pla
     """The buyer says yes, with a card or a binding: decided about, and the first installment is being held.
 
     The plan is ``approved`` (look again after ``carry_on``), ``rejected`` with a reason, or where it was if it had been
-    accepted before. An approved plan whose card was refused takes another card by the same act.
+    accepted before. An approved plan whose card was refused takes another card by the same act; with neither card nor
+    binding only the decision is made, and the card comes by the same act later.
 
     Raises: PlanNotFound, PlanCanceled, AcceptanceDiffers, PlanExpired, FirstPaymentBusy, FirstPaymentTriesSpent,
     LicenceNotActive, TermAboveLaw, CardTokenMalformed. Locks: the plan, the buyer.
@@ -125,6 +126,8 @@ async def _decide(session: Session, plan: Plan, acceptance: Acceptance, by: Plan
 
 async def _begin_first_payment(session: Session, plan: Plan, acceptance: Acceptance, now: datetime) -> Plan:
     """By card: one more card is tried. By a binding nothing can be held, so the plan waits for its commit at once."""
+    if acceptance.collector is None:
+        return plan
     if plan.first_payment_id is not None:
         payment = await cards.load_payment(session, plan.first_payment_id, lock=True)
         if payment.status not in ENDED:

@@ -24,7 +24,7 @@ CARDS_REFUSED = "first_payment_refused"
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What a buyer says yes to a plan with: one of a card and a binding."""
+    """What a buyer says yes to a plan with: a card, a binding, or neither yet, when only the decision is asked for."""
 
     buyer_id: str
     consent_id: str | None
@@ -33,9 +33,11 @@ class Acceptance:
     binding_id: str | None = None
 
     @property
-    def collector(self) -> CollectorName:
-        """How installments will be collected."""
-        assert (self.card_token is None) != (self.binding_id is None), "a card or a binding, and not both"
+    def collector(self) -> CollectorName | None:
+        """How installments will be collected; nothing: not named yet, only the decision is asked for."""
+        assert self.card_token is None or self.binding_id is None, "a card or a binding, and not both"
+        if self.card_token is None and self.binding_id is None:
+            return None
         return CollectorName.SBP if self.card_token is None else CollectorName.CARD
 
 
