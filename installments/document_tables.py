@@ -33,11 +33,9 @@ plan_documents = Table(
     required("text_version", Integer),
     required("issued_on", Date),
     required("issued_at", Instant),
-    required("cause", Code),
     required("content", JSONB),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_documents_plan_fkey"),
     UniqueConstraint("plan_id", "kind", "language", "number", name="plan_documents_number_key"),
-    UniqueConstraint("plan_id", "kind", "language", "cause", name="plan_documents_cause_key"),
 )
 
 plan_document_files = Table(

@@ -17,18 +17,15 @@ CREATE TABLE plan_documents (
     text_version integer NOT NULL,
     issued_on    date NOT NULL,
     issued_at    timestamptz NOT NULL,
-    cause        text COLLATE "C" NOT NULL,
     content      jsonb NOT NULL,
     CONSTRAINT plan_documents_pkey PRIMARY KEY (id),
     CONSTRAINT plan_documents_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
     CONSTRAINT plan_documents_number_key UNIQUE (plan_id, kind, language, number),
-    CONSTRAINT plan_documents_cause_key UNIQUE (plan_id, kind, language, cause),
     CONSTRAINT plan_documents_id_is_shown CHECK (id ~ '^doc_[0-9a-z]{26}$'),
     CONSTRAINT plan_documents_kind_is_known CHECK (kind IN ('pack', 'agreement', 'schedule', 'statement')),
     CONSTRAINT plan_documents_language_is_known CHECK (language IN ('ru', 'en')),
     CONSTRAINT plan_documents_number_positive CHECK (number > 0),
-    CONSTRAINT plan_documents_text_version_positive CHECK (text_version > 0),
-    CONSTRAINT plan_documents_cause_length CHECK (length(cause) BETWEEN 1 AND 100)
+    CONSTRAINT plan_documents_text_version_positive CHECK (text_version > 0)
 );
 CREATE TRIGGER plan_documents_append_only BEFORE UPDATE OR DELETE ON plan_documents
     FOR EACH ROW EXECUTE FUNCTION plan_facts_are_final();
