@@ -23,7 +23,7 @@ _COLUMNS = """c.id, c.plan_id, c.kind, c.due_on, c.tries, c.amount_kopecks, c.co
 
 @dataclass(frozen=True, slots=True)
 class DuePlan:
-    """A plan that is to be charged, locked."""
+    """A plan that is to be charged."""
 
     plan_id: str
     next_due_on: date
@@ -75,7 +75,9 @@ WITH due AS MATERIALIZED (
       FROM installment_plans AS p
      WHERE p.next_due_on IS NOT NULL AND p.next_due_on <= :on AND NOT p.is_paused
        AND (p.next_due_on, p.id) > (:after_on, :after_id)
-       AND p.status <> 'committed' AND p.collector IS NOT NULL
+       AND p.collector IS NOT NULL
+       AND (p.status <> 'committed' OR NOT EXISTS (SELECT FROM plan_first_payments AS f
+                                                    WHERE f.plan_id = p.id AND f.settled_at IS NULL))
        AND NOT EXISTS (SELECT FROM plan_charges AS l
                         WHERE l.plan_id = p.id AND l.status IN ('requested', 'unknown'))
        AND coalesce(
@@ -86,8 +88,7 @@ WITH due AS MATERIALIZED (
                                             AND i.paid_kopecks < i.amount_kopecks) END
               FROM plan_charges AS l WHERE l.plan_id = p.id AND l.kind = 'installment_payment'
              ORDER BY l.due_on DESC, l.tries DESC LIMIT 1), true)
-     ORDER BY p.next_due_on, p.id LIMIT :limit
-       FOR NO KEY UPDATE OF p SKIP LOCKED)
+     ORDER BY p.next_due_on, p.id LIMIT :limit)
 SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks + o.owed AS amount,
        greatest(o.newest_on, (SELECT :on FROM plan_charges AS l
                                WHERE l.plan_id = p.id AND l.kind = 'installment_payment' AND l.due_on >= o.newest_on
@@ -99,14 +100,12 @@ SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks + o.owed AS amount,
  WHERE o.owed > 0
  ORDER BY p.next_due_on, p.id"""  # noqa: S608  # our own words
 """A plan has a round for the day of its newest unpaid installment. One more comes only when the last took the money and
-something is owed again (a chargeback), or when a dispute broke it off."""
+something is owed again (a chargeback), or when a dispute broke it off. While the bank is being asked about the first
+installment of a plan, nothing else is asked for."""
 
 
-async def lock_due(session: Session, on: date, *, after: tuple[date, str], limit: int) -> list[DuePlan]:
-    """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk.
-
-    Locks: those it takes, skipping those that another worker has at this moment.
-    """
+async def find_due(session: Session, on: date, *, after: tuple[date, str], limit: int) -> list[DuePlan]:
+    """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk."""
     found = await session.execute(text(_DUE), {"on": on, "after_on": after[0], "after_id": after[1], "limit": limit})
     return [
         DuePlan(row.id, row.next_due_on, row.round_on, Kopecks(int(row.amount)), CollectorName(row.collector))

@@ -102,9 +102,9 @@ async def select_due(
 ) -> Walked:
     """Write a charge for the next plans that owe something by the end of ``on`` and have none for it.
 
-    Locks: the plans, skipping those that another worker has; who walks must walk again until nothing is found.
+    Whoever else walks at the same time writes no second one: a round has one first try, a plan one live charge.
     """
-    due = await rows.lock_due(session, on, after=after, limit=limit)
+    due = await rows.find_due(session, on, after=after, limit=limit)
     await rows.add_charges(session, [_first(plan, now) for plan in due])
     return Walked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
 
@@ -238,7 +238,7 @@ async def look(session: Session, collectors: Collectors, *, now: datetime, limit
 async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *, now: datetime) -> int:
     """End charges as their collectors say, and tell their plans in the same transaction. Gives how many ended.
 
-    What was captured becomes a movement with the charge's id as reference, so it counts once; more than the debt is
+    What was captured becomes a movement whose reference names the charge, so it counts once; more than the debt is
     the buyer's overpayment. An outcome of a charge that has ended says nothing new. Amounts: kopecks.
     Locks: the charges, then their plans, accounts.
     """
@@ -257,26 +257,27 @@ async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *
 
 
 async def announce(session: Session, ended: Sequence[Charge], plans: Mapping[str, OfPlan], *, now: datetime) -> None:
-    """Tell the world, the log and the buyer how charges have ended."""
-    await outbox.publish_all(session, [_event(charge, plans[charge.id]) for charge in ended], now=now)
-    await stage(session, [_leaf(charge, plans[charge.id], now) for charge in ended])
-    told = [(charge, plans[charge.id].buyer_id) for charge in ended if charge.reason not in SILENT]
-    await notices.add_notices(
-        session, [notice for charge, buyer_id in told for notice in _notices(charge, buyer_id)], now=now
-    )
+    """Tell the world, the log and the buyer how charges have ended.
+
+    Of those that took their money the plan's own event and line tell: ``plan.installment_payment`` with the charge's id
+    in its reference.
+    """
+    refused = [charge for charge in ended if charge.status is ChargeStatus.REFUSED]
+    await outbox.publish_all(session, [_event(charge, plans[charge.id]) for charge in refused], now=now)
+    await stage(session, [_leaf(charge, plans[charge.id], now) for charge in refused])
+    wishes = [_wish(charge, plans[charge.id].buyer_id) for charge in ended if charge.reason not in SILENT]
+    await notices.add_notices(session, wishes, now=now)
 
 
-def _notices(charge: Charge, buyer_id: str) -> list[Wish]:
+def _wish(charge: Charge, buyer_id: str) -> Wish:
     """What the buyer is told of a charge: that it was done, or that it was not and when it is tried again."""
     if charge.status is ChargeStatus.CAPTURED:
-        return [Wish(Template.CHARGE_DONE, charge.plan_id, buyer_id, charge.id, {"amount": int(charge.captured)})]
-    facts = {"amount": int(charge.amount)}
+        return Wish(Template.CHARGE_DONE, charge.plan_id, buyer_id, charge.id, {"amount": int(charge.captured)})
+    facts: dict[str, int | str] = {"amount": int(charge.amount)}
     if charge.next_try_at is None:
-        return [Wish(Template.CHARGE_GIVEN_UP, charge.plan_id, buyer_id, charge.id, facts)]
-    return [Wish(
-        Template.CHARGE_FAILED, charge.plan_id, buyer_id, charge.id,
-        facts | {"on": moscow_day(charge.next_try_at).isoformat()},
-    )]  # fmt: skip
+        return Wish(Template.CHARGE_GIVEN_UP, charge.plan_id, buyer_id, charge.id, facts)
+    facts["on"] = moscow_day(charge.next_try_at).isoformat()
+    return Wish(Template.CHARGE_FAILED, charge.plan_id, buyer_id, charge.id, facts)
 
 
 def _after(charge: Charge, outcome: ChargeOutcome, plan: OfPlan, now: datetime) -> Charge:
@@ -315,8 +316,10 @@ async def _tell_plans(
 
 
 def reference_of(charge: Charge) -> str:
-    """What a charge's movement is known by, once and for all; by how it begins the books know where the money is."""
-    return f"{SBP_REFERENCE}:{charge.id}" if charge.collector is CollectorName.SBP else charge.id
+    """What a charge's movement is known by, once and for all. How it begins says where the money is, how it ends by
+    which payment it can go back."""
+    named = f"{charge.id}:{charge.payment_id}"
+    return f"{SBP_REFERENCE}:{named}" if charge.collector is CollectorName.SBP else named
 
 
 def _kind(charge: Charge, plan: OfPlan) -> MovementKind:
@@ -335,10 +338,9 @@ def _event(charge: Charge, plan: OfPlan) -> Event:
 
 
 def _leaf(charge: Charge, plan: OfPlan, now: datetime) -> AuditEvent:
-    is_done = charge.status is ChargeStatus.CAPTURED
     return AuditEvent(
         f"plan_charge.{charge.status}", "system:collection", "worker", f"plan:{charge.plan_id}",
-        now, AuditOutcome.DONE if is_done else AuditOutcome.REFUSED, plan.merchant_id,
+        now, AuditOutcome.REFUSED, plan.merchant_id,
         {"charge_id": charge.id, "amount_kopecks": int(charge.amount), "try": charge.tries,
          "reason": charge.reason or ""},
     )  # fmt: skip
