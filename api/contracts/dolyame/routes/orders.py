@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from starlette.responses import Response
 
-from api import plan_acts
 from api.answers import JSON, Answer
 from api.contracts.dolyame import repository
 from api.contracts.dolyame.amounts import write_json
@@ -19,6 +18,8 @@ from api.contracts.dolyame.notifications import refuse_private
 from api.contracts.dolyame.orders import DolyameOrder, order_object
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases
+from api.plan_acts import cancel as cancel_plan
+from api.plan_acts import commit as commit_plan
 from installments import repository as plan_rows
 from installments.cancelling import CancelReason
 from installments.committing import CommitRequest
@@ -84,7 +85,7 @@ async def commit(call: AnyCall, order_id: str, body: CommitBody) -> Response:
     async def intent(session: Session, _claim: Claim) -> str:
         plan = await repository.load_plan_of(session, order_id, merchant_id=shop_of(call).merchant_id, lock=True)
         request = CommitRequest(body.amount, items_of(body.items), body.prepaid_amount)
-        await plan_acts.commit(session, plan.id, request, actor_of(call), now=call.now)
+        await commit_plan(session, plan.id, request, actor_of(call), now=call.now)
         await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings))
         return plan.id
 
@@ -97,7 +98,7 @@ async def cancel(call: AnyCall, order_id: str) -> Response:
 
     async def intent(session: Session, _claim: Claim) -> str:
         plan = await repository.load_plan_of(session, order_id, merchant_id=shop_of(call).merchant_id, lock=True)
-        await plan_acts.cancel(session, plan.id, CancelReason.MERCHANT, actor_of(call), now=call.now)
+        await cancel_plan(session, plan.id, CancelReason.MERCHANT, actor_of(call), now=call.now)
         return plan.id
 
     return await carried_out(call, intent)
