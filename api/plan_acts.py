@@ -18,7 +18,7 @@ from api.card_rail import CardTerms, request_payment
 from api.plan_first_payments import take_first_installment, void_first_payments
 from checkout import card_payment_rows as cards
 from checkout.card_payments import ENDED, Initiator
-from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, refunding
+from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, deciding, refunding
 from installments import repository as rows
 from installments.accepting import Acceptance
 from installments.cancelling import CancelReason
@@ -116,8 +116,6 @@ async def complete_delivery(
 async def _decide(session: Session, plan: Plan, acceptance: Acceptance, by: PlanActor, now: datetime) -> Plan:
     buyer = await buyer_rows.load_buyer(session, acceptance.buyer_id, lock=True)
     named = await accepting.name_buyer(session, plan, acceptance, now=now)
-    from installments import deciding
-
     decision = await deciding.decide(session, named, buyer, now=now)
     if decision.is_approved:
         return await accepting.approve(session, named, acceptance, by, now=now)

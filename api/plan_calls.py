@@ -15,7 +15,7 @@ from api.card_calls import CardCalls
 from api.card_paying import carry_out
 from api.plan_credit_refunds import follow_credit
 from api.plan_first_payments import complete_if_paid, follow, void_first_payments
-from api.plan_work import BATCH_MAX, plans_to_carry_on
+from api.plan_work import plans_to_carry_on
 from checkout.card_payments import CardPayment, CardRefund
 from checkout.card_refunding import record_refund
 from installments.cancelling import expire_due
@@ -101,6 +101,3 @@ async def _each(due: list[str], work: Callable[[str], Awaitable[None]]) -> int:
         except KopeykaError as error:
             log.warning("plan_not_carried_on", plan_id=plan_id, code=error.code)
     return len(due)
-
-
-__all__ = ["BATCH_MAX", "PlanCalls", "carry_on_plans", "expire_plans"]

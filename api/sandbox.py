@@ -1,18 +1,30 @@
-"""What a sandbox begins with, so that a newcomer can call everything at once: an API key, the list of banks."""
+"""What a sandbox begins with, so that a newcomer can call everything at once: an API key, the list of banks,
+the operator of plans."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 
 from api.callers import Callers, create_key
 from api.data_dir import write_private
 from api.errors import CallRejected
-from ledger.clock import machine_now
-from ledger.database import create_engine, transaction
+from checkout.bank_details import BankAccount, account_with_key
+from checkout.onboarding import onboard_merchant
+from installments.repository import Licence, add_licence, choose_operator, licence_on, operator_merchant
+from ledger.clock import machine_now, moscow_day
+from ledger.database import Session, create_engine, transaction
+from ledger.ids import new_id
+from ledger.money import Kopecks
 from sbp_gateway.bank_list import bundled_banks, import_banks, list_banks
 
 KEY_FILE = "sandbox_key"
 """In the data directory, so that the key stays the same from run to run."""
+OPERATOR_TARIFFS = "operator"
+"""The tariff group of our own house: its charges cost it nothing."""
+LICENSED_ON = date(2026, 4, 1)
+CAPITAL = Kopecks(500_000_000)
+"""What the law asks for: five million roubles."""
 
 
 async def all_powerful_key(database_url: str, folder: Path | None) -> str:
@@ -46,3 +58,30 @@ async def take_in_banks(database_url: str) -> None:
                 await import_banks(session, bundled_banks(), now=machine_now())
     finally:
         await engine.dispose()
+
+
+async def take_in_operator(database_url: str) -> str:
+    """Give a sandbox the merchant of our own house and an active licence, so that plans can be made; gives its id."""
+    engine = create_engine(database_url, size=1)
+    try:
+        async with transaction(engine) as session:
+            return await found_operator(session, now=machine_now())
+    finally:
+        await engine.dispose()
+
+
+async def found_operator(session: Session, *, now: datetime) -> str:
+    """The merchant of our own house; one is taken in if there is none yet, and our licence recorded."""
+    known = await operator_merchant(session)
+    if known is not None:
+        return known
+    operator_id = new_id("mer", now)
+    account = account_with_key(BankAccount("044525225", "40702810000000000009"))
+    await onboard_merchant(
+        session, operator_id, name="Оператор рассрочки", legal_name="ООО Оператор рассрочки", inn="7707083893",
+        bank_account=account, tariff_group=OPERATOR_TARIFFS, now=now,
+    )  # fmt: skip
+    await choose_operator(session, operator_id)
+    if await licence_on(session, moscow_day(now)) is None:
+        await add_licence(session, Licence(LICENSED_ON, "SANDBOX-1", True, CAPITAL))
+    return operator_id

@@ -27,7 +27,7 @@ from api.postgres import CONNECTIONS_MAX, Server
 from api.processes import RESTART_SECONDS_MAX, stop_all
 from api.roles import Role
 from api.running import Announce, Installation, Stopped, forget_runtime, phone_url, write_runtime
-from api.sandbox import all_powerful_key, take_in_banks
+from api.sandbox import all_powerful_key, take_in_banks, take_in_operator
 from api.serve_nspk import refuse_without_certificates
 from api.settings import Mode, Settings
 from pci.hardening import protect_memory
@@ -164,6 +164,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     if role is Role.ALL and running.settings.mode is Mode.SANDBOX:
         running.sandbox_key = sandbox_key(running)
         asyncio.run(take_in_banks(running.databases.app))
+        asyncio.run(take_in_operator(running.databases.app))
     for child in running.children:
         child.environment = roles.environment(running, child) | dict(child.environment)
         child.start()

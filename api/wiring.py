@@ -14,6 +14,7 @@ from api.cash_link_rail import shown_plates
 from api.messages_gateway import MessagesGateway, messages_gateway
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
+from api.plan_calls import PlanCalls
 from api.refund_calls import RefundCalls
 from api.sale_results import SaleReader
 from api.settings import Mode, Settings
@@ -109,6 +110,7 @@ class Wiring:
     tkassa: TkassaHttp | None
     vault: VaultClient
     cards: CardCalls
+    plans: PlanCalls
     messages: MessagesGateway
     bureau: BureauCalls
 
@@ -139,6 +141,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
     cash_links = NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link)
     ttl, vault = settings.sbp_qr_ttl_minutes, vault_client(settings)
+    cards = CardCalls(engine, vault, clock)
     return Wiring(
         nspk,
         BankHttp(bank_address(settings)),
@@ -151,7 +154,8 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         BindingCalls(engine, NspkBindingsHttp(nspk.transport, settings.nspk_agent_id), clock),
         tkassa,
         vault,
-        CardCalls(engine, vault, clock),
+        cards,
+        PlanCalls(engine, cards, clock),
         messages_gateway(settings),
         bureau_of(settings, engine, clock),
     )

