@@ -194,9 +194,9 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "KOPEYKA_DATABASE_URL": server.url("kopeyka_app", name),
         "KOPEYKA_PUBLIC_URL": f"https://{urls['api']}",
         "SSL_CERT_FILE": str(ca),  # for the simulator, which tells the api of payments
-        "KOPEYKA_NSPK_URL": f"http://{urls['simulators']}",
-        "KOPEYKA_BANK_URL": f"http://{urls['simulators']}",
-        "KOPEYKA_MESSAGES_URL": f"http://{urls['simulators']}",
+        **dict.fromkeys(
+            ("KOPEYKA_NSPK_URL", "KOPEYKA_BANK_URL", "KOPEYKA_MESSAGES_URL"), f"http://{urls['simulators']}"
+        ),
         "KOPEYKA_TLS_CERTIFICATE": str(certificate),
         "KOPEYKA_TLS_KEY": str(key),
         "KOPEYKA_LOG_LEVEL": "warning",
