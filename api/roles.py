@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -13,8 +14,10 @@ from pathlib import Path
 from prometheus_client import multiprocess
 
 from api.acquirer_simulator import ACQUIRER_LISTEN_FD, ACQUIRER_STATE
+from api.contracts.dolyame.entrance import PREFIX
 from api.data_dir import StartRefused, write_private
-from api.dolyame_certificates import DOOR, make_dolyame_certificates
+from api.dolyame_certificates import DOOR, SHOP, DolyameCertificates, make_dolyame_certificates
+from api.dolyame_sandbox import sandbox_shop
 from api.processes import Child
 from api.running import Installation
 from api.sandbox_certificates import SandboxCertificates, make_certificates
@@ -126,6 +129,19 @@ def add_dolyame(running: Installation, metrics: Path, stack: ExitStack) -> None:
         }
     bury = partial(multiprocess.mark_process_dead, path=str(metrics))
     running.children.append(Child("api-dolyame", python("api.serve_dolyame"), own, [listener.fileno()], bury))
+
+
+def dolyame_shop(running: Installation) -> dict[str, str]:
+    """What a client of the sandbox's own shop is given; nothing where certificates are not ours to make."""
+    if running.settings.dolyame_cert_file is not None or "dolyame" not in running.urls:
+        return {}
+    made = DolyameCertificates(dolyame_folder(running))
+    shop = asyncio.run(sandbox_shop(running.databases.app, made))
+    return {
+        "base_url": running.urls["dolyame"] + PREFIX, "login": shop.login, "password": shop.password,
+        "merchant_id": shop.merchant_id, "certificate": str(made.certificate(SHOP)), "key": str(made.key(SHOP)),
+        "ca": str(made.ca),
+    }  # fmt: skip
 
 
 def dolyame_folder(running: Installation) -> Path:

@@ -41,6 +41,8 @@ class Installation:
     sandbox_key: str = ""
     vault_settings: VaultSettings = field(default_factory=VaultSettings)
     runtime_files: list[Path] = field(default_factory=list)
+    dolyame: dict[str, str] = field(default_factory=dict)
+    """What a client of the sandbox's own shop of Долями is given."""
     stop_asked: bool = False
 
     def pause(self) -> None:
@@ -64,6 +66,7 @@ def write_runtime(running: Installation) -> None:
         "data_dir": str(running.server.place.path) if running.server else None,
         "database_urls": asdict(running.databases),
         "sandbox_key": running.sandbox_key,
+        "dolyame": running.dolyame,
     }
     for path in running.runtime_files:
         write_private(path, json.dumps(told, indent=2))

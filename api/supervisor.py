@@ -164,6 +164,7 @@ def run_roles(running: Installation, role: Role, stack: ExitStack) -> None:
     if role is Role.ALL and running.settings.mode is Mode.SANDBOX:
         running.sandbox_key = sandbox_key(running)
         asyncio.run(take_in_banks(running.databases.app))
+        running.dolyame = roles.dolyame_shop(running)
         asyncio.run(take_in_operator(running.databases.app))
     for child in running.children:
         child.environment = roles.environment(running, child) | dict(child.environment)

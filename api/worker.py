@@ -23,6 +23,7 @@ from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.card_calls import carry_on_card_payments, release_withdrawn_cards
 from api.card_comparing import COMPARED_MAX, Walk, compare_card_payments
 from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
+from api.contracts.dolyame.notifications import tell_shops
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
@@ -107,6 +108,7 @@ JOBS: Sequence[Job] = (
     ),
     Job("end_yookassa_payments", lambda t: end_payments(t.engine, t.clock), 1.0, ENDED_MAX),
     Job("notify_shops", lambda t: notify_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
+    Job("tell_shops", lambda t: tell_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
     Job("watch_activations", lambda t: watch_activations(t.wiring.sales), 0.3, WATCH_BATCH_MAX),
     Job("poll_bindings", lambda t: t.wiring.bindings.poll_due(), 1.0, CHARGE_BATCH_MAX),
     Job("charge_by_bindings", lambda t: t.wiring.bindings.charge_due(), 0.3, CHARGE_BATCH_MAX),
