@@ -118,7 +118,7 @@ class _Writing:
         self.by_id = {one.id: one for one in debt.movements}
         self.allocations = {one.movement_id: one for one in state.allocations}
 
-    def write(self, effect: Effect, kind: str, reference: str, happened_at: datetime, **facts: object) -> None:
+    def write(self, effect: Effect, kind: str, reference: str, happened_at: datetime, /, **facts: object) -> None:
         """One more entry, where anything moves."""
         plan = self.debt.plan
         entry = entry_of(
