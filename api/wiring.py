@@ -9,8 +9,10 @@ from datetime import datetime
 from api.bank_address import bank_address, payout_bank_address
 from api.bindings import BindingCalls
 from api.bureau_calls import BureauCalls, bureau_of
+from api.buyer_key import buyers_key
 from api.card_calls import CardCalls
 from api.cash_link_rail import shown_plates
+from api.code_calls import CodeCalls
 from api.messages_gateway import MessagesGateway, messages_gateway
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
@@ -112,6 +114,7 @@ class Wiring:
     cards: CardCalls
     plans: PlanCalls
     messages: MessagesGateway
+    codes: CodeCalls
     bureau: BureauCalls
 
     async def close(self) -> None:
@@ -141,7 +144,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         refunds = ProviderRefunds(refunds, TkassaRefunds(tkassa))
     cash_links = NspkCashLinksHttp(nspk.transport, settings.nspk_agent_id, read_link)
     ttl, vault = settings.sbp_qr_ttl_minutes, vault_client(settings)
-    cards = CardCalls(engine, vault, clock)
+    cards, messages = CardCalls(engine, vault, clock), messages_gateway(settings)
     return Wiring(
         nspk,
         BankHttp(bank_address(settings)),
@@ -156,7 +159,8 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         vault,
         cards,
         PlanCalls(engine, cards, clock),
-        messages_gateway(settings),
+        messages,
+        CodeCalls(engine, messages, clock, buyers_key(settings)),
         bureau_of(settings, engine, clock),
     )
 
