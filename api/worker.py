@@ -31,6 +31,9 @@ from api.late_watching import look_for_late_money
 from api.looking_up import look_up_registrations
 from api.payout_calls import carry_out_payouts
 from api.plan_calls import carry_on_plans, expire_plans
+from api.plan_collectors import COLLECT_MAX, LOOK_MAX, collect_due, collectors_of, renew_charges, tell_plans
+from api.plan_night import Night, work_night
+from api.plan_notices import send_notices
 from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
@@ -41,6 +44,10 @@ from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
 from checkout.card_payment_rows import WITHDRAWN_MAX
 from installments.bureau_deliveries import CLAIM_MAX as BUREAU_BATCH_MAX
 from installments.cancelling import BATCH_MAX as EXPIRED_MAX
+from installments.charge_rows import BATCH_MAX as CHARGES_MAX
+from installments.collecting import Collectors
+from installments.notices import CLAIM_MAX as NOTICES_MAX
+from installments.notices import Lane
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
@@ -77,8 +84,12 @@ class Tools:
     events: aiohttp.ClientSession
     webhooks: aiohttp.ClientSession
     """Reaches shops' own addresses, and public ones only."""
+    collectors: Collectors
+    """How installments are taken."""
     compared: Walk = field(default_factory=Walk)
     """How far payments by card have been compared with the vault's charges."""
+    night: Night = field(default_factory=Night)
+    """How far this worker is with the night of plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,17 @@ JOBS: Sequence[Job] = (
     Job("release_withdrawn_cards", lambda t: release_withdrawn_cards(t.wiring.cards), 1.0, WITHDRAWN_MAX),
     Job("carry_on_plans", lambda t: carry_on_plans(t.wiring.plans), 0.5, PLAN_BATCH_MAX),
     Job("expire_plans", lambda t: expire_plans(t.wiring.plans), 1.0, EXPIRED_MAX),
+    Job("work_night", lambda t: work_night(t.engine, t.clock, t.night), 5.0),
+    Job("collect_due", lambda t: collect_due(t.engine, t.collectors, t.clock), 0.5, COLLECT_MAX),
+    Job("renew_charges", lambda t: renew_charges(t.engine, t.clock), 1.0, CHARGES_MAX),
+    Job("tell_plans", lambda t: tell_plans(t.engine, t.collectors, t.clock), 0.5, LOOK_MAX),
+    Job(
+        "send_notices",
+        lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.TRANSACTIONAL]),
+        0.5,
+        NOTICES_MAX,
+    ),
+    Job("send_news", lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.MASS]), 2.0, NOTICES_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
     Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
@@ -152,9 +174,11 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Do every job until asked to stop, then let what runs end."""
     engine = create_engine(settings.database_url.get_secret_value(), size=CONNECTIONS)
     clock = Clock()
+    wiring = wire(settings, engine, clock)
     tools = Tools(
-        settings, engine, clock, wire(settings, engine, clock), events_client(), webhook_client(settings.mode)
-    )
+        settings, engine, clock, wiring, events_client(), webhook_client(settings.mode),
+        collectors_of(engine, wiring.cards, wiring.rail, clock),
+    )  # fmt: skip
     tasks = [asyncio.create_task(repeat(job, tools, stop), name=job.name) for job in JOBS]
     log.info("worker_started", jobs=len(tasks))
     await stop.wait()

@@ -238,7 +238,7 @@ async def look(session: Session, collectors: Collectors, *, now: datetime, limit
 async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *, now: datetime) -> int:
     """End charges as their collectors say, and tell their plans in the same transaction. Gives how many ended.
 
-    What was captured becomes a movement whose reference names the charge, so it counts once; more than the debt is
+    What was captured becomes a movement whose reference is its payment, so it counts once; more than the debt is
     the buyer's overpayment. An outcome of a charge that has ended says nothing new. Amounts: kopecks.
     Locks: the charges, then their plans, accounts.
     """
@@ -259,8 +259,8 @@ async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *
 async def announce(session: Session, ended: Sequence[Charge], plans: Mapping[str, OfPlan], *, now: datetime) -> None:
     """Tell the world, the log and the buyer how charges have ended.
 
-    Of those that took their money the plan's own event and line tell: ``plan.installment_payment`` with the charge's id
-    in its reference.
+    Of those that took their money the plan's own event and line tell: ``plan.installment_payment`` with the charge's
+    payment as reference.
     """
     refused = [charge for charge in ended if charge.status is ChargeStatus.REFUSED]
     await outbox.publish_all(session, [_event(charge, plans[charge.id]) for charge in refused], now=now)
@@ -316,10 +316,9 @@ async def _tell_plans(
 
 
 def reference_of(charge: Charge) -> str:
-    """What a charge's movement is known by, once and for all. How it begins says where the money is, how it ends by
-    which payment it can go back."""
-    named = f"{charge.id}:{charge.payment_id}"
-    return f"{SBP_REFERENCE}:{named}" if charge.collector is CollectorName.SBP else named
+    """What a charge's movement is known by, once and for all: its payment, which also says where the money is."""
+    assert charge.payment_id is not None
+    return f"{SBP_REFERENCE}:{charge.payment_id}" if charge.collector is CollectorName.SBP else charge.payment_id
 
 
 def _kind(charge: Charge, plan: OfPlan) -> MovementKind:
