@@ -1,9 +1,10 @@
-"""The worker's small jobs: the shared clock, expired holds, day totals, old idempotency keys."""
+"""The worker's small jobs: the shared clock, whether a bureau is told, expired holds, day totals, old idempotency keys."""
 
 from __future__ import annotations
 
 from api import idempotency
 from api.settings import Mode, Settings
+from installments import decision_policies
 from ledger import days, holds
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
@@ -14,6 +15,13 @@ async def follow_clock(settings: Settings, engine: Engine, clock: Clock) -> int:
     if settings.mode is Mode.SANDBOX:
         async with transaction(engine) as session:
             clock.offset = await read_offset(session)
+    return 0
+
+
+async def note_bureau(settings: Settings, engine: Engine, clock: Clock) -> int:
+    """Write down for whoever decides about plans whether a credit bureau is told of them."""
+    async with transaction(engine) as session:
+        await decision_policies.note_bureau(session, bool(settings.bureau_url), now=clock.now())
     return 0
 
 

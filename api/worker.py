@@ -22,7 +22,7 @@ from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.card_calls import carry_on_card_payments, release_withdrawn_cards
 from api.card_comparing import COMPARED_MAX, Walk, compare_card_payments
-from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock
+from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock, note_bureau
 from api.contracts.dolyame.notifications import tell_shops
 from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
 from api.contracts.yookassa.repository import ENDED_MAX
@@ -149,6 +149,7 @@ JOBS: Sequence[Job] = (
     ),
     Job("send_news", lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.MASS]), 2.0, NOTICES_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
+    Job("note_bureau", lambda t: note_bureau(t.settings, t.engine, t.clock), 15.0),
     Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),

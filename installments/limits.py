@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from installments import buyer_news
 from installments import buyer_rows as rows
 from installments.buyer import Buyer, checked_limit
+from installments.decision_policies import policy_on
 from ledger.clock import moscow_day
 from ledger.database import Session
 from ledger.money import Kopecks
@@ -54,11 +55,12 @@ async def set_limit(session: Session, buyer_id: str, kopecks: int, *, reason: st
     return changed
 
 
-async def note_arrears(session: Session, *, on: date, days: int, after: str = "") -> str | None:
-    """One step of the night: write down who is overdue by ``days`` or more, so that a freeze outlasts the arrears.
+async def note_arrears(session: Session, *, on: date, after: str = "") -> str | None:
+    """A batch of the night: write down who is late by enough days to be frozen, so that a freeze outlasts the arrears.
 
-    Gives the plan to go on after, or nothing when done. Locks: the buyers of the step.
+    Gives the plan to go on after, or nothing when done. Locks: the buyers of the batch.
     """
+    overdue_by = on - timedelta(days=(await policy_on(session, on)).freeze_days_overdue)
     limit = rows.ARREARS_BATCH_MAX
-    plans, last = await rows.note_arrears(session, on - timedelta(days=days), on=on, after=after, limit=limit)
+    plans, last = await rows.note_arrears(session, overdue_by, on=on, after=after, limit=limit)
     return last if plans == limit else None

@@ -337,7 +337,7 @@ async def test_the_night_writes_down_who_is_overdue(world: BuyerWorld) -> None:
     await world.plan(**owed(current, 100_00, due_on=TODAY - timedelta(days=2)))
 
     async with transaction(world.engine) as session:
-        assert await limits.note_arrears(session, on=TODAY, days=3) is None
+        assert await limits.note_arrears(session, on=TODAY) is None
         seen = [(await buyers.load_buyer(session, buyer.id)).arrears_seen_on for buyer in (late, current)]
 
     assert seen == [TODAY, None]
