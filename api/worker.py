@@ -84,12 +84,15 @@ class Tools:
     events: aiohttp.ClientSession
     webhooks: aiohttp.ClientSession
     """Reaches shops' own addresses, and public ones only."""
-    collectors: Collectors
-    """How installments are taken."""
     compared: Walk = field(default_factory=Walk)
     """How far payments by card have been compared with the vault's charges."""
     night: Night = field(default_factory=Night)
     """How far this worker is with the night of plans."""
+
+    @property
+    def collectors(self) -> Collectors:
+        """How installments are taken."""
+        return collectors_of(self.engine, self.wiring.cards, self.wiring.rail, self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +178,9 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Do every job until asked to stop, then let what runs end."""
     engine = create_engine(settings.database_url.get_secret_value(), size=CONNECTIONS)
     clock = Clock()
-    wiring = wire(settings, engine, clock)
     tools = Tools(
-        settings, engine, clock, wiring, events_client(), webhook_client(settings.mode),
-        collectors_of(engine, wiring.cards, wiring.rail, clock),
-    )  # fmt: skip
+        settings, engine, clock, wire(settings, engine, clock), events_client(), webhook_client(settings.mode)
+    )
     tasks = [asyncio.create_task(repeat(job, tools, stop), name=job.name) for job in JOBS]
     log.info("worker_started", jobs=len(tasks))
     await stop.wait()
