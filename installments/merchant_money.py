@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from installments import repository
 from installments.effects import Effect, entry_of
+from installments.plan import Plan
 from ledger import accounts, chart, journal
 from ledger.accounts import AccountTerms
 from ledger.database import Session, text
@@ -105,6 +107,54 @@ async def net_claims(session: Session, merchant_id: str, *, now: datetime) -> in
         kind="plan.claim_netted", reference=f"plan_claim:{new_id('net', now)}", merchant_id=merchant_id, now=now,
     )  # fmt: skip
     return netted
+
+
+async def reserve(session: Session, plan_id: str, *, now: datetime) -> int:
+    """Row 20: what a plan in dispute still brings its merchant waits; how many kopecks. Reserved already: nothing.
+
+    Дт liability:plan_payable:<merchant>     Кт liability:plan_reserve:<merchant>
+
+    No more than the merchant has not been paid out yet.
+    Raises: PlanNotFound. Locks: the plan, the merchant's plan money, then the accounts.
+    """
+    plan, reserved = await _reserved(session, plan_id)
+    if reserved:
+        return 0
+    purse = await open_purses(session, [plan.merchant_id])
+    effect, _ = purse.take(plan.merchant_id, max(int(plan.total) - int(plan.fee), 0))
+    waits = effect[chart.plan_payable(plan.merchant_id)]
+    await _keep_reserved(session, plan, waits, f"plan_reserved:{new_id('rsv', now)}", now)
+    return waits
+
+
+async def release_reserve(session: Session, plan_id: str, *, now: datetime) -> int:
+    """The dispute is over: what refunds have left of the reserve is the merchant's again; how many kopecks.
+
+    Дт liability:plan_reserve:<merchant>     Кт liability:plan_payable:<merchant>
+
+    Raises: PlanNotFound. Locks: the plan, then the accounts.
+    """
+    plan, reserved = await _reserved(session, plan_id)
+    await _keep_reserved(session, plan, -reserved, f"plan_reserve_released:{new_id('rsv', now)}", now)
+    return reserved
+
+
+async def _reserved(session: Session, plan_id: str) -> tuple[Plan, int]:
+    plan = await repository.load_plan(session, plan_id, lock=True)
+    kept = await session.scalar(text("SELECT reserved_kopecks FROM plan_books WHERE plan_id = :id"), {"id": plan_id})
+    return plan, kept or 0
+
+
+async def _keep_reserved(session: Session, plan: Plan, more: int, reference: str, now: datetime) -> None:
+    if more == 0:
+        return
+    await session.execute(
+        text("UPDATE plan_books SET reserved_kopecks = reserved_kopecks + :more WHERE plan_id = :id"),
+        {"id": plan.id, "more": more},
+    )
+    effect = {chart.plan_payable(plan.merchant_id): more, chart.plan_reserve(plan.merchant_id): -more}
+    kind = "plan.reserved" if more > 0 else "plan.reserve_released"
+    await _post(session, effect, kind=kind, reference=reference, merchant_id=plan.merchant_id, now=now)
 
 
 async def _post(

@@ -91,9 +91,9 @@ def reckon(debt: Debt, movements: Sequence[Movement], desk: Desk) -> Reckoned:
     fee = _fee_after(debt, state)
     writing = _Writing(debt, state, {row.state.number: row.bucket for row in aged}, desk, movements[-1])
     writing.accrue()
+    writing.return_fee(fee)  # first, so that it pays for the goods' refund too
     for movement in movements:
         writing.tell(movement)
-    writing.return_fee(fee)
     writing.settle(aged)
     books = _books_after(debt, state, fee, writing, desk.now)
     return Reckoned(
@@ -149,7 +149,7 @@ class _Writing:
         effect = self._effect(movement, allocation, source)
         self.write(
             effect, movement.kind.value, f"plan_movement:{movement.id}", self.desk.happened_at(movement),
-            movement_id=movement.id, reference=movement.reference,
+            movement_id=movement.id, told_as=movement.reference,
         )  # fmt: skip
 
     def _release_hold(self, movement: Movement) -> None:

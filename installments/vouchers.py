@@ -21,7 +21,7 @@ from installments.state import Allocation
 from ledger import chart, journal
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session, text
-from ledger.entry import Entry, Refused
+from ledger.entry import Entry, Posting, Refused
 from ledger.ids import new_id
 from ledger.money import Kopecks
 
@@ -170,17 +170,17 @@ def hold_released(held: int) -> Effect:
     return {chart.PLAN_HOLD_BUYERS: held, chart.PLAN_HOLD: -held}
 
 
-def commit(plan: Plan) -> Effect:
+def commit(plan: Plan, *, now: datetime) -> Entry:
     """Rows 3 and 4: the goods go out, the debt begins, the merchant is owed the price less our discount.
 
     Дт asset:plan_receivable:not_due      Кт liability:plan_payable:<merchant>  the price
     Дт liability:plan_payable:<merchant>  Кт liability:plan_deferred_fee        the discount, not earned yet
     """
-    return {
-        chart.plan_receivable(Bucket.NOT_DUE): int(plan.price),
-        chart.plan_payable(plan.merchant_id): int(plan.fee) - int(plan.price),
-        chart.PLAN_DEFERRED_FEE: -int(plan.fee),
-    }
+    owner = chart.plan_payable(plan.merchant_id)
+    postings = [Posting(chart.plan_receivable(Bucket.NOT_DUE), owner, plan.price)]
+    if plan.fee > 0:
+        postings.append(Posting(owner, chart.PLAN_DEFERRED_FEE, plan.fee))
+    return Entry(f"plan_committed:{plan.id}", "plan.committed", now, tuple(postings), facts_of(plan))
 
 
 async def book_commit(session: Session, plan: Plan, *, now: datetime) -> None:
@@ -189,7 +189,7 @@ async def book_commit(session: Session, plan: Plan, *, now: datetime) -> None:
     Raises: EntryRejected. Locks: the accounts, in the order of their codes.
     """
     await open_accounts(session, [plan.merchant_id], now=now)
-    await book(session, commit(plan), plan, kind="plan.committed", reference=f"plan_committed:{plan.id}", now=now)
+    await journal.post(session, commit(plan, now=now), now=now)
 
 
 async def book_acquirer_settlement(

@@ -56,8 +56,8 @@ class PlanWorld:
         return self
 
     async def plan(
-        self, price: int = 400_000, *, fee_basis_points: int = 690, product: str = "dolyame", at: datetime | None = None,
-        held: int = 0, collector: CollectorName = CollectorName.CARD,
+        self, price: int = 400_000, *, fee_basis_points: int = 690, product: str = "dolyame",
+        at: datetime | None = None, held: int = 0, collector: CollectorName = CollectorName.CARD,
     ) -> Plan:  # fmt: skip
         """A plan that the shop has committed, by default of 4,000 roubles with a discount of 6.9 %."""
         now = at or noon(0)
@@ -99,9 +99,7 @@ class PlanWorld:
     def movement(self, plan: Plan, kind: KIND, amount: int = 0, day: int = 0, **more: Any) -> Movement:
         happened_at = noon(day)
         reference = more.pop("reference", f"ref-{next(self.numbers)}")
-        return Movement(
-            new_id("mov", happened_at), plan.id, kind, Kopecks(amount), happened_at, reference, **more
-        )
+        return Movement(new_id("mov", happened_at), plan.id, kind, Kopecks(amount), happened_at, reference, **more)
 
     async def record(self, movements: Sequence[Movement], *, now: datetime) -> list[recording.Recorded]:
         async with transaction(self.engine) as session:
