@@ -1,4 +1,4 @@
-"""The worker's small jobs: the shared clock, whether a bureau is told, expired holds, day totals, old idempotency keys."""
+"""The worker's small jobs: the shared clock, a bureau noted, expired holds, day totals, old idempotency keys."""
 
 from __future__ import annotations
 

@@ -163,23 +163,50 @@ class PlanCounts:
     """The day of the oldest unpaid installment that is past due."""
 
 
-async def count_plans(session: Session, buyer_id: str, *, on: date, besides: str | None = None) -> PlanCounts:
-    """What a buyer's plans add up to on a Moscow day, one left out if named."""
-    rows = await session.execute(
-        text("""SELECT coalesce(sum(CASE WHEN status IN ('approved', 'wait_for_commit') THEN price_kopecks
-                                         ELSE outstanding_kopecks END), 0)::bigint AS used,
-                       count(*) FILTER (WHERE status IN ('approved', 'wait_for_commit')
-                                           OR outstanding_kopecks > 0) AS open,
-                       count(*) FILTER (WHERE standing = 'repaid') AS repaid,
-                       count(*) FILTER (WHERE standing = 'written_off') AS written_off,
-                       min(next_due_on) FILTER (WHERE next_due_on < :on) AS overdue_since
-                  FROM installment_plans
-                 WHERE buyer_id = :buyer_id AND id <> coalesce(CAST(:besides AS text), '')
-                   AND status NOT IN ('new', 'rejected', 'canceled')"""),
-        {"buyer_id": buyer_id, "on": on, "besides": besides},
-    )
-    row = rows.one()
-    return PlanCounts(Kopecks(row.used), row.open, row.repaid, row.written_off, row.overdue_since)
+@dataclass(frozen=True, slots=True)
+class BuyerStanding:
+    """A buyer with all that a decision asks the database for."""
+
+    buyer: Buyer
+    counts: PlanCounts
+    stop_lists: tuple[str, ...]
+    """The sources of the lines in force that name the buyer."""
+    is_bureau_ready: bool
+
+
+PHONE_NOT_DIGESTED = "phone_not_digested"
+"""A phone without a digest cannot be looked up: then any line that names phones names this one too."""
+_STANDING = """
+    SELECT b.*, c.*,
+           ARRAY(SELECT DISTINCT s.source FROM stop_list_lines AS s
+                  WHERE s.removed_at IS NULL AND (s.kind = 'phone' AND s.digest = b.phone_digest
+                                                  OR s.kind = 'document' AND s.digest = b.document_digest)
+                  ORDER BY s.source) AS sources,
+           b.phone_digest IS NULL AND EXISTS (SELECT FROM stop_list_lines AS s
+                  WHERE s.removed_at IS NULL AND s.kind = 'phone') AS cannot_be_looked_up,
+           (SELECT is_ready FROM plan_bureau) AS is_bureau_ready
+      FROM buyers AS b, LATERAL (
+           SELECT coalesce(sum(CASE WHEN p.status IN ('approved', 'wait_for_commit') THEN p.price_kopecks
+                                    ELSE p.outstanding_kopecks END), 0)::bigint AS used,
+                  count(*) FILTER (WHERE p.status IN ('approved', 'wait_for_commit')
+                                      OR p.outstanding_kopecks > 0) AS plans_open,
+                  count(*) FILTER (WHERE p.standing = 'repaid') AS plans_repaid,
+                  count(*) FILTER (WHERE p.standing = 'written_off') AS plans_written_off,
+                  min(p.next_due_on) FILTER (WHERE p.next_due_on < :on) AS overdue_since
+             FROM installment_plans AS p
+            WHERE p.buyer_id = b.id AND p.id <> :besides AND p.status NOT IN ('new', 'rejected', 'canceled')
+      ) AS c
+     WHERE b.id = :buyer_id"""
+
+
+async def load_standing(session: Session, buyer_id: str, *, on: date, besides: str | None = None) -> BuyerStanding:
+    """A buyer with what the plans add up to on a Moscow day, one left out if named. Raises: BuyerNotFound."""
+    rows = await session.execute(text(_STANDING), {"buyer_id": buyer_id, "on": on, "besides": besides or ""})
+    if (row := rows.first()) is None:
+        raise BuyerNotFound(buyer_id=buyer_id)
+    counts = PlanCounts(Kopecks(row.used), row.plans_open, row.plans_repaid, row.plans_written_off, row.overdue_since)
+    unknown = (PHONE_NOT_DIGESTED,) if row.cannot_be_looked_up else ()
+    return BuyerStanding(_buyer(row), counts, (*row.sources, *unknown), bool(row.is_bureau_ready))
 
 
 async def has_unfinished_plans(session: Session, buyer_id: str) -> bool:

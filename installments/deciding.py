@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from installments import buyer_news, stop_lists
+from installments import buyer_news
 from installments import buyer_rows as buyers
 from installments.buyer import Buyer, age_on
 from installments.buyer_errors import (
@@ -24,7 +24,8 @@ from installments.buyer_errors import (
     StopListed,
     UnderAge,
 )
-from installments.decision_policies import DecisionPolicy, is_bureau_ready, policy_on
+from installments.buyer_rows import BuyerStanding
+from installments.decision_policies import DecisionPolicy, policy_on
 from installments.errors import BureauReportRequired, InstallmentsRejected
 from installments.law import needs_bureau
 from installments.plan import Plan
@@ -48,6 +49,7 @@ class DecisionFacts:
     """All that a decision is made of. Tells nobody who the buyer is."""
 
     contract_on: date
+    buyer_id: str
     price: Kopecks
     limit: Kopecks
     used: Kopecks
@@ -121,26 +123,25 @@ async def decide(session: Session, plan: Plan, buyer: Buyer, *, now: datetime) -
         raise PhoneNotVerified()
     on = plan.contract_on or moscow_day(now)
     policy = await policy_on(session, on)
-    facts = await gather(session, plan.price, buyer, policy, on=on, besides=plan.id)
-    decision = conclude(plan, buyer, policy, facts, now=now)
+    standing = await buyers.load_standing(session, buyer.id, on=on, besides=plan.id)
+    decision = conclude(plan, policy, facts_of(standing, plan.price, policy, on=on), now=now)
     await _add(session, decision)
     await _log(session, decision, plan, now)
     return decision
 
 
-async def gather(
-    session: Session, price: Kopecks, buyer: Buyer, policy: DecisionPolicy, *, on: date, besides: str | None = None
-) -> DecisionFacts:
-    """The facts about a buyer and a price, on the day of the contract."""
-    counts = await buyers.count_plans(session, buyer.id, on=on, besides=besides)
+def facts_of(standing: BuyerStanding, price: Kopecks, policy: DecisionPolicy, *, on: date) -> DecisionFacts:
+    """The facts about a buyer and a price, on the day of the contract. An age that is not known is asked for first."""
+    buyer, counts = standing.buyer, standing.counts
     born_on, seen_on = buyer.details.born_on, buyer.arrears_seen_on
     return DecisionFacts(
         contract_on=on,
+        buyer_id=buyer.id,
         price=price,
         limit=buyer.limit,
         used=counts.used,
-        is_of_age=born_on is not None and age_on(born_on, on) >= policy.age_min,
-        stop_lists=await stop_lists.sources_naming(session, buyer),
+        is_of_age=born_on is None or age_on(born_on, on) >= policy.age_min,
+        stop_lists=standing.stop_lists,
         frozen_reason=buyer.frozen_reason,
         days_overdue=0 if counts.overdue_since is None else (on - counts.overdue_since).days,
         days_since_arrears=None if seen_on is None else max(0, (on - seen_on).days),
@@ -149,7 +150,7 @@ async def gather(
         plans_repaid=counts.repaid,
         plans_written_off=counts.written_off,
         needs_bureau=needs_bureau(counts.used, price, contract_on=on),
-        is_bureau_ready=await is_bureau_ready(session),
+        is_bureau_ready=standing.is_bureau_ready,
     )
 
 
@@ -180,14 +181,14 @@ def _scored(facts: DecisionFacts, policy: DecisionPolicy) -> ScoringFacts:
     )  # fmt: skip
 
 
-def conclude(plan: Plan, buyer: Buyer, policy: DecisionPolicy, facts: DecisionFacts, *, now: datetime) -> Decision:
+def conclude(plan: Plan, policy: DecisionPolicy, facts: DecisionFacts, *, now: datetime) -> Decision:
     """The decision that these facts make."""
     verdicts, assessment = judge(facts, policy)
     reasons = tuple(verdict.reason for verdict in verdicts if verdict.reason is not None)
     scoring = SCORINGS[policy.scoring]
     told = shown_facts(facts) | {"scoring": f"{scoring.name}/{scoring.version}"}
     return Decision(
-        new_id("dec", now), plan.id, buyer.id, policy.name, policy.version,
+        new_id("dec", now), plan.id, facts.buyer_id, policy.name, policy.version,
         DecisionOutcome.REJECTED if reasons else DecisionOutcome.APPROVED, reasons, assessment.score, told, verdicts,
         facts.needs_bureau, facts.price, facts.used, facts.limit, now,
     )  # fmt: skip
@@ -196,7 +197,7 @@ def conclude(plan: Plan, buyer: Buyer, policy: DecisionPolicy, facts: DecisionFa
 def shown_facts(facts: DecisionFacts) -> dict[str, Any]:
     """Facts as they are kept: sums by name of their unit, days as text."""
     money = ("price", "limit", "used")
-    plain = {name: getattr(facts, name) for name in DecisionFacts.__slots__ if name not in money}
+    plain = {name: getattr(facts, name) for name in DecisionFacts.__slots__ if name not in (*money, "buyer_id")}
     sums = {f"{name}_kopecks": int(getattr(facts, name)) for name in money}
     return plain | sums | {"contract_on": facts.contract_on.isoformat(), "stop_lists": list(facts.stop_lists)}
 

@@ -60,11 +60,6 @@ async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: 
     await buyer_news.log(session, "decision_policy.added", f"policy:{policy.version}", now=now, by=by, facts=facts)
 
 
-async def is_bureau_ready(session: Session) -> bool:
-    """Whether a credit bureau takes our reports, as the worker has written it down."""
-    return bool(await session.scalar(text("SELECT is_ready FROM plan_bureau")))
-
-
 async def note_bureau(session: Session, is_ready: bool, *, now: datetime) -> bool:
     """Write down whether a bureau takes our reports; whether that is news."""
     changed = await session.scalar(

@@ -33,9 +33,8 @@ class LimitUse:
 
 async def limit_use(session: Session, buyer_id: str, *, now: datetime) -> LimitUse:
     """How much of the buyer's limit is used. Raises: BuyerNotFound."""
-    buyer = await rows.load_buyer(session, buyer_id)
-    counts = await rows.count_plans(session, buyer_id, on=moscow_day(now))
-    return LimitUse(buyer.limit, counts.used)
+    standing = await rows.load_standing(session, buyer_id, on=moscow_day(now))
+    return LimitUse(standing.buyer.limit, standing.counts.used)
 
 
 async def set_limit(session: Session, buyer_id: str, kopecks: int, *, reason: str, by: str, now: datetime) -> Buyer:

@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from installments import buyer_news
-from installments.buyer import Buyer
 from installments.buyer_errors import StopListLineNotFound
 from ledger.database import Session, text
 from ledger.ids import new_id
@@ -90,20 +89,3 @@ async def find_lines(session: Session, *, phone: bytes | None, document: bytes |
         {"phone": phone, "document": document},
     )
     return [StopListLine(row.id, StopListKind(row.kind), row.reason, row.source, row.added_at) for row in rows]
-
-
-async def sources_naming(session: Session, buyer: Buyer) -> tuple[str, ...]:
-    """Who names the buyer on a list, each source once.
-
-    A phone without a digest cannot be looked up: then any line that names phones names this one too.
-    """
-    lines = await find_lines(session, phone=buyer.phone_digest, document=buyer.document_digest)
-    found = {line.source for line in lines}
-    if buyer.phone_digest is None and await _has_phones(session):
-        found.add("phone_not_digested")
-    return tuple(sorted(found))
-
-
-async def _has_phones(session: Session) -> bool:
-    found = text("SELECT EXISTS (SELECT FROM stop_list_lines WHERE removed_at IS NULL AND kind = 'phone')")
-    return bool(await session.scalar(found))
