@@ -109,6 +109,19 @@ async def net_claims(session: Session, merchant_id: str, *, now: datetime) -> in
     return netted
 
 
+async def owed_merchants(session: Session, *, after: str, limit: int) -> list[str]:
+    """Merchants that are owed money for plans, by id."""
+    prefix = chart.plan_payable("")
+    rows = await session.execute(
+        text("""SELECT a.code FROM books AS b JOIN accounts AS a ON a.book = b.number
+                 WHERE b.name = 'main' AND a.code > :after AND starts_with(a.code, :prefix)
+                   AND a.credits_posted - a.debits_posted - a.debits_held > 0
+                 ORDER BY a.code LIMIT :limit"""),
+        {"after": prefix + after, "prefix": prefix, "limit": limit},
+    )
+    return [row.code.removeprefix(prefix) for row in rows]
+
+
 async def reserve(session: Session, plan_id: str, *, now: datetime) -> int:
     """Row 20: what a plan in dispute still brings its merchant waits; how many kopecks. Reserved already: nothing.
 

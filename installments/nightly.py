@@ -17,7 +17,7 @@ from datetime import date, datetime
 
 from installments import fee_earning, penalty_accruals, provisions, vouchers
 from installments.arrears_roll import roll
-from installments.errors import ClockWentBack
+from installments.replay import check_clock
 from ledger.database import Session, text
 
 
@@ -54,15 +54,13 @@ async def begin_night(session: Session, on: date, *, now: datetime) -> None:
 
     Raises: ClockWentBack if a later one was begun. Locks: none that a batch waits for.
     """
-    latest = await session.scalar(text("SELECT max(night_on) FROM plan_nights"))
-    if latest is not None and on < latest:
-        raise ClockWentBack(previous_on=latest.isoformat(), on=on.isoformat())
+    check_clock(await session.scalar(text("SELECT max(night_on) FROM plan_nights")), on)
     await vouchers.open_accounts(session, [], now=now)
     await session.execute(
         text("""INSERT INTO plan_nights (night_on, step, began_at)
                 SELECT :on, s.step, :now FROM unnest(CAST(:steps AS text[])) AS s (step)
                 ON CONFLICT DO NOTHING"""),
-        {"on": on, "now": now, "steps": list(STEPS)},
+        {"on": on, "now": now, "steps": [*STEPS, PAYOUTS]},
     )
 
 
@@ -71,10 +69,35 @@ async def work_batch(session: Session, on: date, *, now: datetime) -> bool:
 
     Locks: the step's row, then as the step says.
     """
-    place = await _next_place(session, on)
-    if place is None:
-        return False
-    batch = await STEPS[place.step](session, place, now)
+    for step, work in STEPS.items():
+        if (place := await take_place(session, on, step)) is not None:
+            await keep_place(session, place, await work(session, place, now), now=now)
+            return True
+    return False
+
+
+async def is_later_begun(session: Session, on: date) -> bool:
+    """Whether a later night than this was begun."""
+    latest = await session.scalar(text("SELECT max(night_on) FROM plan_nights"))
+    return latest is not None and latest > on
+
+
+async def take_place(session: Session, on: date, step: str) -> Place | None:
+    """Where a night's step is; nothing when it is done. Whoever waited sees what the other has done.
+
+    Locks: the step's row.
+    """
+    rows = await session.execute(
+        text("""SELECT night_on, step, after_plan_id, batches, ended_at FROM plan_nights
+                 WHERE night_on = :on AND step = :step FOR UPDATE"""),
+        {"on": on, "step": step},
+    )
+    row = rows.one()
+    return None if row.ended_at is not None else Place(row.night_on, row.step, row.after_plan_id, row.batches)
+
+
+async def keep_place(session: Session, place: Place, batch: Batch, *, now: datetime) -> None:
+    """Keep how far a step has come, in the transaction of its batch."""
     await session.execute(
         text("""UPDATE plan_nights
                    SET after_plan_id = :after, batches = batches + 1, plans = plans + :plans,
@@ -83,34 +106,19 @@ async def work_batch(session: Session, on: date, *, now: datetime) -> bool:
                  WHERE night_on = :on AND step = :step"""),
         {
             "after": batch.after_plan_id, "plans": batch.plans, "amount": batch.amount, "is_last": batch.is_last,
-            "now": now, "on": on, "step": place.step,
+            "now": now, "on": place.night_on, "step": place.step,
         },
     )  # fmt: skip
-    return True
 
 
 async def is_done(session: Session, on: date) -> bool:
     """Whether a night was begun and all of its steps are done."""
-    left = await session.execute(
-        text("SELECT count(*) AS all_steps, count(ended_at) AS done FROM plan_nights WHERE night_on = :on"), {"on": on}
+    done = await session.scalar(
+        text("""SELECT count(ended_at) FROM plan_nights
+                 WHERE night_on = :on AND step = ANY(CAST(:steps AS text[]))"""),
+        {"on": on, "steps": list(STEPS)},
     )
-    row = left.one()
-    return bool(row.all_steps) and row.all_steps == row.done
-
-
-async def _next_place(session: Session, on: date) -> Place | None:
-    """The first step that is not done, locked; whoever waited for it sees what the other has done."""
-    for step in STEPS:
-        row = (
-            await session.execute(
-                text("""SELECT night_on, step, after_plan_id, batches, ended_at FROM plan_nights
-                         WHERE night_on = :on AND step = :step FOR UPDATE"""),
-                {"on": on, "step": step},
-            )
-        ).one()
-        if row.ended_at is None:
-            return Place(row.night_on, row.step, row.after_plan_id, row.batches)
-    return None
+    return bool(done == len(STEPS))
 
 
 async def _arrears(session: Session, place: Place, now: datetime) -> Batch:
@@ -142,3 +150,5 @@ STEPS: dict[str, Callable[[Session, Place, datetime], Awaitable[Batch]]] = {
     "provision": _provision,
 }
 """In this order."""
+PAYOUTS = "payouts"
+"""A step of the night that the door does by itself: it is not of the debts, and needs the bank's side."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
-from ledger import accounts, balances, chart, holds, outbox
+from ledger import accounts, balances, holds, outbox
 from ledger.clock import MOSCOW
 from ledger.database import Session
 from ledger.errors import EntryRejected
@@ -25,6 +25,7 @@ async def start_run(
     """Intent: set aside what each merchant is owed and write down its payout. Merchants owed nothing get none.
 
     Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  held, booked when the bank has paid
+    Дт liability:plan_payable:<merchant>     Кт asset:operator_bank            the same for money of plans
 
     Locks: the accounts of each merchant in turn, in the order of the merchants' ids.
     """
@@ -45,7 +46,7 @@ async def start_run(
 async def _set_aside(
     session: Session, run_id: str, payee: Payee, through_on: date | None, now: datetime
 ) -> Payout | None:
-    amount = await amount_owed(session, payee.merchant_id, through_on=through_on)
+    amount = await amount_owed(session, payee, through_on=through_on)
     if amount <= 0:
         return None
     payout_id = new_id("pyo", now)
@@ -56,7 +57,7 @@ async def _set_aside(
                 HoldRequest(
                     reference=f"payout:{payout_id}",
                     kind="payout",
-                    debit=chart.merchant_payable(payee.merchant_id),
+                    debit=payee.owed_in,
                     credit=payee.settlement_account,
                     amount=amount,
                     happened_at=now,
@@ -75,9 +76,9 @@ async def _set_aside(
     )  # fmt: skip
 
 
-async def amount_owed(session: Session, merchant_id: str, *, through_on: date | None) -> Kopecks:
+async def amount_owed(session: Session, payee: Payee, *, through_on: date | None) -> Kopecks:
     """What a merchant can be paid now: what is available, and no more than it was owed at the end of a day."""
-    code = chart.merchant_payable(merchant_id)
+    code = payee.owed_in
     account = await accounts.find_account(session, code)
     if account is None:
         return Kopecks(0)
@@ -85,14 +86,14 @@ async def amount_owed(session: Session, merchant_id: str, *, through_on: date | 
     if through_on is not None and owed > 0:
         day_end = datetime.combine(through_on + timedelta(days=1), time.min, tzinfo=MOSCOW)
         then = await balances.balance_happened_at(session, code, day_end - timedelta(microseconds=1))
-        owed = min(owed, then.balance - await repository.paid_out_since(session, merchant_id, day_end))
+        owed = min(owed, then.balance - await repository.paid_out_since(session, payee, day_end))
     return Kopecks(max(owed, 0))
 
 
 async def record_answer(session: Session, payout_id: str, answer: BankAnswer | None, *, now: datetime) -> Payout:
     """Outcome: book or give back the money as the bank says. No answer leaves the payout unknown.
 
-    Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  when the bank has paid
+    Дт and Кт as ``start_run`` lists them, when the bank has paid.
 
     Raises: PayoutNotFound. Locks: the payout, then the hold and its accounts.
     """

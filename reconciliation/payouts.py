@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from ledger import chart
 from ledger.money import Kopecks
 
 MERCHANTS_MAX = 1_000
@@ -46,6 +47,13 @@ class Payee:
     account_number: str
     settlement_account: str
     """Code of the account in the books that the money leaves."""
+    payable: str | None = None
+    """Code of the account that says what is owed; that of SBP payments when none."""
+
+    @property
+    def owed_in(self) -> str:
+        """The account that says what the merchant is owed."""
+        return self.payable or chart.merchant_payable(self.merchant_id)
 
 
 @dataclass(frozen=True, slots=True)

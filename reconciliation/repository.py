@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from ledger.database import Session, text
 from ledger.money import Kopecks, Rounding
 from reconciliation.errors import PayoutNotFound
-from reconciliation.payouts import Payout, PayoutRun, PayoutStatus
+from reconciliation.payouts import Payee, Payout, PayoutRun, PayoutStatus
 from reconciliation.tariffs import BankTariff, MccGroup, Tariff
 
 PAGE_MAX = 200
@@ -192,13 +192,17 @@ async def save_payout(session: Session, payout: Payout, *, next_try_at: datetime
     )
 
 
-async def paid_out_since(session: Session, merchant_id: str, at: datetime) -> int:
-    """Kopecks of a merchant's payouts that are under way or were sent at ``at`` or later."""
+async def paid_out_since(session: Session, payee: Payee, at: datetime) -> int:
+    """Kopecks of a payee's payouts that are under way or were sent at ``at`` or later."""
     total = await session.scalar(
-        text("""SELECT coalesce(sum(amount_kopecks), 0) FROM payouts
-                 WHERE merchant_id = :merchant_id
-                   AND (status IN ('requested', 'unknown') OR (status = 'sent' AND sent_at >= :at))"""),
-        {"merchant_id": merchant_id, "at": at},
+        text("""SELECT coalesce(sum(p.amount_kopecks), 0)
+                  FROM payouts AS p
+                  JOIN books AS b ON b.name = 'main'
+                  JOIN holds AS h ON h.book = b.number AND h.id = p.hold_id
+                  JOIN accounts AS a ON a.book = h.book AND a.number = h.debit
+                 WHERE p.merchant_id = :merchant_id AND a.code = :code
+                   AND (p.status IN ('requested', 'unknown') OR (p.status = 'sent' AND p.sent_at >= :at))"""),
+        {"merchant_id": payee.merchant_id, "code": payee.owed_in, "at": at},
     )
     return int(total or 0)
 

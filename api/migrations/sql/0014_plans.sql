@@ -259,7 +259,7 @@ CREATE TABLE plan_nights (
     began_at       timestamptz NOT NULL,
     ended_at       timestamptz,
     CONSTRAINT plan_nights_pkey PRIMARY KEY (night_on, step),
-    CONSTRAINT plan_nights_step_is_known CHECK (step IN ('arrears', 'penalties', 'fees', 'provision')),
+    CONSTRAINT plan_nights_step_is_known CHECK (step IN ('arrears', 'penalties', 'fees', 'provision', 'payouts')),
     CONSTRAINT plan_nights_counts_not_negative CHECK (batches >= 0 AND plans >= 0)
 );
 
