@@ -16,6 +16,7 @@ from installments.collecting import Asked, Collectors, Wanted
 from installments.movements import Movement, MovementKind
 from installments.opening import PlanRequest, open_plan
 from installments.plan import CollectorName, Item, Plan, PlanStatus, Standing
+from installments.products import MerchantTerms
 from installments.recording import open_debt, record
 from installments.telling import BY_ITSELF
 from ledger import accounts, chart, journal
@@ -86,15 +87,15 @@ async def make_house(session: Session) -> str:
         await accounts.open_account(session, terms, now=NOW)
     funding = Posting(chart.card_settlement("1"), chart.card_payable(operator_id), FUNDED)
     await journal.post(session, Entry("funding", "card.payment", NOW, (funding,)), now=NOW)
-    await session.execute(
-        text("""INSERT INTO installment_merchant_terms (merchant_id, product_code, effective_on, fee_basis_points)
-                VALUES (:id, 'dolyame', '2020-01-01', 690)"""),
-        {"id": shop_id},
-    )
-    await session.execute(
-        text("INSERT INTO operator_licences VALUES ('2020-01-01', 'N-1', true, 1000000000) ON CONFLICT DO NOTHING")
-    )
+    await make_terms(session, shop_id)
+    await session.execute(text("INSERT INTO operator_licences VALUES ('2020-01-01', 'N-1', true, 1000000000)"))
     return shop_id
+
+
+async def make_terms(session: Session, shop_id: str) -> None:
+    """Let a shop sell by installments."""
+    terms = MerchantTerms(shop_id, "dolyame", date(2020, 1, 1), 690, None, None)
+    await rows.add_merchant_terms(session, terms)
 
 
 async def _merchant(session: Session, name: str) -> str:
@@ -119,6 +120,7 @@ async def make_buyer(session: Session, number: int = 1) -> str:
 async def make_plan(
     session: Session, shop_id: str, buyer_id: str, *, number: int = 1, price: int = 4_000_00,
     contract_on: date = CONTRACT_ON, collector: CollectorName = CollectorName.CARD,
+    card_token: str = "tok_0000000000000000000000001", first_payment_id: str | None = None,
 ) -> Plan:  # fmt: skip
     """A plan whose first installment is paid."""
     now = at(contract_on)
@@ -129,13 +131,18 @@ async def make_plan(
     plan = await open_plan(session, request, plan_id=new_id("pln", now), by=BY_ITSELF, now=now)
     plan = replace(
         plan, status=PlanStatus.COMPLETED, buyer_id=buyer_id, contract_on=contract_on, collector=collector,
-        card_token="tok_0000000000000000000000001", fee_basis_points=690, expires_at=None, committed_at=now,
-        standing=Standing.CURRENT,
+        card_token=card_token, fee_basis_points=690, expires_at=None, committed_at=now, standing=Standing.CURRENT,
+        first_payment_id=first_payment_id,
     )  # fmt: skip
     plan = await open_debt(session, plan, now=now)
     await rows.save_plan(session, plan)
     first = Movement(
-        new_id("mov", now), plan.id, MovementKind.DOWN_PAYMENT, Kopecks(price // 4), now, f"first:{plan.id}"
+        new_id("mov", now),
+        plan.id,
+        MovementKind.DOWN_PAYMENT,
+        Kopecks(price // 4),
+        now,
+        first_payment_id or f"first:{plan.id}",
     )
     plan, _ = await record(session, plan.id, first, now=now)
     return plan
