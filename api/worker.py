@@ -34,6 +34,7 @@ from api.plan_calls import carry_on_plans, expire_plans
 from api.plan_collectors import COLLECT_MAX, LOOK_MAX, collect_due, collectors_of, renew_charges, tell_plans
 from api.plan_night import Night, work_night
 from api.plan_notices import send_notices
+from api.plan_payouts import pay_out_plans
 from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
@@ -141,6 +142,7 @@ JOBS: Sequence[Job] = (
     Job("carry_on_plans", lambda t: carry_on_plans(t.wiring.plans), 0.5, PLAN_BATCH_MAX),
     Job("expire_plans", lambda t: expire_plans(t.wiring.plans), 1.0, EXPIRED_MAX),
     Job("work_night", lambda t: work_night(t.engine, t.clock, t.night), 5.0),
+    Job("pay_out_plans", lambda t: pay_out_plans(t.engine, t.clock), 30.0),
     Job("collect_due", lambda t: collect_due(t.engine, t.collectors, t.clock), 0.5, COLLECT_MAX),
     Job("renew_charges", lambda t: renew_charges(t.engine, t.clock), 1.0, CHARGES_MAX),
     Job("tell_plans", lambda t: tell_plans(t.engine, t.collectors, t.clock), 0.5, LOOK_MAX),
