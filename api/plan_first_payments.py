@@ -26,11 +26,12 @@ from installments.first_payments import open_first_payments, settle_first_paymen
 from installments.movement_rows import load_installments
 from installments.movements import Movement, MovementKind
 from installments.plan import Plan, PlanStatus
-from installments.recording import record
+from installments.recording import record_all
 from installments.telling import BY_ITSELF
 from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session
 from ledger.ids import new_id
+from ledger.money import Kopecks
 
 OVER = frozenset({PlanStatus.CANCELED, PlanStatus.REJECTED})
 COMMITTED = frozenset({PlanStatus.COMMITTED, PlanStatus.COMPLETED, PlanStatus.REFUNDED})
@@ -136,15 +137,29 @@ async def _after_refusal(session: Session, plan: Plan, payment: CardPayment, now
 async def _after_capture(session: Session, plan: Plan, payment: CardPayment, now: datetime) -> Plan:
     """Taken: told to the plan once, by the payment's id, and the order is paid to the merchant."""
     assert plan.status in COMMITTED, "money is taken at the commit only"
-    movement = Movement(
-        new_id("mov", now), plan.id, MovementKind.DOWN_PAYMENT, payment.captured, _held_at(plan, payment), payment.id
-    )
-    plan, _ = await record(session, plan.id, movement, now=now)
-    await vouchers.book_hold_released(session, plan, now=now)
+    told = await record_all(session, await _movements_of(session, plan, payment, now), now=now)
     await settle_first_payment(session, payment.id, now=now)
+    plan = told[-1].plan
     if plan.status is PlanStatus.COMMITTED:
         return await committing.complete(session, plan, now=now)
     return plan
+
+
+async def _movements_of(session: Session, plan: Plan, payment: CardPayment, now: datetime) -> list[Movement]:
+    """The down payment; and what the hold lacked of a first installment cut anew, spread over those to come.
+
+    A commit for less can leave a kopeck or two more on the first installment than was held for it.
+    Source: DECISIONS.md, "The first installment".
+    """
+    held_at = _held_at(plan, payment)
+    paid = Movement(
+        new_id("mov", now), plan.id, MovementKind.DOWN_PAYMENT, payment.captured, held_at, payment.id
+    )  # fmt: skip
+    first = await accepting.first_installment(session, plan)
+    if payment.captured >= first.amount:
+        return [paid]
+    rest = f"{payment.id}:rest"
+    return [paid, Movement(new_id("mov", now), plan.id, MovementKind.RE_AMORTISE, Kopecks(0), held_at, rest)]
 
 
 def _held_at(plan: Plan, payment: CardPayment) -> datetime:

@@ -70,7 +70,7 @@ async def name_buyer(session: Session, plan: Plan, acceptance: Acceptance, *, no
     law.check_term(today, build_schedule(plan.price, product, first_due_on=today)[-1].due_on)
     return replace(
         plan, buyer_id=acceptance.buyer_id, contract_on=today, collector=acceptance.collector,
-        card_token=acceptance.card_token, binding_id=acceptance.binding_id,
+        binding_id=acceptance.binding_id,
     )  # fmt: skip
 
 
