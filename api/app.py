@@ -36,7 +36,9 @@ from api.routes import (
     events,
     health,
     idempotency_keys,
+    installment_plans,
     installment_products,
+    installment_refunds,
     ledger_accounts,
     ledger_entries,
     ledger_entry_batches,
@@ -47,6 +49,7 @@ from api.routes import (
     orders,
     parked_notifications,
     payouts,
+    plan_form,
     qr_codes,
     refunds,
     sbp_banks,
@@ -89,6 +92,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     payouts.router,
     tariffs.router,
     installment_products.router,
+    installment_plans.router,
+    installment_refunds.router,
     sbp_registrations.router,
     sbp_registers.intake_router,
     sbp_registers.router,
@@ -112,6 +117,9 @@ ROUTERS: tuple[APIRouter, ...] = (
 """Every router of the native API, in the order of the documents."""
 CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS,)
 """Routers in another's form: described by the other side's documents, not by ours."""
+
+PAGES: tuple[APIRouter, ...] = (plan_form.router,)
+"""Routers that people's browsers call: pages, not described for programs."""
 
 CLOCK_SECONDS = 1.0
 """How often a sandbox process looks whether its business clock was moved."""
@@ -139,7 +147,7 @@ class Kopeyka(FastAPI):
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of one process. Nothing here or at its start needs the database to be there."""
     settings = settings or Settings()
-    routers = (*ROUTERS, *CONTRACTS)
+    routers = (*ROUTERS, *CONTRACTS, *PAGES)
     if settings.nspk_notifications_port is not None:
         routers = tuple(router for router in routers if router is not nspk_notifications.router)
     return app_of(settings, routers)

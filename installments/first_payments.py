@@ -52,3 +52,12 @@ async def open_first_payments(session: Session, plan_id: str) -> Sequence[str]:
         {"plan_id": plan_id},
     )
     return list(found)
+
+
+async def last_first_payment(session: Session, plan_id: str) -> str | None:
+    """The last try of a plan, if there was one."""
+    found = await session.scalar(
+        text("SELECT payment_id FROM plan_first_payments WHERE plan_id = :plan_id ORDER BY number DESC LIMIT 1"),
+        {"plan_id": plan_id},
+    )
+    return None if found is None else str(found)

@@ -40,18 +40,21 @@ class FormSession:
     """Seconds since 1970; the session ends ``LIFETIME`` after it was last used."""
     typed: dict[str, str] = field(default_factory=dict)
     """Phone, names and birthday, until the phone is proven."""
+    candidate_id: str | None = None
+    """Whose phone was typed, and is not proven yet."""
+    pack_sha256: str | None = None
+    """The terms that were agreed to, as shown."""
     buyer_id: str | None = None
     """Once the phone is proven."""
     code_sent_at: int | None = None
     card_session_id: str | None = None
     """The card form that is open in the vault."""
-    payment_id: str | None = None
+    tries: int = 0
+    """Card forms opened: each has a name of its own."""
+    charge_id: str | None = None
     """An early payment under way."""
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether whoever this is holds the buyer's phone."""
-        return self.buyer_id is not None
+    is_fresh: bool = False
+    """The plan was accepted in this session: the shop waits for its buyer."""
 
     def changed(self, **changes: object) -> FormSession:
         """The session with other facts."""
