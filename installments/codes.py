@@ -202,7 +202,7 @@ async def enter_code(
     rows = await session.execute(
         text("""SELECT id, digest, status, tries_left, expires_at FROM buyer_codes
                  WHERE buyer_id = :buyer_id AND purpose = :purpose AND subject = :subject
-                 ORDER BY id DESC LIMIT 1 FOR UPDATE"""),
+                 ORDER BY (status = 'open') DESC, id DESC LIMIT 1 FOR UPDATE"""),
         {"buyer_id": buyer_id, "purpose": purpose.value, "subject": subject},
     )
     if (row := rows.first()) is None:

@@ -37,7 +37,7 @@ CREATE TABLE buyers (
         AND length(middle_name) BETWEEN 1 AND 100
     ),
     CONSTRAINT buyers_email_form CHECK (email ~ '^[^@ ]+@[^@ ]+$' AND length(email) <= 254),
-    CONSTRAINT buyers_born_in_range CHECK (born_on >= '1900-01-01' AND born_on <= created_at),
+    CONSTRAINT buyers_born_in_time CHECK (born_on >= '1900-01-01'),
     CONSTRAINT buyers_digest_length CHECK (octet_length(phone_digest) = 32 AND octet_length(document_digest) = 32),
     CONSTRAINT buyers_identification_is_known CHECK (identification IN ('none', 'simplified', 'full')),
     CONSTRAINT buyers_identified_by_whom CHECK (
@@ -175,6 +175,7 @@ VALUES ('house', 1, '1990-01-01', 'history', 18, 3, 14, 10, 5000000, 5000);
 CREATE TABLE plan_bureau (
     is_only  boolean NOT NULL DEFAULT true,
     is_ready boolean NOT NULL,
+    is_told_of_all boolean NOT NULL DEFAULT false,
     noted_at timestamptz,
     CONSTRAINT plan_bureau_pkey PRIMARY KEY (is_only),
     CONSTRAINT plan_bureau_is_one CHECK (is_only)
@@ -245,7 +246,7 @@ GRANT SELECT, INSERT, UPDATE ON buyers TO kopeyka_app;
 GRANT SELECT, INSERT ON buyer_limits, plan_decisions, decision_policies, stop_list_lines, buyer_codes, buyer_consents
     TO kopeyka_app;
 GRANT SELECT ON plan_bureau TO kopeyka_app;
-GRANT UPDATE (is_ready, noted_at) ON plan_bureau TO kopeyka_app;
+GRANT UPDATE (is_ready, is_told_of_all, noted_at) ON plan_bureau TO kopeyka_app;
 GRANT UPDATE (removed_by, removed_at) ON stop_list_lines TO kopeyka_app;
 GRANT UPDATE (status, sending, tries_left, ended_at) ON buyer_codes TO kopeyka_app;
 GRANT UPDATE (origin) ON buyer_consents TO kopeyka_app;
