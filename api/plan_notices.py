@@ -61,5 +61,5 @@ async def _record(session: Session, notice: Notice, outcome: SendOutcome, clock:
         return
     reason = None if outcome.status is SendStatus.SENT else outcome.reason or "refused"
     if reason is not None:
-        log.warning("notice_refused", notice_id=notice.id, reason=reason)
+        log.info("notice_refused", notice_id=notice.id, reason=reason)
     await notices.end_notice(session, notice, reason=reason, now=clock.now())

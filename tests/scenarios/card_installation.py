@@ -136,7 +136,7 @@ async def card_installation(
                     merchant_id = await merchant_of(client, "Кофейня")
                     opened = CardInstallation(client, engine, vault, acquirer, calls, merchant_id)
                     opened.vault_engine = vault_engine
-                    opened.token = await _keep_card(client, merchant_id)
+                    opened.token = await keep_card(client, merchant_id)
                     async with _running(opened.work):
                         yield opened
         finally:
@@ -165,7 +165,7 @@ async def _running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _keep_card(client: Client, merchant_id: str) -> str:
+async def keep_card(client: Client, merchant_id: str) -> str:
     keys = (await client.get("/v1/card-keys")).json()
     body = {"merchant_id": merchant_id, "sealed_card": seal(keys, machine_now(), merchant_id=merchant_id)}
     kept = await client.post("/v1/cards", body)
