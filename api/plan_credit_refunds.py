@@ -49,14 +49,20 @@ async def follow_credit(session: Session, plan_id: str, *, now: datetime) -> lis
 
 
 async def _begin(session: Session, plan: Plan, now: datetime) -> None:
-    """Take the overpayment off the plan, card payment by card payment, the newest first."""
+    """Take the overpayment off the plan, card payment by card payment, the newest first.
+
+    Never dated before what made it, or its replay would take it for a new debt: a clock behind the others waits.
+    """
+    movements = (await load_movements(session, [plan.id])).get(plan.id, ())
+    if any(movement.happened_at > now for movement in movements):
+        return
     left = plan.overpaid
     for payment in await _payments(session, plan):
         part = Kopecks(min(left, payment.rest))
         if part > 0:
             refund_id = new_id("ref", now)
             movement = Movement(
-                new_id("mov", now), plan.id, MovementKind.CREDIT_REFUND, part, now, f"credit:{refund_id}"
+                new_id("mov", now), plan.id, MovementKind.CREDIT_REFUND, part, now, f"returned:{refund_id}"
             )  # fmt: skip
             await record(session, plan.id, movement, now=now)
             await _request(session, plan, payment, part, refund_id, movement.id, now)

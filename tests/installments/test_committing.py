@@ -155,12 +155,12 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("commit", "refusal"), REFUSALS)
 async def test_a_commit_is_refused(
-    life: LifeWorld, commit: dict[str, int], refusal: type[InstallmentsRejected]
+    life: LifeWorld, commit: dict[str, Any], refusal: type[InstallmentsRejected]
 ) -> None:
     plan = await life.held()
 
     with pytest.raises(refusal):
-        await life.commit(plan, **commit)  # type: ignore[arg-type]
+        await life.commit(plan, **commit)
 
     assert (await life.load(plan)) == plan
     assert await life.balance("asset:plan_receivable:not_due") == 0
