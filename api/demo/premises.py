@@ -61,7 +61,7 @@ class Premises:
 
 
 @asynccontextmanager
-async def premises(*, log_level: str = "warning") -> AsyncIterator[Premises]:
+async def premises(*, log_level: str = "warning", workers: int | None = None) -> AsyncIterator[Premises]:
     """Start an installation, give it when everything answers, stop and remove it.
 
     Raises: DemoFailed if it does not become ready.
@@ -70,7 +70,7 @@ async def premises(*, log_level: str = "warning") -> AsyncIterator[Premises]:
     try:
         if shutil.disk_usage(folder).free < FREE_BYTES_MIN:
             raise DemoFailed(f"{folder.parent} has less than {FREE_BYTES_MIN // 10**6} MB free: set TMPDIR")
-        ours = Premises(folder, _start(folder, log_level))
+        ours = Premises(folder, _start(folder, log_level, workers))
         try:
             await _wait_until_ready(ours)
             yield ours
@@ -87,11 +87,13 @@ def _folder() -> Path:
     return folder
 
 
-def _start(folder: Path, log_level: str) -> subprocess.Popen[bytes]:
+def _start(folder: Path, log_level: str, workers: int | None) -> subprocess.Popen[bytes]:
     """Nothing of the caller's settings but the number of workers goes in: the demo never meets real data."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KOPEYKA_")}
     told = {"KOPEYKA_RATE_LIMIT_PER_SECOND": RATE_A_SECOND, "KOPEYKA_LOG_LEVEL": log_level}
-    if "KOPEYKA_WORKERS" in os.environ:
+    if workers is not None:
+        told["KOPEYKA_WORKERS"] = str(workers)
+    elif "KOPEYKA_WORKERS" in os.environ:
         told["KOPEYKA_WORKERS"] = os.environ["KOPEYKA_WORKERS"]
     command = ["-m", "api.cli.main", "up", "--data-dir", str(folder / "data"),
                "--runtime-file", str(folder / "runtime.json")]  # fmt: skip
