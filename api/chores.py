@@ -21,7 +21,9 @@ async def follow_clock(settings: Settings, engine: Engine, clock: Clock) -> int:
 async def note_bureau(settings: Settings, engine: Engine, clock: Clock) -> int:
     """Write down for whoever decides about plans whether a credit bureau is told of them."""
     async with transaction(engine) as session:
-        await decision_policies.note_bureau(session, bool(settings.bureau_url), now=clock.now())
+        is_ready = bool(settings.bureau_url)
+        is_told_of_all = is_ready and settings.bureau_told_of_all
+        await decision_policies.note_bureau(session, is_ready, is_told_of_all=is_told_of_all, now=clock.now())
     return 0
 
 

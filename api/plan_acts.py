@@ -18,7 +18,7 @@ from api.card_rail import CardTerms, request_payment
 from api.plan_first_payments import take_first_installment, void_first_payments
 from checkout import card_payment_rows as cards
 from checkout.card_payments import ENDED, Initiator
-from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, deciding, refunding
+from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, deciding, feeds, refunding
 from installments import repository as rows
 from installments.accepting import Acceptance
 from installments.cancelling import CancelReason
@@ -118,7 +118,9 @@ async def _decide(session: Session, plan: Plan, acceptance: Acceptance, by: Plan
     named = await accepting.name_buyer(session, plan, acceptance, now=now)
     decision = await deciding.decide(session, named, buyer, now=now)
     if decision.is_approved:
-        return await accepting.approve(session, named, acceptance, by, now=now)
+        approved = await accepting.approve(session, named, acceptance, by, now=now)
+        await feeds.tell_of_approval(session, approved, needs_bureau=decision.needs_bureau, now=now)
+        return approved
     return await accepting.reject(session, named, decision.reasons[0], by, now=now)
 
 

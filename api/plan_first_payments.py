@@ -18,7 +18,7 @@ from checkout.card_payments import (
     CardPaymentStatus,
     advance,
 )
-from installments import accepting, cancelling, committing, vouchers
+from installments import accepting, bureau, cancelling, committing, vouchers
 from installments import repository as rows
 from installments.cancelling import CancelReason
 from installments.committing import CommitRequest
@@ -114,7 +114,7 @@ async def _after_hold(session: Session, plan: Plan, payment: CardPayment, now: d
 async def _commit_by_itself(session: Session, plan: Plan, now: datetime) -> Plan:
     product = await rows.load_product(session, plan.product_code, plan.product_version)
     is_late = plan.expires_at is not None and plan.expires_at <= now
-    if not product.is_committed_at_once or is_late:
+    if not product.is_committed_at_once or is_late or await bureau.is_awaited(session, plan.id):
         return plan
     committed, _ = await committing.commit(session, plan.id, CommitRequest(), BY_ITSELF, now=now)
     await take_first_installment(session, committed, now=now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from installments import law
+from installments import feeds, law
 from installments import repository as rows
 from installments.errors import AcceptanceDiffers, PlanCanceled, PlanExpired
 from installments.first_payments import TRIES_MAX, add_first_payment, count_tries, settle_first_payment
@@ -87,6 +87,7 @@ async def reject(session: Session, plan: Plan, reason: str, by: PlanActor, *, no
     rejected = replace(advance(plan, PlanStatus.REJECTED), reason=reason, expires_at=None, ended_at=now)
     await rows.save_plan(session, rejected)
     await tell(session, rejected, "rejected", by, now=now, facts={"reason": reason})
+    await feeds.tell_of_end(session, rejected, now=now)
     return rejected
 
 

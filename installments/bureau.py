@@ -1,8 +1,8 @@
 """What a credit bureau is told of plans: a numbered stream for each, kept in the transaction of its cause.
 
     await open_at_bureau(session, plan, schedule, now=now)    # when the buyer accepts a plan that the law wants told
-    await require_told(session, plan.id, is_required=…)       # before the commit: by law the plan may not begin before
-    await tell_all(session, facts_of(plan, movement, state), now=now)   # beside what is recorded
+    await require_told(session, plan.id)                      # before the commit: by law the plan may not begin before
+    await tell_all(session, facts_of(plan, movements, state), now=now)   # beside what is recorded
     await tell_overdue(session, on, now=now)                  # by the night
 
 Only plans that begin with ``opened`` have a stream: of the others nothing is told, whoever calls. The same cause again
@@ -27,7 +27,7 @@ from installments.errors import BureauNotTold, BureauRangeNotOver
 from installments.movements import Movement, MovementKind
 from installments.plan import Plan, Standing
 from installments.schedule import Installment
-from installments.state import PlanState
+from installments.state import InstallmentState, PlanState
 from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session, text
 from ledger.ids import new_id
@@ -102,16 +102,23 @@ async def open_at_bureau(
     await tell_all(session, [opened], now=now)
 
 
-async def require_told(session: Session, plan_id: str, *, is_required: bool) -> None:
-    """Let the plan begin only when the bureau has acknowledged it.
+async def require_told(session: Session, plan_id: str) -> None:
+    """Let a plan whose telling was begun begin only when the bureau has acknowledged it. Raises: BureauNotTold."""
+    if await is_awaited(session, plan_id):
+        raise BureauNotTold(plan_id=plan_id)
 
-    Raises: BureauNotTold if it is required, or was begun to be told, and there is no acknowledgement yet.
-    """
+
+async def is_awaited(session: Session, plan_id: str) -> bool:
+    """Whether the bureau has been begun to be told of the plan, and has not acknowledged it yet."""
     state = await session.scalar(
         text("SELECT state FROM bureau_deliveries WHERE plan_id = :plan_id AND sequence = 1"), {"plan_id": plan_id}
     )
-    if state != "acknowledged" and (is_required or state is not None):
-        raise BureauNotTold(plan_id=plan_id, state=state or "not_told")
+    return state not in (None, "acknowledged")
+
+
+async def is_told_of_all(session: Session) -> bool:
+    """Whether the bureau is told of every plan, by the settings, as the worker has written it down."""
+    return bool(await session.scalar(text("SELECT is_told_of_all FROM plan_bureau")))
 
 
 async def tell_all(session: Session, told: Sequence[BureauFact], *, now: datetime) -> int:
@@ -160,8 +167,18 @@ _TELL = """
     SELECT count(*) FROM kept"""
 
 
-def facts_of(plan: Plan, movement: Movement, state: PlanState) -> list[BureauFact]:
-    """What a recorded movement gives to tell: ``plan`` is as it stood before, ``state`` what it became."""
+def facts_of(plan: Plan, movements: Sequence[Movement], state: PlanState) -> list[BureauFact]:
+    """What recorded movements of a plan give to tell: ``plan`` is as it stood before, ``state`` what it became."""
+    told = [fact for movement in movements for fact in _facts_of_one(plan, movement, state)]
+    ends = (Standing.REPAID, Standing.WRITTEN_OFF)
+    if movements and state.standing in ends and plan.standing not in ends:
+        last = movements[-1]
+        reason = "refunded" if state.refunded >= plan.price else state.standing.value
+        told.append(closed(plan.id, reason, moscow_day(last.happened_at), cause=last.reference))
+    return told
+
+
+def _facts_of_one(plan: Plan, movement: Movement, state: PlanState) -> list[BureauFact]:
     day = moscow_day(movement.happened_at)
     told: list[BureauFact] = []
     if movement.kind in PAYMENTS:
@@ -173,11 +190,15 @@ def facts_of(plan: Plan, movement: Movement, state: PlanState) -> list[BureauFac
             "reason": movement.kind.value, "outstanding_kopecks": int(state.outstanding),
             "installments": _installments(state.installments),
         }))  # fmt: skip
-    ends = (Standing.REPAID, Standing.WRITTEN_OFF)
-    if state.standing in ends and plan.standing not in ends:
-        reason = "refunded" if state.refunded >= plan.price else state.standing.value
-        told.append(closed(plan.id, reason, day, cause=movement.reference))
     return told
+
+
+def begun(plan: Plan, installments: Sequence[InstallmentState], approved: int, on: date) -> list[BureauFact]:
+    """The plan was committed: something to tell only when for less than was approved, so than ``opened`` says."""
+    if plan.price == approved:
+        return []
+    facts = {"reason": "commit", "outstanding_kopecks": int(plan.price), "installments": _installments(installments)}
+    return [BureauFact(plan.id, BureauEventKind.CHANGED, "commit", on, facts)]
 
 
 def closed(plan_id: str, reason: str, on: date, *, cause: str) -> BureauFact:

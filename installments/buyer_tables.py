@@ -129,6 +129,7 @@ plan_bureau = Table(
     metadata,
     Column("is_only", Boolean, primary_key=True, server_default=text("true")),
     required("is_ready", Boolean),
+    required("is_told_of_all", Boolean, "false"),
     optional("noted_at", Instant),
 )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
+from installments import feeds
 from installments import repository as rows
 from installments.errors import PlanCanceled, PlanCommitted
 from installments.plan import ALLOWED, Plan, PlanStatus, advance
@@ -53,6 +54,7 @@ async def end_canceled(session: Session, plan: Plan, reason: CancelReason, by: P
     canceled = replace(advance(plan, PlanStatus.CANCELED), reason=reason.value, expires_at=None, ended_at=now)
     await rows.save_plan(session, canceled)
     await tell(session, canceled, "canceled", by, now=now, facts={"reason": reason.value})
+    await feeds.tell_of_end(session, canceled, now=now)
     return canceled
 
 

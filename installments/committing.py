@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from installments import bureau, feeds
 from installments import repository as rows
 from installments.baskets import are_same, check_basket
 from installments.errors import (
@@ -42,15 +43,18 @@ async def commit(
     Gives the plan, and whether it was committed just now: then its first installment is to be taken.
 
     Raises: PlanNotFound, CommitDiffers, PlanCanceled, PlanNotAwaitingCommit, PlanExpired, CommitAboveApproved,
-    BasketMalformed, BasketMismatch, PriceTooSmall. Locks: the plan, then the accounts of the voucher.
+    BasketMalformed, BasketMismatch, PriceTooSmall, BureauNotTold. Locks: the plan, then the accounts of the voucher.
     """
     plan = await rows.load_plan(session, plan_id, merchant_id=merchant_id, lock=True)
     if plan.status in COMMITTED:
         _check_same(plan, request)
         return plan, False
     _refuse(plan, now)
+    await bureau.require_told(session, plan.id)
     agreed = _agreed(plan, request)
-    return await _committed(session, agreed, by, now), True
+    committed = await _committed(session, agreed, by, now)
+    await feeds.tell_of_commit(session, committed, plan.price, now=now)
+    return committed, True
 
 
 async def _committed(session: Session, plan: Plan, by: PlanActor, now: datetime) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from installments import feeds
 from installments import repository as rows
 from installments.baskets import are_same, check_basket
 from installments.errors import CorrectionAboveTotal, RefundDiffers
@@ -55,6 +56,7 @@ async def complete_delivery(
         await _replace_basket(session, plan, request, RefundKind.DELIVERY, by, now)
         plan = await rows.load_plan(session, plan_id, lock=True)
     await tell(session, plan, "delivered", by, now=now)
+    await feeds.tell_of_delivery(session, plan, now=now)
     return plan
 
 

@@ -60,11 +60,12 @@ async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: 
     await buyer_news.log(session, "decision_policy.added", f"policy:{policy.version}", now=now, by=by, facts=facts)
 
 
-async def note_bureau(session: Session, is_ready: bool, *, now: datetime) -> bool:
+async def note_bureau(session: Session, is_ready: bool, *, is_told_of_all: bool = False, now: datetime) -> bool:
     """Write down whether a bureau takes our reports; whether that is news."""
     changed = await session.scalar(
-        text("UPDATE plan_bureau SET is_ready = :is_ready, noted_at = :now WHERE is_ready <> :is_ready RETURNING true"),
-        {"is_ready": is_ready, "now": now},
+        text("""UPDATE plan_bureau SET is_ready = :is_ready, is_told_of_all = :is_told_of_all, noted_at = :now
+                 WHERE (is_ready, is_told_of_all) <> (:is_ready, :is_told_of_all) RETURNING true"""),
+        {"is_ready": is_ready, "is_told_of_all": is_told_of_all, "now": now},
     )
     if changed:
         await buyer_news.log(session, "plan_bureau.noted", "plan_bureau:only", now=now, facts={"is_ready": is_ready})

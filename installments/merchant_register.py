@@ -6,7 +6,7 @@ A day's register holds what was *booked* on that Moscow day: something of an ear
 in the register of the day on which it was booked, with its own date beside it. So a register that was given is never
 told otherwise, registers follow one another without gap or overlap, and closing less opening equals the books.
 
-A line is one entry of the books: ``amount`` of goods (a refund is negative), our ``fee`` (negative when it is returned),
+A line is one entry of the books: ``amount`` of goods (negative for a refund), our ``fee`` (negative when returned),
 ``claim`` (what the merchant owes us because we owed it too little), and ``net = amount - fee + claim``, which moves the
 balance: what we owe. A netted claim and a payout have no amount.
 

@@ -174,8 +174,9 @@ async def want_of_hand_over(
 
 
 async def want_of_refund(
-    session: Session, plan: Plan, refund_id: str, amount: Kopecks, items: Sequence[Item], *, now: datetime
-) -> None:
+    session: Session, plan: Plan, refund_id: str, amount: Kopecks, prepaid: Kopecks, items: Sequence[Item], *,
+    now: datetime,
+) -> None:  # fmt: skip
     """Goods came back: a return receipt for them, by the method of the receipt they were sold by."""
     profile = await _profile(session, plan)
     sold = await session.scalar(
@@ -185,7 +186,7 @@ async def want_of_refund(
         {"id": plan.id},
     )
     method = ReceiptMethod(sold) if sold is not None else ReceiptMethod.FULL_SETTLEMENT
-    sums = ReceiptSums(method, amount, Kopecks(0), Kopecks(0))
+    sums = ReceiptSums(method, amount, prepaid, Kopecks(0))
     await _want(session, plan, profile, ReceiptStage.REFUND, refund_id, sums, items, now)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from installments import bureau, receipts
 from installments.movements import Movement
 from installments.plan import Plan, Standing
 from installments.reckoning import Reckoned
@@ -22,12 +23,18 @@ _SUMS = ("outstanding_kopecks", "overpaid_kopecks", "penalty_kopecks", "refunded
 async def tell(session: Session, done: Sequence[Reckoned], *, now: datetime) -> None:
     """Publish ``plan.<kind>`` for each movement and ``plan.<standing>`` where the standing changed, and log them.
 
+    Credit bureaus and tills are told what is theirs in the same transaction.
+
     Locks: the numbering of the plans' events, in the order of their ids.
     """
     events = [event for each in done for event in _events(each)]
     for start in range(0, len(events), PUBLISH_MAX):
         await outbox.publish_all(session, events[start : start + PUBLISH_MAX], now=now)
     await stage(session, [_line(each.plan, one, now) for each in done for one in each.movements])
+    told = [fact for each in done for fact in bureau.facts_of(each.before.plan, each.movements, each.state)]
+    for start in range(0, len(told), bureau.TELL_MAX):
+        await bureau.tell_all(session, told[start : start + bureau.TELL_MAX], now=now)
+    await receipts.want_of_payments(session, [one for each in done for one in each.movements], now=now)
 
 
 def standing_event_of(standing: Standing, row: Mapping[str, Any]) -> Event:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from installments import feeds
 from installments import repository as rows
 from installments.baskets import are_same, check_basket, take_out
 from installments.errors import (
@@ -109,6 +110,7 @@ async def carry_out(
         "prepaid_kopecks": int(wanted.prepaid),
     }  # fmt: skip
     await tell(session, after, "goods_refunded", by, now=now, facts=facts)
+    await feeds.tell_of_refund(session, after, wanted, now=now)
     if after.total == 0 and after.status in COMMITTED:
         ended = advance(after, PlanStatus.REFUNDED)
         await rows.save_plan(session, ended)
