@@ -33,6 +33,7 @@ from api.callers import create_key
 from api.postgres import Server
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.database import create_engine, transaction
+from tests.contracts.dolyame_world import dolyame_world  # noqa: F401  # a fixture: pytest finds it here
 
 READY_SECONDS_MAX = 90.0
 CALL_SECONDS_MAX = 20.0

@@ -108,7 +108,7 @@ async def carried_out(call: Call, intent: Intent, *, prefix: str = "dlo") -> Res
     """Intent, what follows from it outside, and the order as it is then: kept under the correlation id."""
 
     async def act(plan_id: str) -> None:
-        await call.door.wiring.plans.carry_on(plan_id, call.request_id)
+        await call.door.wiring.plans.carry_on(plan_id, call.caller.name)
 
     async def outcome(session: Session, plan_id: str, _done: None) -> Answer:
         plan = await plan_rows.load_plan(session, plan_id)

@@ -131,7 +131,7 @@ async def carried_out(call: Call, order_id: str, operation: str, act: Act, said:
         return Intended(plan.id, refund_id)
 
     async def follow(intended: Intended) -> None:
-        await call.door.wiring.plans.carry_on(intended.plan_id, call.request_id)
+        await call.door.wiring.plans.carry_on(intended.plan_id, call.caller.name)
 
     async def outcome(session: Session, intended: Intended, _done: None) -> Answer:
         await repository.end_refund(session, intended.refund_id, now=call.now)
