@@ -208,11 +208,12 @@ async def collect_due(engine: Engine, collectors: Collectors, clock: Clock, *, l
     for name, collector in collectors.items():
         own = [one for one in asked if one.charge.collector is name]
         if own:
-            outcomes = await collector.ask(own)
-            await in_transaction(
-                engine, lambda session, told=outcomes: collecting.record_outcomes(session, told, now=clock.now())
-            )
+            await _tell(engine, await collector.ask(own), clock)
     return len(asked)
+
+
+async def _tell(engine: Engine, outcomes: Sequence[ChargeOutcome], clock: Clock) -> None:
+    await in_transaction(engine, lambda session: collecting.record_outcomes(session, outcomes, now=clock.now()))
 
 
 async def renew_charges(engine: Engine, clock: Clock) -> int:
