@@ -15,6 +15,7 @@ from installments import vouchers
 from installments.clearing import source_of
 from installments.debts import Debt, aged_after, schedule_of, standing_effect
 from installments.effects import Effect, difference, entry_of, total
+from installments.errors import RefundAboveRest
 from installments.fee_recognition import earned_after_return, fee_of, next_earned_on
 from installments.merchant_money import Purses
 from installments.movement_rows import Aged, PlanBooks
@@ -84,9 +85,11 @@ class Reckoned:
 def reckon(debt: Debt, movements: Sequence[Movement], desk: Desk) -> Reckoned:
     """The debt with its new movements, and their entries.
 
-    Raises: MovementRejected; InvariantBroken if money was lost on the way.
+    Raises: MovementRejected; RefundAboveRest; InvariantBroken if money was lost on the way.
     """
     state = debt.replayed(movements, on=moscow_day(desk.now))
+    if state.refunded > debt.plan.price:
+        raise RefundAboveRest(plan_id=debt.plan.id, rest_kopecks=int(debt.plan.total))
     aged = aged_after(debt.aged, state)
     fee = _fee_after(debt, state)
     writing = _Writing(debt, state, {row.state.number: row.bucket for row in aged}, desk, movements[-1])
@@ -180,16 +183,13 @@ class _Writing:
         self.of_allowance += (taken := self.desk.of_allowance(lost))
         return vouchers.write_off(allocation, self.buckets, taken)
 
-    def _source(self, movement: Movement) -> Effect:
+    def _source(self, movement: Movement, sign: int = 1) -> Effect:
         """What a movement takes from outside of the debt, and an undo gives back."""
         if movement.kind is MovementKind.UNDO:
-            return self._given_back(self._named(movement))
-        return self._taken(movement, 1)
-
-    def _given_back(self, movement: Movement) -> Effect:
-        if movement.kind in OF_MERCHANT:
+            return self._source(self._named(movement), -sign)
+        if sign < 0 and movement.kind in OF_MERCHANT:
             return self.desk.purses.give(self.debt.plan.merchant_id, int(movement.amount))
-        return self._taken(movement, -1)
+        return self._taken(movement, sign)
 
     def _taken(self, movement: Movement, sign: int) -> Effect:
         amount = sign * int(movement.amount)

@@ -15,7 +15,7 @@ from datetime import datetime
 from installments import clearing, movement_rows, vouchers
 from installments.arrears import Bucket
 from installments.debts import Debt, load_debts, load_products, schedule_of
-from installments.errors import MovementDiffers, MovementInFuture
+from installments.errors import MovementDiffers, MovementInFuture, UndoneMovementUnknown
 from installments.fee_recognition import fee_of, next_earned_on
 from installments.merchant_money import open_purses
 from installments.movement_rows import Aged
@@ -83,7 +83,8 @@ async def record_all(session: Session, movements: Sequence[Movement], *, now: da
 
     Дт and Кт by kind, as ``vouchers`` lists them; what an earlier movement changes in later ones is one more entry.
 
-    Raises: PlanNotFound; PlanNotCommitted; MovementDiffers; MovementInFuture; MovementRejected; EntryRejected.
+    Raises: PlanNotFound; PlanNotCommitted; MovementDiffers; MovementInFuture; MovementRejected; RefundAboveRest;
+    EntryRejected.
     Locks: the plans in the order of their ids; merchants whose money moves; the allowance; accounts last.
     """
     assert len(movements) <= RECORD_MAX
@@ -111,8 +112,16 @@ def _new_ones(debts: Mapping[str, Debt], movements: Iterable[Movement], now: dat
         elif moscow_day(movement.happened_at) > moscow_day(now):
             raise MovementInFuture(plan_id=movement.plan_id, happened_at=movement.happened_at.isoformat())
         else:
+            _refuse_second_undo(known, movement)
             new.setdefault(movement.plan_id, []).append(movement)
     return new
+
+
+def _refuse_second_undo(known: Iterable[Movement], movement: Movement) -> None:
+    if movement.kind is MovementKind.UNDO and any(
+        one.kind is MovementKind.UNDO and one.undoes == movement.undoes for one in known
+    ):
+        raise UndoneMovementUnknown(undoes=movement.undoes)
 
 
 def _refuse_another(first: Movement, movement: Movement) -> None:

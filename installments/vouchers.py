@@ -64,7 +64,15 @@ def merchant_refund(allocation: Allocation, buckets: Buckets, taken: Effect) -> 
     Дт what ``merchant_money`` takes      Кт liability:plan_overpayment         what was paid for it
     Дт what ``merchant_money`` takes      Кт expense:plan_loss                  of a debt written off
     """
-    effect = total((taken, told(allocation, buckets)))
+    return with_loss(taken, told(allocation, buckets))
+
+
+def with_loss(*effects: Effect) -> Effect:
+    """What a debt that was written off does not take or bring any more is a smaller or a greater loss.
+
+    Дт or Кт expense:plan_loss            what the others lack
+    """
+    effect = total(effects)
     return total((effect, {chart.PLAN_LOSS: -sum(effect.values())}))
 
 
@@ -82,8 +90,9 @@ def credit_refund(amount: Kopecks, allocation: Allocation, buckets: Buckets) -> 
 
     Дт liability:plan_overpayment         Кт liability:plan_refund_payable
     Дт asset:plan_receivable:<bucket>     Кт liability:plan_refund_payable      where the debt has grown since
+    Дт expense:plan_loss                  Кт liability:plan_refund_payable      where it was written off since
     """
-    return total((told(allocation, buckets), {chart.PLAN_REFUND_PAYABLE: -int(amount)}))
+    return with_loss(told(allocation, buckets), {chart.PLAN_REFUND_PAYABLE: -int(amount)})
 
 
 def chargeback(amount: Kopecks, allocation: Allocation, buckets: Buckets, clearing: str) -> Effect:
@@ -92,8 +101,10 @@ def chargeback(amount: Kopecks, allocation: Allocation, buckets: Buckets, cleari
     Дт asset:plan_receivable:<bucket>     Кт clearing                           owed again
     Дт asset:plan_penalty_receivable      Кт clearing
     Дт liability:plan_overpayment         Кт clearing
+    Дт income:plan_recovery               Кт clearing                           of a debt written off
+    Дт expense:plan_loss                  Кт clearing                           the same, above what had come back
     """
-    return total((told(allocation, buckets), {clearing: -int(amount)}))
+    return with_loss(told(allocation, buckets), {clearing: -int(amount)})
 
 
 def goodwill(amount: Kopecks, allocation: Allocation, buckets: Buckets) -> Effect:

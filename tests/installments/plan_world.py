@@ -9,9 +9,11 @@ from itertools import count
 from typing import Any
 
 from installments import recording, repository, sub_ledger, vouchers
+from installments.clearing import in_clearing
 from installments.effects import entry_of
 from installments.movements import Movement, MovementKind
 from installments.plan import CollectorName, Plan, PlanStatus, Standing, advance
+from installments.reckoning import PAYMENTS
 from installments.state import PlanState
 from ledger import accounts, balances, chart, journal
 from ledger.accounts import AccountTerms
@@ -102,10 +104,22 @@ class PlanWorld:
         return Movement(new_id("mov", happened_at), plan.id, kind, Kopecks(amount), happened_at, reference, **more)
 
     async def record(self, movements: Sequence[Movement], *, now: datetime) -> list[recording.Recorded]:
+        """Recorded as a door does it: the rail's entry of a charge before, the acquirer's of a chargeback after."""
         async with transaction(self.engine) as session:
             for movement in movements:
-                await fund(session, movement, now)
-            return await recording.record_all(session, movements, now=now)
+                if movement.kind in PAYMENTS:
+                    await captured(session, movement, now)
+                if movement.kind is KIND.UNDO:  # of a payment or chargeback: the rail undoes its half, whatever it was
+                    await swept(session, 1_000_000, now)
+            done = await recording.record_all(session, movements, now=now)
+            for one in done:
+                if one.is_new and one.movement.kind is KIND.CHARGEBACK:
+                    await vouchers.book_chargeback_taken(
+                        session, ACQUIRER, CLEARING, one.movement.amount, Kopecks(0), reference=one.movement.id, now=now
+                    )
+            if any(movement.kind is KIND.UNDO for movement in movements):
+                await swept(session, -await in_clearing(session, HOUSE), now)
+        return done
 
     async def load(self, plan: Plan) -> Plan:
         async with transaction(self.engine) as session:
@@ -147,28 +161,28 @@ class PlanWorld:
             assert await sub_ledger.check(session) == []
 
 
-async def fund(session: Session, movement: Movement, now: datetime) -> None:
-    """What the rails book of a payment before its plan is told, and an acquirer of a chargeback."""
-    into, money = CLEARING, chart.card_settlement(ACQUIRER)
-    amount = int(movement.amount)
-    if movement.kind is KIND.CHARGEBACK:
-        into, money = money, into
-    elif movement.kind not in (KIND.DOWN_PAYMENT, KIND.INSTALLMENT_PAYMENT, KIND.EARLY_PAYMENT, KIND.RECOVERY):
-        return
+async def captured(session: Session, movement: Movement, now: datetime) -> None:
+    """What a rail books of a payment before its plan is told; nothing where the plan was told before."""
     known = await session.scalar(
         text("SELECT count(*) FROM plan_movements WHERE plan_id = :plan AND reference = :reference"),
         {"plan": movement.plan_id, "reference": movement.reference},
     )
-    if known or movement.reference.startswith("bank"):
-        return
-    if movement.kind is KIND.CHARGEBACK:  # the plan is told first: the clearing may not be overdrawn
-        return
     entry = entry_of(
-        {money: amount, into: -amount}, kind="card.payment", reference=f"card_payment:{movement.id}",
-        happened_at=movement.happened_at, metadata={},
+        {chart.card_settlement(ACQUIRER): int(movement.amount), CLEARING: -int(movement.amount)}, kind="card.payment",
+        reference=f"card_payment:{movement.id}", happened_at=movement.happened_at, metadata={},
     )  # fmt: skip
-    assert entry is not None
-    await journal.post(session, entry, now=now)
+    if entry is not None and not known:
+        await journal.post(session, entry, now=now)
+
+
+async def swept(session: Session, amount: int, now: datetime) -> None:
+    """So much money is brought to the clearing by the acquirer, or taken from it."""
+    entry = entry_of(
+        {chart.card_settlement(ACQUIRER): amount, CLEARING: -amount}, kind="card.swept",
+        reference=new_id("swp", now), happened_at=now, metadata={},
+    )  # fmt: skip
+    if entry is not None:
+        await journal.post(session, entry, now=now)
 
 
 def blank(plan_id: str, order_number: str, price: int, product: str, now: datetime) -> Plan:
