@@ -56,7 +56,9 @@ async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: 
         {name: getattr(policy, name) for name in DecisionPolicy.__slots__}
         | {"first_plan_max": int(policy.first_plan_max)},
     )
-    facts = {"version": policy.version, "effective_on": policy.effective_on.isoformat(), "scoring": policy.scoring}
+    facts: dict[str, str | int | bool] = {
+        "version": policy.version, "effective_on": policy.effective_on.isoformat(), "scoring": policy.scoring,
+    }  # fmt: skip
     await buyer_news.log(session, "decision_policy.added", f"policy:{policy.version}", now=now, by=by, facts=facts)
 
 
