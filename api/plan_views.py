@@ -33,7 +33,7 @@ class InstallmentStatus(StrEnum):
     OVERDUE = "overdue"
 
 
-class ItemView(View):
+class BasketLineView(View):
     """A line of the basket."""
 
     name: str
@@ -42,7 +42,7 @@ class ItemView(View):
     sku: str | None
 
     @classmethod
-    def of(cls, item: Item) -> ItemView:
+    def of(cls, item: Item) -> BasketLineView:
         """The line as it is shown."""
         return cls(name=item.name, quantity=item.quantity, price_kopecks=int(item.price), sku=item.sku)
 
@@ -101,7 +101,7 @@ class PlanView(PlanLineView):
     """A plan with its basket, its schedule, and the link that the buyer follows."""
 
     link: str
-    items: list[ItemView]
+    items: list[BasketLineView]
     schedule: list[InstallmentView]
 
 
@@ -147,7 +147,7 @@ def line_facts(plan: Plan) -> dict[str, Any]:
 async def plan_view(session: Session, plan: Plan, settings: Settings, *, on: date) -> PlanView:
     """The whole plan as it stands on a day."""
     return PlanView(
-        **line_facts(plan), link=link_of(settings, plan), items=[ItemView.of(item) for item in plan.items],
+        **line_facts(plan), link=link_of(settings, plan), items=[BasketLineView.of(item) for item in plan.items],
         schedule=installment_views(plan, await installments_of(session, plan, on=on), on=on),
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ def page(
     def said(name: str, **facts: object) -> str:
         return say(lang, name, **facts)
 
-    told = {**NOTHING, "lang": lang, "t": said, "nonce": nonce, "integrity": integrity, **values}
+    told = {**NOTHING, "form_url": form_url, "lang": lang, "t": said, "nonce": nonce, "integrity": integrity, **values}
     html = environment().get_template(template).render(told)
     headers = {"content-security-policy": policy(nonce, form_url), "referrer-policy": "same-origin"}
     return HTMLResponse(html, status, headers)

@@ -82,7 +82,9 @@ class Visit:
 
     def ends(self, tone: str, name: str, *, status: int = 200, **values: Any) -> Response:
         """A page that says how it stands, without a step to take."""
-        told = {"tone": tone, "heading": self.says(name), "lines": [self.says(f"{name}_lead")], **values}
+        lines = values.pop("lines", None)
+        told = {"tone": tone, "heading": self.says(name), **values}
+        told["lines"] = [self.says(f"{name}_lead")] if lines is None else lines
         return self.shows("outcome.html", status=status, **told)
 
     def goes_on(self, query: str = "") -> Response:

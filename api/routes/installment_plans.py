@@ -13,6 +13,7 @@ from api.door import Call, door_router, needs
 from api.errors import FieldFault, RequestInvalid, SandboxOnly
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.plan_acts import commit as commit_plan
 from api.plan_form.return_urls import URL_CHARACTERS_MAX, ReturnUrls, add_return_urls
 from api.plan_views import MovementView, PlanLineView, PlanView, movement_views, plan_view
 from api.routes.installment_products import PRICE_KOPECKS_MAX, MerchantId, Price, ProductCode
@@ -43,7 +44,7 @@ Url = Annotated[
 ]  # fmt: skip
 
 
-class ItemBody(Body):
+class BasketLineBody(Body):
     """A line of the basket."""
 
     name: Annotated[Text, Field(max_length=256, examples=["Духи «Ночь»"])]
@@ -64,7 +65,7 @@ class ItemBody(Body):
         )
 
 
-Items = Annotated[tuple[ItemBody, ...], Field(max_length=ITEMS_MAX)]
+Items = Annotated[tuple[BasketLineBody, ...], Field(max_length=ITEMS_MAX)]
 
 
 class PlanBody(Body):
@@ -213,7 +214,7 @@ async def commit_installment_plan(plan_id: str, body: CommitBody, call: CanWrite
             _kopecks(body.amount_kopecks), None if body.items is None else tuple(line.item() for line in body.items),
             _kopecks(body.prepaid_kopecks),
         )  # fmt: skip
-        return await plan_acts.commit(
+        return await commit_plan(
             session, plan_id, request, actor_of(call), merchant_id=call.caller.merchant_id, now=call.now
         )
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import plan_acts
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
-from api.plan_views import InstallmentView, ItemView, PlanView, plan_view
+from api.plan_views import BasketLineView, InstallmentView, PlanView, plan_view
 from api.routes.installment_plans import CanRead, Items, Kopeck, acted, actor_of, load_own
 from api.wire import Body, Instant, View
 from installments import repository as rows
@@ -71,7 +71,7 @@ class PlanRefundView(View):
     prepaid_kopecks: int
     total_kopecks: int
     """What the buyer pays in all after it."""
-    items: list[ItemView]
+    items: list[BasketLineView]
     """What came back, or the basket that was put in its place."""
     created_at: Instant
 
@@ -82,7 +82,7 @@ class PlanRefundView(View):
         return cls(
             refund_id=refund.refund_id, plan_id=refund.plan_id, kind=refund.kind, amount_kopecks=int(refund.amount),
             prepaid_kopecks=int(refund.prepaid), total_kopecks=int(refund.total),
-            items=[ItemView.of(item) for item in items], created_at=refund.created_at,
+            items=[BasketLineView.of(item) for item in items], created_at=refund.created_at,
         )  # fmt: skip
 
 

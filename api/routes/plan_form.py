@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope
 
 from api.bodies import read_body
 from api.door import HEADERS, Door, OpenRoute
-from api.errors import MediaTypeUnsupported, RequestInvalid, RouteUnknown
+from api.errors import MediaTypeUnsupported, RequestInvalid, ResourceUnknown, RouteUnknown
 from api.plan_form import cookie
 from api.plan_form.deeds import DEEDS
 from api.plan_form.opening import open_visit
@@ -28,10 +28,9 @@ from api.plan_form.steps import pack_of, show_step
 from api.plan_form.texts import say
 from api.plan_form.visit import Visit, lang_of
 from api.rate_limit import Buckets
-from installments.buyer_errors import CodesNotConfigured
 from installments.documents.document import DocumentFormat
 from installments.documents.issuing import show_document
-from installments.errors import LicenceNotActive, PlanNotCommitted
+from installments.errors import LicenceNotActive, PlanDocumentNotFound, PlanNotCommitted, PlanNotFound
 from installments.plan import PlanStatus
 from ledger.database import transaction
 from ledger.errors import KopeykaError, Rejected
@@ -43,6 +42,7 @@ VISITS_PER_SECOND = 5
 """Of one link: more than a person opens, with twice as many at once."""
 DEEDS_PER_SECOND = 1
 """Of one link."""
+NOT_THERE = (PlanNotFound, PlanDocumentNotFound, PlanNotCommitted, ResourceUnknown)
 
 log = structlog.get_logger("plan_form")
 
@@ -144,9 +144,7 @@ async def _answered(
         if not allowance.is_granted:
             return _plain(request, "slow_down", 429, "wait")
         return _plain(request, "unknown", 404) if visit is None else await show(visit)
-    except CodesNotConfigured:
-        return _plain(request, "trouble", 503)
-    except Rejected as refused:
+    except NOT_THERE as refused:
         log.info("plan_form_refused", code=refused.code)
         return _plain(request, "unknown", 404)
     except KopeykaError as error:

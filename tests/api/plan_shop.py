@@ -21,10 +21,12 @@ from tests.api.installment_world import today_plus
 from tests.api.message_world import MessageWorld, message_world
 from tests.tokenization.charges.charge_world import ChargeWorld, charge_world, keep_card
 from tests.vault_calls import public_client
+from tokenization.settings import VaultSettings
 
 PLANS = "/v1/installments/plans"
 PHONES = itertools.count(79_160_000_001)
 ITEMS = [{"name": "Духи «Ночь»", "quantity": "1", "price_kopecks": 1_000_056}]
+VAULT = "https://vault.test"
 BUYER = {"born_on": "1990-05-17", "first_name": "Мария", "last_name": "Иванова"}
 
 
@@ -104,11 +106,13 @@ async def plan_shop(client: Client, engine: Engine, vault_engine: Engine) -> Asy
     """Open it."""
     now = machine_now()
     async with charge_world(vault_engine, now) as charges, message_world() as messages:
+        shown = replace(charges.desk.vault, settings=VaultSettings(public_url=VAULT))
+        charges.desk = replace(charges.desk, vault=shown)
         cards = await card_shop(client, engine, charges)
         async with transaction(engine) as session:
             operator_id = await found_operator(session, now=now)
         door = client.app.state.door
-        door.settings = door.settings.model_copy(update={"public_url": "http://kopeyka.test"})
+        door.settings = door.settings.model_copy(update={"public_url": "https://kopeyka.test"})
         calls = PlanCalls(engine, cards.calls, door.clock)
         codes = replace(door.wiring.codes, gateway=messages.gateway)
         door.wiring = replace(door.wiring, plans=calls, codes=codes, vault=DoorVault(cards.vault))

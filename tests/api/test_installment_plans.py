@@ -28,7 +28,7 @@ async def test_a_plan_is_made_and_read_again(shop: PlanShop) -> None:
     assert (plan["status"], plan["standing"], plan["price_kopecks"]) == ("new", "none", TOTAL)
     assert [part["amount_kopecks"] for part in plan["schedule"]] == [QUARTER] * 4
     assert {part["status"] for part in plan["schedule"]} == {"scheduled"}
-    assert plan["link"].startswith("http://kopeyka.test/plans/")
+    assert plan["link"].startswith("https://kopeyka.test/plans/")
     assert await shop.cards.read(f"{PLANS}/{plan['id']}") == plan
     listed = (await shop.cards.read(PLANS))["items"]
     assert [one["id"] for one in listed] == [plan["id"]]

@@ -23,6 +23,7 @@ PLUMBING = {
     "metrics": "asked by Prometheus",
     "openapi.json": "the contract itself",
     "docs": "the page of the contract",
+    "assets": "what pages load",
 }
 FOREIGN_ROUTES = {
     "nspk_notifications.py": "the path is NSPK's",
