@@ -223,17 +223,17 @@ async def tell_overdue(session: Session, on: date, *, now: datetime, limit: int 
                    AND NOT EXISTS (SELECT 1 FROM bureau_events AS e
                                     WHERE e.plan_id = p.id AND e.kind = 'overdue'
                                       AND e.cause = p.next_due_on || CASE
-                                          WHEN :on - p.next_due_on <= 3 THEN ':dpd_1_3'
-                                          WHEN :on - p.next_due_on <= 14 THEN ':dpd_4_14'
-                                          WHEN :on - p.next_due_on <= 30 THEN ':dpd_15_30'
-                                          WHEN :on - p.next_due_on <= 60 THEN ':dpd_31_60'
-                                          WHEN :on - p.next_due_on <= 90 THEN ':dpd_61_90'
-                                          ELSE ':dpd_90_plus' END)
+                                          WHEN :on - p.next_due_on <= 3 THEN '/dpd_1_3'
+                                          WHEN :on - p.next_due_on <= 14 THEN '/dpd_4_14'
+                                          WHEN :on - p.next_due_on <= 30 THEN '/dpd_15_30'
+                                          WHEN :on - p.next_due_on <= 60 THEN '/dpd_31_60'
+                                          WHEN :on - p.next_due_on <= 90 THEN '/dpd_61_90'
+                                          ELSE '/dpd_90_plus' END)
                  ORDER BY p.id LIMIT :limit FOR UPDATE OF p SKIP LOCKED"""),
         {"on": on, "limit": limit},
     )
     late = [
-        BureauFact(row.id, BureauEventKind.OVERDUE, f"{row.next_due_on}:{bucket_of(row.next_due_on, on=on)}", on, {
+        BureauFact(row.id, BureauEventKind.OVERDUE, f"{row.next_due_on}/{bucket_of(row.next_due_on, on=on)}", on, {
             "days_past_due": (on - row.next_due_on).days, "outstanding_kopecks": row.outstanding_kopecks,
         })
         for row in rows
