@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
 
 from api.cli.options import JsonOption
+from api.demo import plans
 from api.demo.day import Plan, run
 from api.demo.errors import DemoFailed
-from api.demo.outcome import Outcome
+from api.demo.plan_purchases import PlanRun
 from api.demo.screen import Screen
+
+T = TypeVar("T")
 
 
 def demo(
@@ -26,6 +30,9 @@ def demo(
     is_chaos: Annotated[
         bool, typer.Option("--chaos", help="Kill an api process, the worker and PostgreSQL meanwhile, several times.")
     ] = False,
+    is_plans: Annotated[
+        bool, typer.Option("--plans", help="Months of plans in four parts instead, on the movable clock.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another seed, other trouble.")] = 1,
     out: Annotated[
         Path, typer.Option(help="Where demo-report.html and demo-journal.hledger go.", file_okay=False)
@@ -35,7 +42,10 @@ def demo(
     """Play real purchases from the QR code to balanced books; code 1 when a total does not fit the file."""
     out.mkdir(parents=True, exist_ok=True)
     screen = Screen()
-    outcome = uvloop.run(interruptible(Plan(is_all, orders, is_chaos, seed, out), screen))
+    if is_plans:
+        play_plans(plans.run_of(is_all=is_all, orders=orders, seed=seed), out, screen, as_json=as_json)
+        return
+    outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, out), screen)))
     screen.summary(outcome)
     if as_json:
         typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))
@@ -43,12 +53,22 @@ def demo(
         raise DemoFailed(outcome.complaint)
 
 
-async def interruptible(plan: Plan, screen: Screen) -> Outcome:
+def play_plans(wanted: PlanRun, out: Path, screen: Screen, *, as_json: bool) -> None:
+    """Months of plans; code 1 at the first kopeck between plans and books."""
+    outcome = uvloop.run(interruptible(plans.run(wanted, out, screen)))
+    plans.show(outcome, screen, out)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))
+    if not outcome.fits:
+        raise DemoFailed(outcome.complaint)
+
+
+async def interruptible(playing: Coroutine[Any, Any, T]) -> T:
     """The run; SIGTERM stops it as Ctrl-C does, with everything it started."""
     running = asyncio.current_task()
     assert running is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:
-        return await run(plan, screen)
+        return await playing
     except asyncio.CancelledError:
         raise DemoFailed("the demo was stopped") from None

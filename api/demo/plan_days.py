@@ -62,6 +62,10 @@ class Months:
     lost_cards: set[int] = field(default_factory=set)
     day: int = 0
 
+    def note(self) -> str:
+        """What stands beside the progress bar."""
+        return f"{self.events['committed']:,} plans, {len(self.open_plans):,} open, {self.proofs:,} proofs"
+
     async def play(self) -> None:
         """Every day. Raises: DemoFailed at the first kopeck between plans and books."""
         while self.day < self.days:
@@ -203,13 +207,13 @@ class Months:
             last, reference = paid[-1], f"chargeback-{self.day}"
             clearing, _ = clearing_accounts(world.operator_id)
             acquirer = await _acquirer(session)
-            await vouchers.book_chargeback_taken(
-                session, acquirer, clearing, last.amount, CHARGEBACK_FEE, reference=f"{plan_id}:{reference}", now=now
-            )
             movement = Movement(
                 new_id("mov", now), plan_id, MovementKind.CHARGEBACK, last.amount, now, reference, undoes=last.id
             )
             await recording.record(session, plan_id, movement, now=now)
+            await vouchers.book_chargeback_taken(
+                session, acquirer, clearing, last.amount, CHARGEBACK_FEE, reference=f"{plan_id}:{reference}", now=now
+            )
             return True
 
         self.events["chargebacks"] += await in_transaction(world.engine, work)

@@ -34,35 +34,37 @@ class Screen:
         self.console.print(what, markup=False)
 
     @asynccontextmanager
-    async def progress(self, total: int, done: Callable[[], int], note: Callable[[], str]) -> AsyncIterator[None]:
+    async def progress(
+        self, total: int, done: Callable[[], int], note: Callable[[], str], *, what: str = "purchases"
+    ) -> AsyncIterator[None]:
         """Show how far ``done`` is while the block runs."""
         show = self._bar if self.console.is_terminal else self._lines
-        showing = asyncio.create_task(show(total, done, note))
+        showing = asyncio.create_task(show(total, done, note, what))
         try:
             yield
         finally:
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
-        self.say(f"{done():,} of {total:,} purchases: {note()}")
+        self.say(f"{done():,} of {total:,} {what}: {note()}")
 
-    async def _bar(self, total: int, done: Callable[[], int], note: Callable[[], str]) -> None:
+    async def _bar(self, total: int, done: Callable[[], int], note: Callable[[], str], what: str) -> None:
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )  # fmt: skip
         with Progress(*columns, console=self.console, transient=True, auto_refresh=False) as progress:
-            task = progress.add_task("Purchases", total=total, note="")
+            task = progress.add_task(what.capitalize(), total=total, note="")
             while True:
                 progress.update(task, completed=done(), note=note(), refresh=True)
                 await asyncio.sleep(REFRESH_SECONDS)
 
-    async def _lines(self, total: int, done: Callable[[], int], note: Callable[[], str]) -> None:
+    async def _lines(self, total: int, done: Callable[[], int], note: Callable[[], str], what: str) -> None:
         said_at = monotonic()
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             if monotonic() - said_at >= PLAIN_LINE_SECONDS:
                 said_at = monotonic()
-                self.say(f"{done():,} of {total:,} purchases: {note()}")
+                self.say(f"{done():,} of {total:,} {what}: {note()}")
 
     def summary(self, outcome: Outcome) -> None:
         """What came out, and every comparison."""
