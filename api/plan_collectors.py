@@ -31,7 +31,7 @@ from checkout.rail import Offer, Start, StartStatus
 from installments import collecting
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
 from installments.clearing import operator_of
-from installments.collecting import Asked, Collectors, Wanted
+from installments.collecting import Asked, Collectors, WantedCharge
 from installments.plan import CollectorName
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
@@ -56,12 +56,12 @@ class CardCollector:
 
     calls: CardCalls
 
-    async def request(self, session: Session, wanted: Sequence[Wanted], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
         """Intent: a card payment of the operator for each. What the till refuses is a refusal of the charge."""
         operator_id = await operator_of(session)
         return [await self._request(session, one, operator_id, now) for one in wanted]
 
-    async def _request(self, session: Session, wanted: Wanted, operator_id: str, now: datetime) -> Asked:
+    async def _request(self, session: Session, wanted: WantedCharge, operator_id: str, now: datetime) -> Asked:
         terms = CardTerms(
             wanted.terms.card_token or "", initiator=Initiator.MERCHANT, first_payment_id=wanted.terms.first_payment_id
         )
@@ -112,7 +112,7 @@ class SbpCollector:
     sbp: SbpRail
     clock: Clock
 
-    async def request(self, session: Session, wanted: Sequence[Wanted], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
         """Intent: an order, an attempt and a code for each."""
         operator_id = await operator_of(session)
         terminals, _ = await till_rows.list_terminals(
@@ -123,7 +123,7 @@ class SbpCollector:
         return [await self._request(session, one, operator_id, terminals[0].id, now) for one in wanted]
 
     async def _request(
-        self, session: Session, wanted: Wanted, operator_id: str, terminal_id: str, now: datetime
+        self, session: Session, wanted: WantedCharge, operator_id: str, terminal_id: str, now: datetime
     ) -> Asked:
         charge = wanted.charge
         if wanted.terms.binding_id is None:

@@ -22,7 +22,7 @@ from bench import servers
 from bench.rows import Row, faster
 from installments import collecting, regulator, vouchers
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
-from installments.collecting import Asked, Wanted
+from installments.collecting import Asked, WantedCharge
 from installments.plan import CollectorName
 from ledger import chart, journal
 from ledger.clock import monotonic
@@ -127,7 +127,7 @@ class InstantCollector:
     """Takes every sum at once: what is left is our own work."""
 
     async def request(  # its arguments are the protocol's
-        self, session: Session, wanted: Sequence[Wanted], *, now: datetime,  # noqa: ARG002
+        self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime,  # noqa: ARG002
     ) -> list[Asked]:  # fmt: skip
         """Intent: the charge's own id is the payment's."""
         return [Asked(one.charge, "pay_" + one.charge.id) for one in wanted]

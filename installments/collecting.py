@@ -54,7 +54,7 @@ WALK_START = (date.min, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedCharge:
     """A charge that is begun, and what its collector must know."""
 
     charge: Charge
@@ -75,7 +75,7 @@ class Asked:
 class Collector(Protocol):
     """A way to take money from a buyer who is not there: intent, call, outcome. Fitted in ``api.plan_collectors``."""
 
-    async def request(self, session: Session, wanted: Sequence[Wanted], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
         """Intent: write down what will be asked, in the transaction that begins the charges."""
 
     async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
@@ -193,9 +193,9 @@ async def begin_these(
 
 def _sort(
     taken: Sequence[Charge], known: Mapping[str, tuple[Terms, Kopecks, bool]], now: datetime
-) -> tuple[list[Wanted], list[Charge]]:
+) -> tuple[list[WantedCharge], list[Charge]]:
     """The charges that are still wanted, for no more than is owed, and those that are over."""
-    wanted: list[Wanted] = []
+    wanted: list[WantedCharge] = []
     over: list[Charge] = []
     for charge in taken:
         terms, owed, is_paused = known[charge.id]
@@ -205,11 +205,11 @@ def _sort(
             reason = PAUSED if is_broken_off else NOTHING_DUE
             over.append(replace(charge, status=ChargeStatus.REFUSED, reason=reason, next_try_at=None, ended_at=now))
         else:
-            wanted.append(Wanted(replace(charge, amount=amount), terms))
+            wanted.append(WantedCharge(replace(charge, amount=amount), terms))
     return wanted, over
 
 
-async def _request(session: Session, collector: Collector, wanted: list[Wanted], now: datetime) -> list[Asked]:
+async def _request(session: Session, collector: Collector, wanted: list[WantedCharge], now: datetime) -> list[Asked]:
     return await collector.request(session, wanted, now=now) if wanted else []
 
 
