@@ -37,6 +37,7 @@ from api.errors import (
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
 from api.wiring import Wiring
+from installments.quoting import OfferMemory
 from ledger.clock import Clock, read_offset
 from ledger.database import Engine, transaction
 from ledger.direct import Lines
@@ -77,6 +78,8 @@ class Door:
     """NSPK and the bank, as this process reaches them."""
     allowed_pans: AllowedPans = NOTHING_ALLOWED
     """Numbers that look like cards and are none: see ``Settings.allowed_pans_file``."""
+    offers: OfferMemory = field(default_factory=OfferMemory)
+    """What merchants sell by installments, remembered for seconds: a quote asks the database nothing."""
     is_draining: bool = False
     running: dict[tuple[str, str], Running] = field(default_factory=dict)
     """Requests being carried out under an idempotency key, by scope and key."""
