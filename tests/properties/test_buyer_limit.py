@@ -20,9 +20,9 @@ from tests.conftest import Database
 from tests.installments.buyer_world import NOW, BuyerWorld, decide_and_save
 
 PHONES = count(9_160_000_000)
-PRICES = st.integers(1, 60_00)
+PRICES = st.integers(1, 60_00) | st.integers(30_00, 60_00)
 STEPS = st.one_of(
-    st.tuples(st.just("accept"), st.lists(PRICES, min_size=1, max_size=4)),
+    st.tuples(st.just("accept"), st.lists(PRICES, min_size=1, max_size=5)),
     st.tuples(st.just("cancel"), st.integers(0, 50)),
     st.tuples(st.just("commit"), st.integers(0, 50)),
     st.tuples(st.just("repay"), st.tuples(st.integers(0, 50), PRICES)),
@@ -117,7 +117,7 @@ def test_a_limit_is_never_passed_by_what_is_approved(database: Database) -> None
     with asyncio.Runner() as runner:
         engine, world = runner.run(opened(database))
 
-        @settings(max_examples=12, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        @settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         @given(st.lists(STEPS, min_size=4, max_size=12))
         def tell(steps: list[tuple[str, object]]) -> None:
