@@ -19,9 +19,9 @@ class Kopecks(int):
     __slots__ = ()
 
     def __new__(cls, value: int) -> Kopecks:
-        if not isinstance(value, int) or isinstance(value, bool):
+        if type(value) is not int and (not isinstance(value, int) or isinstance(value, bool)):
             raise TypeError(f"kopecks are whole numbers, not {type(value).__name__}")
-        return super().__new__(cls, value)
+        return int.__new__(cls, value)
 
     def __add__(self, other: int) -> Kopecks:
         return Kopecks(int(self) + other)
