@@ -15,7 +15,6 @@ from tbank.dolyame.enums import OrderStatus, RefundStatus, ScheduleStatus
 from ledger.clock import machine_now, moscow_day
 from tests.contracts.dolyame_world import LAMP, RUG, DolyameWorld, ShopAccess, new_order, order_id_of, total
 
-pytestmark = pytest.mark.filterwarnings("ignore:.cert=:DeprecationWarning")  # the client's own way to its certificate
 TEN_THOUSAND = Decimal("10000.56")
 PART = Decimal("2500.14")
 HOLD, SCHEDULED, PAID = ScheduleStatus.HOLD, ScheduleStatus.SCHEDULED, ScheduleStatus.PAID
@@ -213,6 +212,7 @@ def test_what_is_paid_by_points_is_beside_the_price(dolyame_world: DolyameWorld,
     assert found.refund_info.items[0].status in (RefundStatus.PENDING, RefundStatus.PROCESSED)
 
 
+@pytest.mark.filterwarnings("ignore:.cert=:DeprecationWarning")  # the client's own way to its certificate
 def test_the_asynchronous_client_works_as_well(shop: ShopAccess) -> None:
     order_id = new_order(shop)
 
