@@ -33,7 +33,7 @@ PLANS = 1_000_000
 DUE_OF_A_HUNDRED = 7
 """70,000 of a million."""
 BUYERS = 100_000
-WORKERS = 2
+WORKERS = 3
 DAY = date(2026, 11, 16)
 MORNING, EVENING = datetime(2026, 11, 16, 3, tzinfo=UTC), datetime(2026, 11, 16, 18, tzinfo=UTC)
 MERCHANT, OPERATOR = "mer_" + "0" * 25 + "1", "mer_" + "0" * 25 + "2"
