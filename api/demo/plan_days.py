@@ -28,8 +28,8 @@ from ledger.money import Kopecks
 
 NIGHT, NOON, EVENING = time(0, 45), time(11, 0), time(21, 45)
 SALES_AT_ONCE = 4
-EMPTY_SHARE, LOST_SHARE = 0.07, 0.04
-"""Of the cards has no money on a day; of the cards is never charged again from some day on."""
+EMPTY_SHARE, EMPTY_DAYS_MAX, LOST_SHARE = 0.02, 25, 0.03
+"""On a day: a card runs out of money for some days; one card is lost for good."""
 EARLY, REFUND, CHARGEBACK = 0.004, 0.003, 0.0008
 """What happens to an open plan on a day."""
 CHARGEBACK_FEE = Kopecks(50_000)
@@ -60,6 +60,8 @@ class Months:
     snapshots: list[date] = field(default_factory=list)
     proofs: int = 0
     lost_cards: set[int] = field(default_factory=set)
+    empty_until: dict[int, int] = field(default_factory=dict)
+    """Cards without money, and the day of the run on which some comes."""
     day: int = 0
 
     def note(self) -> str:
@@ -105,7 +107,10 @@ class Months:
         """Cards without money today, and those that are lost for good: by their last digits."""
         if self.chance.random() < LOST_SHARE:
             self.lost_cards.add(self.chance.randrange(CARDS))
-        empty = {number for number in range(CARDS) if self.chance.random() < EMPTY_SHARE}
+        for number in range(CARDS):
+            if self.chance.random() < EMPTY_SHARE:
+                self.empty_until[number] = self.day + self.chance.randint(1, EMPTY_DAYS_MAX)
+        empty = {number for number, until in self.empty_until.items() if self.day < until}
         return {self.world.last4[number]: "41" for number in self.lost_cards} | {
             self.world.last4[number]: "51" for number in empty - self.lost_cards
         }
@@ -174,9 +179,11 @@ class Months:
         if not plan.outstanding:
             return
         body = {} if self.chance.random() < 0.5 else {"amount_kopecks": max(1, int(plan.outstanding) // 10)}
-        path = f"/v1/installments/plans/{plan_id}/early-payments"
+        path = f"/v1/installments/plans/{plan_id}/payments"
         answer = await caller.post(path, body, f"{plan_id}-early-{self.day}")
-        self.events["early payments" if answer.status < 300 else "early payments refused"] += 1
+        if answer.status not in (201, 409, 422):
+            raise DemoFailed(f"POST {path} was answered with {answer.status}: {answer.body[:300].decode()}")
+        self.events["early payments" if answer.status == 201 else "early payments refused"] += 1
 
     async def _refund(self, caller: Caller, plan_id: str, wish: Wish) -> None:
         """One disc comes back, or all that is left."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from api.demo.plan_outcome import PlanOutcome, late_of
-from api.demo.plots import HALF, Bar, bars
+from api.demo.plots import Bar, bars
 from api.demo.report import TEMPLATE as SALES_TEMPLATE
 from installments.arrears import PAST_DUE, Bucket
 from installments.portfolio import REPAID, WRITTEN_OFF, RollRate, Vintage
@@ -37,9 +37,7 @@ def render(outcome: PlanOutcome) -> str:
         figures=_rows(outcome.lines()),
         owed_plot=bars(_by_day(outcome, late_only=False), title="Owed by plans, by day, roubles"),
         late_plot=bars(_by_day(outcome, late_only=True), title="Late, by day, roubles", colour="var(--ink-amber)"),
-        buckets_plot=bars(
-            _by_bucket(outcome), title="Late at the end, by bucket, roubles", width=HALF, colour="var(--ink-amber)"
-        ),
+        buckets_plot=bars(_by_bucket(outcome), title="Late at the end, roubles", colour="var(--ink-amber)"),
         rolls=_rolls(outcome.rolls),
         vintages=_vintages(outcome.vintages),
     )
