@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from installments import collecting, dunning, nightly
+from installments import collecting, dunning, limits, nightly
 from installments.collecting import WALK_START
 from installments.errors import ClockWentBack
 from ledger.clock import MOSCOW, Clock
@@ -19,7 +19,7 @@ from ledger.database import Engine, Session, in_transaction
 BEGINS_AT = time(0, 30)
 """Moscow time: the day before is over, and late news of its last minutes has come."""
 AGAIN_AFTER = timedelta(minutes=30)
-STEPS = ("books", "stages", "charges", "reminders")
+STEPS = ("books", "stages", "freezes", "charges", "reminders")
 
 
 @dataclass
@@ -73,6 +73,9 @@ async def _work(session: Session, night: Night, now: datetime) -> tuple[date, st
         return WALK_START if await nightly.work_batch(session, on, now=now) else None
     if step == "stages":
         return await dunning.move_stages(session, on, now=now, after=after)
+    if step == "freezes":
+        last = await limits.note_arrears(session, on=on, after=after[1])
+        return None if last is None else (date.min, last)
     if step == "charges":
         return (await collecting.select_due(session, on, now=now, after=after)).after
     plan_id = await dunning.remind(session, on, now=now, after=after[1])
