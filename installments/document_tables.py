@@ -126,6 +126,7 @@ plan_registers = Table(
     *(required(f"{name}_kopecks", BigInteger) for name in ("opening", "debits", "credits", "closing")),
     required("sha256", Code),
     required("bytes", LargeBinary),
+    required("marks", JSONB),
     required("made_at", Instant),
     PrimaryKeyConstraint("merchant_id", "period", "begins_on", name="plan_registers_pkey"),
     ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="plan_registers_merchant_fkey"),

@@ -17,7 +17,7 @@ Rejected
     ├── PlanNotFound, PlanNotNew, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
     ├── AcceptanceDiffers, FirstPaymentTriesSpent
     ├── CommitAboveApproved, CommitDiffers
-    ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver
+    ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
     ├── NothingOwed, EarlyPaymentOutOfRange, NoWayToCollect
     ├── DisputeOpenAlready, NoOpenDispute, DisputeDiffers
@@ -359,6 +359,12 @@ class RegisterNotOver(InstallmentsRejected):
     """A register is made of a day or month that is over."""
 
     code = "installments.register_not_over"
+
+
+class RegisterNotFound(InstallmentsRejected):
+    """There is no such register of the merchant: it begins with the merchant's first sale by plan."""
+
+    code = "installments.register_not_found"
 
 
 class PlanDocumentNotFound(InstallmentsRejected):

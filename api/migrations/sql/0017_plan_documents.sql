@@ -181,6 +181,7 @@ CREATE TABLE plan_registers (
     closing_kopecks bigint NOT NULL,
     sha256          text COLLATE "C" NOT NULL,
     bytes           bytea NOT NULL,
+    marks           jsonb NOT NULL,
     made_at         timestamptz NOT NULL,
     CONSTRAINT plan_registers_pkey PRIMARY KEY (merchant_id, period, begins_on),
     CONSTRAINT plan_registers_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchants (id),
