@@ -17,6 +17,9 @@ from ledger.money import Kopecks
 BATCH_MAX = 500
 """Plans that one transaction of the night works on."""
 
+WALK_LOCK = 19284
+"""The advisory lock of whoever writes charges for what is due."""
+
 _COLUMNS = """c.id, c.plan_id, c.kind, c.due_on, c.tries, c.amount_kopecks, c.collector, c.status, c.payment_id,
               c.captured_kopecks, c.reason, c.looks, c.next_try_at, c.created_at, c.ended_at"""
 
@@ -105,7 +108,11 @@ installment of a plan, nothing else is asked for."""
 
 
 async def find_due(session: Session, on: date, *, after: tuple[date, str], limit: int) -> list[DuePlan]:
-    """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk."""
+    """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk.
+
+    Locks: the walk: who else walks waits, and then finds what is left.
+    """
+    await session.execute(text("SELECT pg_advisory_xact_lock(:walk)"), {"walk": WALK_LOCK})
     found = await session.execute(text(_DUE), {"on": on, "after_on": after[0], "after_id": after[1], "limit": limit})
     return [
         DuePlan(row.id, row.next_due_on, row.round_on, Kopecks(int(row.amount)), CollectorName(row.collector))
