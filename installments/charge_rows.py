@@ -145,25 +145,17 @@ async def add_charges(session: Session, charges: Sequence[Charge]) -> set[str]:
     return {row.id for row in found}
 
 
-async def take_requested(
-    session: Session, *, now: datetime, lease_until: datetime, collectors: Sequence[CollectorName], limit: int
+async def lock_requested(
+    session: Session, *, now: datetime, collectors: Sequence[CollectorName], limit: int
 ) -> list[Charge]:
-    """Charges whose hour has come and that nobody has asked the outside for; nobody else gets them for a while.
-
-    Locks: those it takes, skipping others'.
-    """
+    """Charges whose hour has come and that nobody has asked for yet. Locks: those it gives, skipping others'."""
     found = await session.execute(
-        text(f"""UPDATE plan_charges AS c SET next_try_at = :lease_until
-                  WHERE c.id IN (SELECT id FROM plan_charges
-                                  WHERE next_try_at <= :now AND status = 'requested' AND payment_id IS NULL
-                                    AND collector = ANY(CAST(:collectors AS text[]))
-                                  ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
-              RETURNING {_COLUMNS}"""),  # noqa: S608  # our own column list
-        {
-            "now": now, "lease_until": lease_until, "limit": limit,
-            "collectors": [collector.value for collector in collectors],
-        },
-    )  # fmt: skip
+        text(f"""SELECT {_COLUMNS} FROM plan_charges AS c
+                  WHERE c.next_try_at <= :now AND c.status = 'requested' AND c.payment_id IS NULL
+                    AND c.collector = ANY(CAST(:collectors AS text[]))
+                  ORDER BY c.next_try_at LIMIT :limit FOR NO KEY UPDATE OF c SKIP LOCKED"""),  # noqa: S608
+        {"now": now, "limit": limit, "collectors": [collector.value for collector in collectors]},
+    )
     return sorted(map(_charge, found), key=lambda charge: charge.id)
 
 
@@ -171,17 +163,17 @@ async def terms_of(session: Session, charge_ids: Sequence[str], *, on: date) -> 
     """For each charge what its collector must know, what the plan owes now, and whether it is paused."""
     found = await session.execute(
         text(f"""SELECT c.id, p.order_number, p.card_token, p.first_payment_id, p.binding_id, p.is_paused,
-                        p.penalty_kopecks + CASE WHEN c.kind = 'early_payment' THEN p.outstanding_kopecks
-                                                 ELSE CAST({_OWED} AS bigint) END AS owed,
-                        c.kind = 'installment_payment' AND {_OWED} = 0 AS is_nothing_due
+                        CASE WHEN c.kind = 'early_payment' THEN p.outstanding_kopecks + p.penalty_kopecks
+                             WHEN d.owed > 0 THEN CAST(d.owed AS bigint) + p.penalty_kopecks ELSE 0 END AS owed
                    FROM plan_charges AS c JOIN installment_plans AS p ON p.id = c.plan_id
+                  CROSS JOIN LATERAL (SELECT {_OWED} AS owed) AS d
                   WHERE c.id = ANY(CAST(:ids AS text[]))"""),  # noqa: S608  # our own words
         {"ids": list(charge_ids), "on": on},
     )
     return {
         row.id: (
             Terms(row.order_number, row.card_token, row.first_payment_id, row.binding_id),
-            Kopecks(0 if row.is_nothing_due else int(row.owed)),
+            Kopecks(int(row.owed)),
             row.is_paused,
         )
         for row in found
@@ -189,7 +181,10 @@ async def terms_of(session: Session, charge_ids: Sequence[str], *, on: date) -> 
 
 
 async def take_watched(session: Session, *, now: datetime, lease_until: datetime, limit: int) -> list[Charge]:
-    """Live charges that were asked for and of whose outcome nobody has told the plan. Locks: as ``take_requested``."""
+    """Live charges that were asked for and of whose outcome nobody has told the plan.
+
+    Locks: those it takes, skipping others'.
+    """
     found = await session.execute(
         text(f"""UPDATE plan_charges AS c SET next_try_at = :lease_until, looks = c.looks + 1
                   WHERE c.id IN (SELECT id FROM plan_charges

@@ -165,16 +165,14 @@ async def begin(session: Session, collectors: Collectors, *, now: datetime, limi
 
     A charge is never above what is due now; one that nothing is due for ends. Locks: the charges, skipping others'.
     """
-    taken = await rows.take_requested(
-        session, now=now, lease_until=now + LEASE, collectors=list(collectors), limit=limit
-    )
+    taken = await rows.lock_requested(session, now=now, collectors=list(collectors), limit=limit)
     return await begin_these(session, collectors, taken, now=now)
 
 
 async def begin_these(
     session: Session, collectors: Collectors, taken: Sequence[Charge], *, now: datetime
 ) -> list[Asked]:
-    """Begin charges that nobody else can take meanwhile."""
+    """Begin charges that the session has locked, or that nobody else knows of. Nobody looks at them for a while."""
     if not taken:
         return []
     known = await rows.terms_of(session, [charge.id for charge in taken], on=moscow_day(now))
@@ -184,7 +182,7 @@ async def begin_these(
         for name, collector in collectors.items()
         for answer in await _request(session, collector, [one for one in wanted if one.charge.collector is name], now)
     ]
-    begun = [replace(one.charge, payment_id=one.payment_id) for one in asked if one.payment_id is not None]
+    begun = [replace(one.charge, payment_id=one.payment_id, next_try_at=now + LEASE) for one in asked if one.payment_id]
     await rows.save_charges(session, over + begun)
     await announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now=now)
     await _refuse(session, [one for one in asked if one.payment_id is None], now)

@@ -30,5 +30,4 @@ plan_notices = Table(
     ForeignKeyConstraint(["buyer_id"], ["buyers.id"], name="plan_notices_buyer_fkey"),
     UniqueConstraint("plan_id", "template", "installment_number", "stage", name="plan_notices_once_key"),
     Index("plan_notices_waiting", "lane", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),
-    Index("plan_notices_of_buyer", "buyer_id", "id"),
 )

@@ -43,6 +43,5 @@ CREATE TABLE plan_notices (
 ) WITH (fillfactor = 80);
 -- Lane 0 (transactional) is claimed before lane 1 (mass), whatever waits there.
 CREATE INDEX plan_notices_waiting ON plan_notices (lane, next_try_at) WHERE next_try_at IS NOT NULL;
-CREATE INDEX plan_notices_of_buyer ON plan_notices (buyer_id, id);
 
 GRANT SELECT, INSERT, UPDATE ON plan_notices TO kopeyka_app;
