@@ -33,6 +33,7 @@ def demo(
     is_plans: Annotated[
         bool, typer.Option("--plans", help="Months of plans in four parts instead, on the movable clock.")
     ] = False,
+    days: Annotated[int | None, typer.Option(min=35, help="With --plans: how many days.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other trouble.")] = 1,
     out: Annotated[
         Path, typer.Option(help="Where demo-report.html and demo-journal.hledger go.", file_okay=False)
@@ -43,7 +44,7 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     screen = Screen()
     if is_plans:
-        play_plans(plans.run_of(is_all=is_all, orders=orders, seed=seed), out, screen, as_json=as_json)
+        play_plans(plans.run_of(is_all=is_all, orders=orders, days=days, seed=seed), out, screen, as_json=as_json)
         return
     outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, out), screen)))
     screen.summary(outcome)

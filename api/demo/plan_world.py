@@ -6,6 +6,7 @@ installation's worker and by ours at once, as two workers of a real house; ours 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,8 +31,8 @@ from api.settings import Settings
 from api.vault_certificates import VaultCertificates
 from api.wiring import Wiring, wire
 from installments import repository
-from ledger.clock import MOSCOW, Clock, moscow_day, read_offset
-from ledger.database import Engine, create_engine, in_transaction
+from ledger.clock import MOSCOW, Clock, monotonic, moscow_day, read_offset
+from ledger.database import Engine, Session, create_engine, in_transaction, text
 from ledger.errors import InvariantBroken
 from ledger.ids import new_secret
 
@@ -41,7 +42,8 @@ CARD_PREFIX = "220011175357"
 """Source: the first digits of a Mir number of Tochka's public test cards."""
 TYPED_CODE = "123"
 FEE_BASIS_POINTS = 690
-ROUNDS_MAX = 200
+QUIET_SECONDS_MAX = 120.0
+LOOK_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -127,17 +129,27 @@ class PlanWorld:
         await run_night(self.engine, self.clock)
 
     async def collect(self) -> None:
-        """Charge what is due at this hour, and go on until nobody has anything left to do."""
+        """Charge what is due at this hour, and go on until nobody has anything left to do: the other worker neither."""
         collectors = collectors_of(self.engine, self.wiring.cards, self.wiring.rail, self.clock)
-        for _ in range(ROUNDS_MAX):
+        deadline = monotonic() + QUIET_SECONDS_MAX
+        while monotonic() < deadline:
             done = await renew_charges(self.engine, self.clock)
             done += await collect_due(self.engine, collectors, self.clock)
             done += await carry_on_card_payments(self.wiring.cards)
             done += await tell_plans(self.engine, collectors, self.clock)
             done += await carry_on_plans(self.wiring.plans)
             if not done:
-                return
+                if await in_transaction(self.engine, _is_quiet):
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
         raise DemoFailed(f"the charges of {self.clock.now()} do not come to an end")
+
+
+async def _is_quiet(session: Session) -> bool:
+    """No charge is under way with anybody."""
+    return not await session.scalar(
+        text("SELECT EXISTS (SELECT FROM plan_charges WHERE status IN ('requested', 'unknown'))")
+    )
 
 
 def card_number(number: int) -> str:

@@ -20,11 +20,11 @@ ALL_DAYS = 640
 """The file has eighteen months of purchases; the last plans of it are repaid or late by then."""
 
 
-def run_of(*, is_all: bool, orders: int | None, seed: int) -> PlanRun:
+def run_of(*, is_all: bool, orders: int | None, days: int | None, seed: int) -> PlanRun:
     """What the command line asks for."""
-    if is_all and orders is None:
-        return PlanRun(0, ALL_DAYS, seed)
-    return PlanRun(orders or FEW.count, ALL_DAYS if is_all else FEW.days, seed)
+    usual = ALL_DAYS if is_all else FEW.days
+    count = 0 if is_all and orders is None else orders or FEW.count
+    return PlanRun(count, days or usual, seed)
 
 
 async def run(run: PlanRun, out: Path, screen: Screen) -> PlanOutcome:
