@@ -17,7 +17,6 @@ from api.messages_gateway import MessagesGateway, messages_gateway
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
 from api.plan_calls import PlanCalls
-from api.plan_quotes import PlanQuotes
 from api.refund_calls import RefundCalls
 from api.sale_results import SaleReader
 from api.settings import Mode, Settings
@@ -116,7 +115,6 @@ class Wiring:
     plans: PlanCalls
     messages: MessagesGateway
     codes: CodeCalls
-    quotes: PlanQuotes
     bureau: BureauCalls
 
     async def close(self) -> None:
@@ -163,7 +161,6 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         PlanCalls(engine, cards, clock),
         messages,
         CodeCalls(engine, messages, clock, buyers_key(settings)),
-        PlanQuotes(engine, clock),
         bureau_of(settings, engine, clock),
     )
 

@@ -18,12 +18,16 @@ HOUSE = "service:installments"
 
 async def tell(
     session: Session, action: str, buyer_id: str, *, now: datetime, by: str = HOUSE,
-    facts: Mapping[str, str | int | bool] | None = None, outcome: AuditOutcome = AuditOutcome.DONE,
+    facts: Mapping[str, str | int | bool] | None = None, reason: str | None = None,
 ) -> None:  # fmt: skip
-    """Publish ``buyer.<action>`` and stage its leaf. ``facts`` hold sums, codes and ids, nothing of a person."""
+    """Publish ``buyer.<action>`` and stage its leaf. ``facts`` hold sums, codes and ids, nothing of a person.
+
+    ``reason``: why a person of the house did it, in words; for the log alone, and no place for personal data either.
+    """
     told = dict(facts or {})
+    why = {} if reason is None else {"reason": reason}
     await outbox.publish(session, Event(f"buyer.{action}", buyer_id, None, {"buyer_id": buyer_id, **told}), now=now)
-    await log(session, f"buyer.{action}", f"buyer:{buyer_id}", now=now, by=by, facts=told, outcome=outcome)
+    await log(session, f"buyer.{action}", f"buyer:{buyer_id}", now=now, by=by, facts=told | why)
 
 
 async def log(

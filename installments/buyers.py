@@ -82,12 +82,12 @@ async def identify(
 
 
 async def freeze(session: Session, buyer_id: str, reason: str, *, by: str, now: datetime) -> Buyer:
-    """No new plans for the buyer. ``reason`` is a word of ours. Raises: BuyerNotFound. Locks: the buyer."""
+    """No new plans for the buyer. ``reason`` names nobody. Raises: BuyerNotFound. Locks: the buyer."""
     buyer = await _known(session, buyer_id)
     if buyer.frozen_at is not None:
         return buyer
     frozen = replace(buyer, frozen_at=now, frozen_reason=reason[:REASON_CHARACTERS_MAX])
-    return await _changed(session, frozen, "frozen", now, by, {"reason": reason})
+    return await _changed(session, frozen, "frozen", now, by, reason=reason)
 
 
 async def unfreeze(session: Session, buyer_id: str, reason: str, *, by: str, now: datetime) -> Buyer:
@@ -96,7 +96,7 @@ async def unfreeze(session: Session, buyer_id: str, reason: str, *, by: str, now
     if buyer.frozen_at is None:
         return buyer
     thawed = replace(buyer, frozen_at=None, frozen_reason=None)
-    return await _changed(session, thawed, "unfrozen", now, by, {"reason": reason})
+    return await _changed(session, thawed, "unfrozen", now, by, reason=reason)
 
 
 async def erase_buyer(session: Session, buyer_id: str, *, by: str, now: datetime) -> Buyer:
@@ -124,8 +124,8 @@ async def _known(session: Session, buyer_id: str) -> Buyer:
 
 async def _changed(
     session: Session, buyer: Buyer, action: str, now: datetime, by: str = buyer_news.HOUSE,
-    facts: dict[str, str | int | bool] | None = None,
+    facts: dict[str, str | int | bool] | None = None, reason: str | None = None,
 ) -> Buyer:  # fmt: skip
     await rows.save_standing(session, buyer)
-    await buyer_news.tell(session, action, buyer.id, now=now, by=by, facts=facts)
+    await buyer_news.tell(session, action, buyer.id, now=now, by=by, facts=facts, reason=reason)
     return replace(buyer, version=buyer.version + 1)

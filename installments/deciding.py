@@ -57,7 +57,8 @@ class DecisionFacts:
     is_of_age: bool
     stop_lists: tuple[str, ...]
     """The sources of the lines in force that name the buyer."""
-    frozen_reason: str | None
+    is_frozen: bool
+    """By a person. Why is words of theirs, and stays with the buyer."""
     days_overdue: int
     """Of the oldest unpaid installment of any plan; 0: nothing is past due."""
     days_since_arrears: int | None
@@ -142,7 +143,7 @@ def facts_of(standing: BuyerStanding, price: Kopecks, policy: DecisionPolicy, *,
         used=counts.used,
         is_of_age=born_on is None or age_on(born_on, on) >= policy.age_min,
         stop_lists=standing.stop_lists,
-        frozen_reason=buyer.frozen_reason,
+        is_frozen=buyer.frozen_at is not None,
         days_overdue=0 if counts.overdue_since is None else (on - counts.overdue_since).days,
         days_since_arrears=None if seen_on is None else max(0, (on - seen_on).days),
         identification=buyer.identification.value,
@@ -162,7 +163,7 @@ def judge(facts: DecisionFacts, policy: DecisionPolicy) -> tuple[tuple[RuleVerdi
     rules: list[tuple[str, bool, type[InstallmentsRejected]]] = [
         ("age", not facts.is_of_age, UnderAge),
         ("stop_lists", bool(facts.stop_lists), StopListed),
-        ("frozen", facts.frozen_reason is not None, BuyerFrozen),
+        ("frozen", facts.is_frozen, BuyerFrozen),
         ("arrears", is_in_arrears or was_in_arrears, ArrearsRecent),
         ("limit", facts.used + facts.price > facts.limit, LimitExceeded),
         ("bureau", facts.needs_bureau and not facts.is_bureau_ready, BureauReportRequired),

@@ -50,7 +50,7 @@ async def set_limit(session: Session, buyer_id: str, kopecks: int, *, reason: st
     changed = replace(buyer, limit=limit, version=buyer.version + 1)
     await rows.save_standing(session, changed)
     facts = {"before_kopecks": int(buyer.limit), "limit_kopecks": int(limit)}
-    await buyer_news.tell(session, "limit_changed", buyer_id, now=now, by=by, facts=facts)
+    await buyer_news.tell(session, "limit_changed", buyer_id, now=now, by=by, facts=facts, reason=reason)
     return changed
 
 

@@ -8,16 +8,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event
 
-from api.plan_quotes import PlanQuotes
 from installments import repository as rows
 from installments.buyer_errors import BuyerNotFound
 from installments.errors import MerchantTermsMissing
 from installments.products import MerchantTerms
-from installments.quoting import OfferMemory, load_offer, quote
+from installments.quoting import OfferMemory, load_offer, quote, quote_offer
 from installments.repository import Licence
-from ledger.clock import Clock
 from ledger.database import Engine, text, transaction
 from ledger.money import Kopecks
 from tests.installments.buyer_world import MERCHANT, NOW, TODAY, BuyerWorld, over, owed
@@ -117,22 +114,10 @@ async def test_every_product_that_a_merchant_sells_is_quoted(world: BuyerWorld) 
         await rows.add_product(session, longer)
         await rows.add_merchant_terms(session, MerchantTerms(MERCHANT, "monthly", TODAY, 900, None, None))
 
-    found = await PlanQuotes(world.engine, at(NOW)).quote(MERCHANT, Kopecks(6_000_00))
+    async with transaction(world.engine) as session:
+        found = quote_offer(await load_offer(session, MERCHANT, now=NOW), Kopecks(6_000_00))
 
     assert [(each.product.code, len(each.schedule)) for each in found] == [("dolyame", 4), ("monthly", 6)]
-
-
-async def test_a_remembered_offer_asks_nothing_and_a_buyer_asks_once(world: BuyerWorld) -> None:
-    buyer, quotes = await world.buyer(), PlanQuotes(world.engine, at(NOW), OfferMemory(timedelta(hours=1)))
-    await quotes.quote(MERCHANT, Kopecks(5_000_00))
-    asked: list[str] = []
-    event.listen(world.engine.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
-
-    await quotes.quote(MERCHANT, Kopecks(6_000_00))
-    alone = len(asked)
-    await quotes.quote(MERCHANT, Kopecks(6_000_00), buyer_id=buyer.id)
-
-    assert (alone, len(asked)) == (0, 1)
 
 
 async def test_an_offer_is_forgotten_after_its_time_at_midnight_and_when_the_clock_goes_back(world: BuyerWorld) -> None:
@@ -161,10 +146,3 @@ async def everything(session: Any) -> Any:
     counted = text("""SELECT (SELECT count(*) FROM plan_decisions), (SELECT count(*) FROM events),
                              (SELECT count(*) FROM buyer_codes), (SELECT buyers::text FROM buyers)""")
     return (await session.execute(counted)).one()
-
-
-def at(now: datetime) -> Clock:
-    """A clock near ``now``."""
-    clock = Clock()
-    clock.offset = now - clock.now()
-    return clock
