@@ -187,7 +187,7 @@ CREATE TABLE plan_registers (
     CONSTRAINT plan_registers_merchant_fkey FOREIGN KEY (merchant_id) REFERENCES merchants (id),
     CONSTRAINT plan_registers_period_is_known CHECK (period IN ('day', 'month')),
     CONSTRAINT plan_registers_month_begins_on_its_first CHECK (
-        period = 'day' OR extract(day FROM begins_on) = 1
+        period <> 'month' OR extract(day FROM begins_on) = 1
     ),
     CONSTRAINT plan_registers_totals_not_negative CHECK (
         lines >= 0 AND debits_kopecks >= 0 AND credits_kopecks >= 0
