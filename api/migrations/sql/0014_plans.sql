@@ -209,7 +209,10 @@ CREATE TABLE plan_movements (
     ),
     CONSTRAINT plan_movements_undo_names_what CHECK (undoes IS NOT NULL OR kind NOT IN ('undo', 'chargeback')),
     CONSTRAINT plan_movements_step_is_known CHECK (
-        step IN ('days', 'months') AND every BETWEEN 1 AND 92 OR step IS NULL AND every IS NULL
+        num_nonnulls(step, every) <> 1 AND step IN ('days', 'months') AND every BETWEEN 1 AND 92
+    ),
+    CONSTRAINT plan_movements_policy_is_known CHECK (
+        policy IN ('proportional', 'next_first', 'last_first', 'reamortise')
     ),
     CONSTRAINT plan_movements_reference_length CHECK (length(reference) BETWEEN 1 AND 100)
 );
