@@ -85,10 +85,19 @@ class BrowserTab:
     async def until(self, script: str, *, frame: str) -> Any:
         """Wait until the script gives something."""
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS_MAX
-        while not (found := await self.run(script, frame=frame)):
+        while not (found := await self._run_if_there(script, frame=frame)):
             assert asyncio.get_running_loop().time() < deadline, (script, self.said, await self.frames())
             await asyncio.sleep(0.05)
         return found
+
+    async def _run_if_there(self, script: str, *, frame: str) -> Any:
+        """The same; nothing while the page is being left."""
+        try:
+            return await self.run(script, frame=frame)
+        except AssertionError as gone:
+            if not any(words in str(gone) for words in ("Cannot find context", "navigated", "context was destroyed")):
+                raise
+            return None
 
     async def type_into(self, id_: str, text: str, *, frame: str) -> None:
         """Type as a person does, key by key."""

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api import plan_acts
 from api.plan_form import card_step, plan_page
-from api.plan_form.fields import code_of, details_of, read_details
+from api.plan_form.fields import code_of, details_of, phone_of, read_details
 from api.plan_form.steps import CONSENTS, pack_of, show_code, show_details, show_terms
 from api.plan_form.visit import Visit
 from installments.accepting import Acceptance
@@ -49,7 +49,9 @@ async def agree(visit: Visit, form: Form) -> Response:
     async with transaction(visit.door.engine) as session:
         pack = await pack_of(session, visit)
         if form.get("pack") == pack.sha256:
-            buyer = await find_or_add_buyer(session, visit.session.typed["phone"], now=visit.now)
+            phone = phone_of(visit.session.typed["phone"])
+            assert phone is not None, "it was typed without a fault"
+            buyer = await find_or_add_buyer(session, phone.expose(), now=visit.now)
     if form.get("pack") != pack.sha256:
         return await show_terms(visit, {"consents": visit.says("fault_pack")})
     agreed = visit.with_session(candidate_id=buyer.id, pack_sha256=pack.sha256)

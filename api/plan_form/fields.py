@@ -59,9 +59,10 @@ def details_of(values: Mapping[str, str]) -> PersonalDetails:
 
 
 def phone_of(text: str) -> Secret | None:
-    """A Russian mobile as people write it."""
+    """A Russian mobile as people write it, its country left out or not."""
+    digits = re.sub(r"\D", "", text)
     try:
-        phone = read_phone(text)
+        phone = read_phone(f"+7{digits}" if re.fullmatch(r"9[0-9]{9}", digits) else text)
     except PhoneMalformed:
         return None
     return phone if _RUSSIAN_PHONE.fullmatch(phone.expose()) else None

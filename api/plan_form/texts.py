@@ -250,13 +250,22 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 """Text by name: Russian, English. Amounts, days and names are filled in by ``{…}``."""
 
+NOT_ALLOWED = ("Банк не разрешает платить этой картой.", "The bank does not allow this card.")
+AWAY = ("Банк сейчас недоступен, попробуйте через минуту.", "The bank is away, try again in a minute.")
 CARD_REASONS: dict[str, tuple[str, str]] = {
-    "insufficient_funds": ("Недостаточно денег на карте.", "Not enough money on the card."),
+    "not_enough_money": ("На карте не хватает денег.", "Not enough money on the card."),
     "card_expired": ("Срок действия карты истёк.", "The card has expired."),
-    "stolen_card": ("Банк не разрешает платить этой картой.", "The bank does not allow this card."),
-    "lost_card": ("Банк не разрешает платить этой картой.", "The bank does not allow this card."),
-    "limit_exceeded": ("Превышен лимит карты.", "The card's limit is exceeded."),
-    "not_sent": ("Банк сейчас недоступен.", "The bank is away."),
+    "cvc_wrong": ("Код с оборота карты не подошёл.", "The code on the back is wrong."),
+    "limit_reached": ("Достигнут лимит карты.", "The card's limit is reached."),
+    "card_unknown": ("Банк не знает этой карты.", "The bank does not know this card."),
+    "card_stolen": NOT_ALLOWED,
+    "card_restricted": NOT_ALLOWED,
+    "consent_withdrawn": NOT_ALLOWED,
+    "too_many_tries": ("Слишком много попыток по этой карте.", "Too many tries with this card."),
+    "issuer_away": AWAY,
+    "acquirer_failed": AWAY,
+    "answer_lost": AWAY,
+    "not_sent": AWAY,
 }
 """Why a bank refused, as far as a buyer should know it. Other reasons stay the bank's."""
 
