@@ -121,9 +121,9 @@ class PlanWorld:
                 await swept(session, -await in_clearing(session, HOUSE), now)
         return done
 
-    async def load(self, plan: Plan) -> Plan:
+    async def load(self, plan: Plan | str) -> Plan:
         async with transaction(self.engine) as session:
-            return await repository.load_plan(session, plan.id)
+            return await repository.load_plan(session, plan if isinstance(plan, str) else plan.id)
 
     async def balance(self, code: str) -> int:
         async with transaction(self.engine) as session:
