@@ -15,7 +15,7 @@ from api.demo.plan_world import plan_world
 from api.demo.screen import Screen
 from ledger.clock import monotonic
 
-FEW = PlanRun(count=300, days=150, seed=1)
+FEW = PlanRun(count=200, days=130, seed=1)
 ALL_DAYS = 640
 """The file has eighteen months of purchases; the last plans of it are repaid or late by then."""
 
