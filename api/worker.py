@@ -32,6 +32,7 @@ from api.looking_up import look_up_registrations
 from api.payout_calls import carry_out_payouts
 from api.plan_calls import carry_on_plans, expire_plans
 from api.plan_collectors import COLLECT_MAX, LOOK_MAX, collect_due, collectors_of, renew_charges, tell_plans
+from api.plan_feeds import REGISTERS_MAX, keep_portfolio, make_registers, tell_of_arrears
 from api.plan_night import Night, work_night
 from api.plan_notices import send_notices
 from api.plan_payouts import pay_out_plans
@@ -43,6 +44,7 @@ from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
 from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
 from checkout.card_payment_rows import WITHDRAWN_MAX
+from installments.bureau import OVERDUE_BATCH_MAX
 from installments.bureau_deliveries import CLAIM_MAX as BUREAU_BATCH_MAX
 from installments.cancelling import BATCH_MAX as EXPIRED_MAX
 from installments.charge_rows import BATCH_MAX as CHARGES_MAX
@@ -155,6 +157,9 @@ JOBS: Sequence[Job] = (
     Job("send_news", lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.MASS]), 2.0, NOTICES_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
     Job("note_bureau", lambda t: note_bureau(t.settings, t.engine, t.clock), 15.0),
+    Job("make_plan_registers", lambda t: make_registers(t.engine, t.clock), 60.0, REGISTERS_MAX),
+    Job("keep_portfolio", lambda t: keep_portfolio(t.engine, t.clock), 30.0),
+    Job("tell_of_arrears", lambda t: tell_of_arrears(t.engine, t.clock), 60.0, OVERDUE_BATCH_MAX),
     Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),

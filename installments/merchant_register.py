@@ -173,15 +173,21 @@ async def find_register(
 async def merchants_without_register(
     session: Session, period: RegisterPeriod, begins_on: date, *, limit: int = MERCHANTS_MAX
 ) -> list[str]:
-    """Merchants with plan money who have no register of this day or month yet, in the order of their ids."""
+    """Merchants with plan money who have no register of this day or month yet, in the order of their ids.
+
+    A month is asked for where there are registers of its days.
+    """
     rows = await session.scalars(
         text("""SELECT m.id FROM merchants AS m
                  WHERE EXISTS (SELECT 1 FROM books AS b JOIN accounts AS a ON a.book = b.number
                                 WHERE b.name = 'main' AND a.code = 'liability:plan_payable:' || m.id AND a.version > 0)
                    AND NOT EXISTS (SELECT 1 FROM plan_registers AS r
                                     WHERE r.merchant_id = m.id AND r.period = :period AND r.begins_on = :begins_on)
+                   AND (:period = 'day' OR EXISTS (
+                        SELECT 1 FROM plan_registers AS r WHERE r.merchant_id = m.id AND r.period = 'day'
+                           AND r.begins_on >= :begins_on AND r.begins_on < :ends_on))
                  ORDER BY m.id LIMIT :limit"""),
-        {"period": period.value, "begins_on": begins_on, "limit": limit},
+        {"period": period.value, "begins_on": begins_on, "ends_on": add_months(begins_on, 1), "limit": limit},
     )
     return list(rows)
 

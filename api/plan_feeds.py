@@ -1,0 +1,51 @@
+"""Jobs of the worker: registers of merchants, the portfolio's kept days, what a bureau is told of arrears.
+
+Each is due once a Moscow day and is found again by what is missing, so a worker that was away makes up for it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from installments import bureau, portfolio, regulator
+from installments.merchant_register import MERCHANTS_MAX, RegisterPeriod, make_register, merchants_without_register
+from ledger.clock import Clock, moscow_day
+from ledger.database import Engine, transaction
+
+REGISTERS_MAX = MERCHANTS_MAX
+
+
+async def make_registers(engine: Engine, clock: Clock) -> int:
+    """Give each merchant the register of yesterday and of the last month; how many were made."""
+    today = moscow_day(clock.now())
+    yesterday, last_month = today - timedelta(days=1), (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    made = await _make_all(engine, RegisterPeriod.DAY, yesterday, clock)
+    return made + await _make_all(engine, RegisterPeriod.MONTH, last_month, clock)
+
+
+async def _make_all(engine: Engine, period: RegisterPeriod, begins_on: date, clock: Clock) -> int:
+    async with transaction(engine) as session:
+        merchants = await merchants_without_register(session, period, begins_on)
+    for merchant_id in merchants:
+        async with transaction(engine) as session:
+            await make_register(session, merchant_id, period, begins_on, now=clock.now())
+    return len(merchants)
+
+
+async def keep_portfolio(engine: Engine, clock: Clock) -> int:
+    """Keep the portfolio of yesterday, and at a month's end each plan's place in it."""
+    today = moscow_day(clock.now())
+    async with transaction(engine) as session:
+        due = await regulator.days_to_close(session, today=today)
+        for on in due:
+            await regulator.close_portfolio_day(session, on, now=clock.now())
+            if (on + timedelta(days=1)).day == 1:
+                await portfolio.take_snapshot(session, on)
+    return len(due)
+
+
+async def tell_of_arrears(engine: Engine, clock: Clock) -> int:
+    """Tell the bureau of plans that have become past due, or stand in the next bucket."""
+    now = clock.now()
+    async with transaction(engine) as session:
+        return await bureau.tell_overdue(session, moscow_day(now), now=now)
