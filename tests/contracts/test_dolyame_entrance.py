@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import sys
 import time
 import uuid
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +279,28 @@ def test_what_is_revoked_or_replaced_works_no_longer(dolyame_world: DolyameWorld
     dolyame_world.sql("UPDATE dolyame_credentials SET expires_at = now() WHERE login = %s", shop.login)
 
     assert refused(shop.raw("GET", "/orders/x/info"))[0] == 401
+
+
+def test_a_shop_is_let_in_changed_and_ended_at_the_command_line(dolyame_world: DolyameWorld, shop: ShopAccess) -> None:
+    def kopeyka(*arguments: str) -> str:
+        ran = subprocess.run(
+            [sys.executable, "-m", "api.cli.main", "dolyame", *arguments, "--data-dir", dolyame_world.told["data_dir"]],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    first = json.loads(kopeyka("issue", shop.merchant_id, "--login", "site-2", "--json"))
+    access = replace(
+        shop, login="site-2", password=first["password"], certificate=first["certificate"], key=first["key"]
+    )
+    assert access.raw("GET", "/orders/x/info").status == 404
+    second = json.loads(kopeyka("issue", shop.merchant_id, "--login", "site-2", "--overlap-hours", "0", "--json"))
+    renewed = replace(access, password=second["password"])
+
+    assert access.raw("GET", "/orders/x/info").status == 401
+    assert renewed.raw("GET", "/orders/x/info").status == 404
+    assert "is revoked" in kopeyka("revoke", second["id"])
+    assert renewed.raw("GET", "/orders/x/info").status == 401
+    listed = {each["id"]: each["status"] for each in json.loads(kopeyka("list", "--json"))}
+    assert (listed[first["id"]], listed[second["id"]]) == ("expired", "revoked")
