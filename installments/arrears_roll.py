@@ -99,8 +99,8 @@ async def _tell_overdue(session: Session, plan_ids: list[str], on: date, now: da
                           next_due_on"""),
         {"ids": plan_ids, "on": on},
     )
-    overdue = sorted(rows, key=lambda row: row.id)
-    events = [standing_event_of(Standing.OVERDUE, row._mapping) for row in overdue]
+    overdue = sorted((dict(row._mapping) for row in rows), key=lambda row: str(row["id"]))
+    events = [standing_event_of(Standing.OVERDUE, row) for row in overdue]
     for start in range(0, len(events), PUBLISH_MAX):
         await outbox.publish_all(session, events[start : start + PUBLISH_MAX], now=now)
-    await stage(session, [standing_line(Standing.OVERDUE, row._mapping, now) for row in overdue])
+    await stage(session, [standing_line(Standing.OVERDUE, row, now) for row in overdue])

@@ -204,5 +204,5 @@ def _movement(row: Row[Any]) -> Movement:
     return Movement(
         row.id, row.plan_id, MovementKind(row.kind), Kopecks(row.amount_kopecks), row.happened_at, row.reference,
         row.undoes, None if row.policy is None else RefundPolicy(row.policy), row.installment_number, row.new_due_on,
-        row.count, None if row.step is None else Step(row.step), row.every,
+        row._mapping["count"], None if row.step is None else Step(row.step), row.every,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from api.plan_payouts import pay_out
@@ -54,8 +53,9 @@ async def live(world: PlanWorld) -> None:
 async def nights(world: PlanWorld, number: int) -> None:
     on, now = day(number), noon(number)
     await in_transaction(world.engine, lambda session: nightly.begin_night(session, on, now=now))
-    while await in_transaction(world.engine, lambda session: nightly.work_batch(session, on, now=now)):
-        await asyncio.sleep(0)
+    is_more = True
+    while is_more:
+        is_more = await in_transaction(world.engine, lambda session: nightly.work_batch(session, on, now=now))
 
 
 async def settled(world: PlanWorld, gross: int, fee: int, number: int) -> None:
