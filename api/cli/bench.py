@@ -43,3 +43,14 @@ def vault(as_json: JsonOption = False) -> None:
     from bench import vault as measured  # measuring tools are not loaded by other commands
 
     measured.run(as_json=as_json)
+
+
+@app.command()
+def installments(
+    as_json: JsonOption = False,
+    plans: Annotated[int, typer.Option(min=1_000, help="Open plans of the night; a million takes minutes.")] = 1_000_000,
+) -> None:
+    """The rules of plans, a night of a million plans, the arrears report and a quote."""
+    from bench import installments as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json, plans=plans)
