@@ -100,7 +100,7 @@ async def close_portfolio_day(session: Session, on: date, *, now: datetime) -> b
 async def portfolio_report(session: Session, on: date, *, today: date) -> ArrearsReport:
     """The portfolio of any day: what was kept of a day that is over, or plans as they stand now.
 
-    Raises: PortfolioDayUnknown if the day is over and was never kept (see ``installments.portfolio.rebuild_day``).
+    Raises: PortfolioDayUnknown if the day is over and was never kept.
     """
     kept = await _kept(session, on)
     if kept is not None:
