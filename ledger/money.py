@@ -24,15 +24,15 @@ class Kopecks(int):
         return int.__new__(cls, value)
 
     def __add__(self, other: int) -> Kopecks:
-        return Kopecks(int(self) + other)
+        return _whole(int.__add__(self, other), other)
 
     __radd__ = __add__
 
     def __sub__(self, other: int) -> Kopecks:
-        return Kopecks(int(self) - other)
+        return _whole(int.__sub__(self, other), other)
 
     def __rsub__(self, other: int) -> Kopecks:
-        return Kopecks(other - int(self))
+        return _whole(int.__rsub__(self, other), other)
 
     def __mul__(self, other: int) -> Kopecks:
         return Kopecks(int(self) * other)
@@ -67,6 +67,13 @@ class Kopecks(int):
 
     def __repr__(self) -> str:
         return f"Kopecks({int(self)})"
+
+
+def _whole(value: int, other: object) -> Kopecks:
+    """What came of adding or subtracting: ``int`` answers NotImplemented to anything that is no whole number."""
+    if value is NotImplemented:
+        raise TypeError(f"kopecks are whole numbers, not {type(other).__name__}")
+    return int.__new__(Kopecks, value)
 
 
 class Rounding(StrEnum):
