@@ -59,9 +59,9 @@ async def commit(
 ) -> Plan:  # fmt: skip
     """The merchant commits, whole or for less; the first installment is being taken of what is held.
 
-    Raises: as ``installments.committing.commit``. Locks: the plan, its first payment, accounts.
+    Raises: as ``installments.committing.commit_plan``. Locks: the plan, its first payment, accounts.
     """
-    plan, is_new = await committing.commit(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+    plan, is_new = await committing.commit_plan(session, plan_id, request, by, merchant_id=merchant_id, now=now)
     if is_new:
         await take_first_installment(session, plan, now=now)
     return plan

@@ -116,7 +116,7 @@ async def _commit_by_itself(session: Session, plan: Plan, now: datetime) -> Plan
     is_late = plan.expires_at is not None and plan.expires_at <= now
     if not product.is_committed_at_once or is_late or await bureau.is_awaited(session, plan.id):
         return plan
-    committed, _ = await committing.commit(session, plan.id, CommitRequest(), BY_ITSELF, now=now)
+    committed, _ = await committing.commit_plan(session, plan.id, CommitRequest(), BY_ITSELF, now=now)
     await take_first_installment(session, committed, now=now)
     return committed
 

@@ -34,7 +34,7 @@ class CommitRequest:
     prepaid: Kopecks | None = None
 
 
-async def commit(
+async def commit_plan(
     session: Session, plan_id: str, request: CommitRequest, by: PlanActor, *, merchant_id: str | None = None,
     now: datetime,
 ) -> tuple[Plan, bool]:  # fmt: skip
