@@ -9,7 +9,7 @@ InstallmentsRejected
 ├── CodeRejected
 │   └── CodeWrong, CodeExpired, CodeTriesSpent, CodeUsed, CodeNotSent, CodesTooOften
 ├── ConsentWithoutCode, ConsentDiffers
-└── StopListLineNotFound, DebtOpen
+└── StopListLineNotFound, DebtOpen, PolicyRefused
 Unavailable
 └── CodesNotConfigured, MessagesUnavailable
 
@@ -194,6 +194,12 @@ class DebtOpen(InstallmentsRejected):
     """The buyer still has plans that are not over: the data is needed to carry them out."""
 
     code = "installments.debt_open"
+
+
+class PolicyRefused(InstallmentsRejected):
+    """A decision policy is from a day to come, with a new version, and names a scoring that is known here."""
+
+    code = "installments.policy_refused"
 
 
 class CodesNotConfigured(Unavailable):

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from installments import buyer_news
+from installments.buyer_errors import PolicyRefused
+from installments.scoring import SCORINGS
+from ledger.clock import moscow_day
 from ledger.database import Session, text
 from ledger.errors import InvariantBroken
 from ledger.money import Kopecks
@@ -47,7 +50,14 @@ async def policy_on(session: Session, on: date) -> DecisionPolicy:
 
 
 async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: datetime) -> None:
-    """Keep a new version, effective from its day on. Versions and days are each used once."""
+    """Keep a new version, from its day on. Nothing that was decided is decided anew. Raises: PolicyRefused."""
+    latest = await session.scalar(text("SELECT max(version) FROM decision_policies"))
+    taken = await session.scalar(
+        text("SELECT true FROM decision_policies WHERE effective_on = :on"), {"on": policy.effective_on}
+    )
+    is_late = policy.effective_on < moscow_day(now)
+    if taken or is_late or policy.version != latest + 1 or policy.scoring not in SCORINGS:
+        raise PolicyRefused(version_next=latest + 1, scorings=sorted(SCORINGS))
     await session.execute(
         text("""INSERT INTO decision_policies (name, version, effective_on, scoring, age_min, freeze_days_overdue,
                        freeze_days_after, plans_max, first_plan_max_kopecks, share_after_arrears_basis_points)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from installments import buyers, decision_policies, limits, stop_lists
-from installments.buyer_errors import BirthDateMissing, BuyerNotFound, PhoneNotVerified
+from installments import buyers, deciding, decision_policies, limits, scoring, stop_lists
+from installments.buyer_errors import BirthDateMissing, BuyerNotFound, PhoneNotVerified, PolicyRefused
 from installments.deciding import decide, find_decision
+from installments.decision_policies import DecisionPolicy
 from installments.plan import PlanStatus, Standing
+from installments.scoring import Assessment, ScoringFacts
 from installments.stop_lists import StopListKind
-from ledger.database import Engine, in_transaction, text, transaction
+from ledger.database import Engine, Session, in_transaction, text, transaction
 from pci.secret import Secret
 from tests.installments.buyer_world import (
     KEY,
@@ -305,13 +308,8 @@ async def test_an_unknown_buyer_is_refused(world: BuyerWorld) -> None:
 
 async def test_a_new_version_of_the_policy_decides_from_its_day_on(world: BuyerWorld) -> None:
     async with transaction(world.engine) as session:
-        policy = await decision_policies.policy_on(session, TODAY)
-        harder = {name: getattr(policy, name) for name in policy.__slots__} | {
-            "version": 2, "age_min": 40, "effective_on": TODAY + timedelta(days=1),
-        }  # fmt: skip
-        await decision_policies.add_policy(
-            session, decision_policies.DecisionPolicy(**harder), by="person:per_1", now=NOW
-        )
+        harder = replace(await next_policy(session), age_min=40)
+        await decision_policies.add_policy(session, harder, by="person:per_1", now=NOW)
     buyer = await world.buyer()
 
     today = await world.decide(buyer)
@@ -319,6 +317,72 @@ async def test_a_new_version_of_the_policy_decides_from_its_day_on(world: BuyerW
 
     assert (today.is_approved, today.policy_version) == (True, 1)
     assert (tomorrow.reasons, tomorrow.policy_version) == (("installments.under_age",), 2)
+
+
+async def next_policy(session: Session) -> DecisionPolicy:
+    """The next version, from tomorrow on."""
+    return replace(await decision_policies.policy_on(session, TODAY), version=2, effective_on=TODAY + timedelta(days=1))
+
+
+POLICIES_REFUSED: list[Any] = [
+    pytest.param({"effective_on": TODAY - timedelta(days=1)}, id="from yesterday on"),
+    pytest.param({"effective_on": date(1990, 1, 1)}, id="on the day of another"),
+    pytest.param({"version": 1}, id="a version that was used"),
+    pytest.param({"version": 3}, id="a version left out"),
+    pytest.param({"scoring": "oracle"}, id="a scoring that nobody wrote"),
+]
+
+
+@pytest.mark.parametrize("change", POLICIES_REFUSED)
+async def test_a_policy_that_could_not_decide_is_refused(world: BuyerWorld, change: dict[str, Any]) -> None:
+    async with transaction(world.engine) as session:
+        policy = replace(await next_policy(session), **change)
+        with pytest.raises(PolicyRefused):
+            await decision_policies.add_policy(session, policy, by="person:per_1", now=NOW)
+
+
+@dataclass(frozen=True)
+class NeverScoring:
+    """A house's own scoring, which says no and cannot say why."""
+
+    name: str = "never"
+    version: int = 7
+
+    def assess(self, _facts: ScoringFacts) -> Assessment:
+        return Assessment(False, 0, ())
+
+
+async def test_a_policy_picks_the_scoring_of_a_house(world: BuyerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "SCORINGS", {**scoring.SCORINGS})
+    scoring.SCORINGS["never"] = NeverScoring()  # type: ignore[index]
+    for module in (decision_policies, deciding):
+        monkeypatch.setattr(module, "SCORINGS", scoring.SCORINGS)
+    async with transaction(world.engine) as session:
+        policy = replace(await next_policy(session), scoring="never")
+        await decision_policies.add_policy(session, policy, by="person:per_1", now=NOW)
+
+    made = await world.decide(await world.buyer(), now=NOW + timedelta(days=1))
+
+    assert (made.reasons, made.score) == (("installments.scoring_rejected",), 0)
+    assert made.facts["scoring"] == "never/7"
+
+
+async def test_whoever_was_late_at_night_and_paid_waits_for_two_weeks(world: BuyerWorld) -> None:
+    buyer = await world.buyer()
+    plan = await world.plan(**owed(buyer, 100_00, due_on=TODAY - timedelta(days=3)))
+    async with transaction(world.engine) as session:
+        await limits.note_arrears(session, on=TODAY)
+        await session.execute(
+            text("""UPDATE installment_plans SET outstanding_kopecks = 0, standing = 'repaid', next_due_on = NULL
+                     WHERE id = :id"""),
+            {"id": plan.id},
+        )
+        assert await limits.note_arrears(session, on=TODAY + timedelta(days=1)) is None
+
+    within = await world.decide(buyer, now=NOW + timedelta(days=14))
+    after = await world.decide(buyer, now=NOW + timedelta(days=15))
+
+    assert (within.reasons, after.reasons) == (("installments.arrears_recent",), ())
 
 
 async def test_a_decision_tells_nobody_who_the_buyer_is(world: BuyerWorld) -> None:
