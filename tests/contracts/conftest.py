@@ -40,6 +40,7 @@ CALL_SECONDS_MAX = 20.0
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 SCOPES = ("orders:read", "orders:write", "refunds:write", "events:read")
 keys = itertools.count(1)
+MODULES = {"simulators": ["api.simulators"], "api": ["api.serve", "api.app:create_app"], "worker": ["api.worker"]}
 
 
 @dataclass
@@ -202,23 +203,18 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "KOPEYKA_TLS_KEY": str(key),
         "KOPEYKA_LOG_LEVEL": "warning",
     }
-    modules = {
-        "simulators": ["api.simulators"],
-        "api": ["api.serve", "api.app:create_app"],
-        "worker": ["api.worker"],
-    }
     processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(each: str) -> subprocess.Popen[bytes]:
         """Start a process, or start it again: its socket stays with us."""
         processes[each] = subprocess.Popen(
-            [sys.executable, "-m", *modules[each]],
+            [sys.executable, "-m", *MODULES[each]],
             env=environment | ({"KOPEYKA_LISTEN_FD": str(sockets[each].fileno())} if each in sockets else {}),
             pass_fds=(sockets[each].fileno(),) if each in sockets else (),
         )
         return processes[each]
 
-    for each in modules:
+    for each in MODULES:
         start(each)
     admin = make_key(server.url("kopeyka_app", name), None, ("admin",))
     trust = ssl.create_default_context(cafile=str(ca))
