@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import pairwise
 
 from installments.schedule import Installment
 from ledger.money import Kopecks, share_of
@@ -44,7 +45,7 @@ def _weights(schedule: Sequence[Installment]) -> list[tuple[date, int]]:
     """The end of each time between two installments, and what is lent in it."""
     lent = sum(int(part.amount) for part in schedule)
     weights = []
-    for part, following in zip(schedule, schedule[1:], strict=False):
+    for part, following in pairwise(schedule):
         lent -= int(part.amount)
         weights.append((following.due_on, lent))
     return weights
