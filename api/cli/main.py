@@ -22,6 +22,7 @@ from api.cli import (
     keys,
     migrate,
     openapi,
+    plans,
     retention,
     sbp,
     scan,
@@ -57,6 +58,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(retention.app, name="retention")
 app.add_typer(sbp.app, name="sbp")
+app.add_typer(plans.app, name="plans")
 app.add_typer(dolyame.app, name="dolyame")
 app.command()(openapi.openapi)
 

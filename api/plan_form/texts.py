@@ -41,7 +41,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "in_all": ("Всего, без переплаты", "In all, nothing on top"),
     "basket": ("Состав заказа: {count}", "Basket: {count}"),
     "today": ("сегодня", "today"),
-    "held": ("на карте отложено", "held on the card"),
+    "held": ("отложено", "held"),
     "paid": ("оплачено", "paid"),
     "late": ("просрочено", "overdue"),
     "partly": ("осталось {amount}", "{amount} left"),

@@ -68,7 +68,7 @@ class FormRoute(OpenRoute):
 
 
 router = APIRouter(prefix="/plans", route_class=FormRoute, include_in_schema=False)
-visits, deeds = Buckets(VISITS_PER_SECOND), Buckets(DEEDS_PER_SECOND, burst_seconds=8)
+visits, deeds = Buckets(VISITS_PER_SECOND), Buckets(DEEDS_PER_SECOND, burst_seconds=15)
 
 
 @router.get("/assets/{name}")
