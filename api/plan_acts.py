@@ -12,10 +12,11 @@ outcome = read the plan again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from api.card_rail import CardTerms, request_payment
-from api.plan_first_payments import take_first_installment, void_first_payments
+from api.plan_first_payments import commit_by_itself, take_first_installment, void_first_payments
 from checkout import card_payment_rows as cards
 from checkout.card_payments import ENDED, Initiator
 from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, deciding, feeds, refunding
@@ -31,6 +32,9 @@ from installments.refunding import RefundRequest
 from installments.telling import PlanActor
 from ledger.database import Session
 from ledger.ids import new_id
+from sbp_gateway.binding_repository import load_binding
+from sbp_gateway.bindings import BindingStatus
+from sbp_gateway.errors import BindingNotBound
 
 
 async def accept(session: Session, plan_id: str, acceptance: Acceptance, by: PlanActor, *, now: datetime) -> Plan:
@@ -41,7 +45,7 @@ async def accept(session: Session, plan_id: str, acceptance: Acceptance, by: Pla
     binding only the decision is made, and the card comes by the same act later.
 
     Raises: PlanNotFound, PlanCanceled, AcceptanceDiffers, PlanExpired, FirstPaymentBusy, FirstPaymentTriesSpent,
-    LicenceNotActive, TermAboveLaw, CardTokenMalformed. Locks: the plan, the buyer.
+    LicenceNotActive, TermAboveLaw, CardTokenMalformed, BindingNotFound, BindingNotBound. Locks: the plan, the buyer.
     """
     plan = await rows.load_plan(session, plan_id, lock=True)
     if not accepting.check_acceptance(plan, acceptance, now=now):
@@ -137,11 +141,21 @@ async def _begin_first_payment(session: Session, plan: Plan, acceptance: Accepta
         plan = await accepting.hold_refused(session, plan, payment.reason or "voided", now=now)
         if plan.status is not PlanStatus.APPROVED:
             return plan
-    if acceptance.collector is CollectorName.SBP:
-        return await accepting.hold_succeeded(session, plan, now=now)
+    if acceptance.binding_id is not None:
+        return await _take_binding(session, plan, acceptance.binding_id, now)
     assert acceptance.card_token is not None
     first = await accepting.first_installment(session, plan)
     terms = CardTerms(acceptance.card_token, False, Initiator.BUYER, True)
     operator_id = await clearing.operator_of(session)
     payment = await request_payment(session, new_id("cpy", now), operator_id, first.amount, terms, now=now)
     return await accepting.try_card(session, plan, payment.id, acceptance.card_token, now=now)
+
+
+async def _take_binding(session: Session, plan: Plan, binding_id: str, now: datetime) -> Plan:
+    """The buyer's own binding with the operator, whose consent stands. Raises: BindingNotFound, BindingNotBound."""
+    binding = await load_binding(session, binding_id, merchant_id=await clearing.operator_of(session))
+    if binding.status is not BindingStatus.BOUND or binding.buyer_reference != plan.buyer_id:
+        raise BindingNotBound(binding_id=binding_id)
+    bound = replace(plan, binding_id=binding_id, collector=CollectorName.SBP, card_token=None)
+    waiting = await accepting.hold_succeeded(session, bound, now=now)
+    return await commit_by_itself(session, waiting, now=now)

@@ -106,12 +106,13 @@ async def _after_hold(session: Session, plan: Plan, payment: CardPayment, now: d
         plan = await accepting.hold_succeeded(session, plan, now=now)
         await vouchers.book_hold(session, plan, payment.amount, now=now)
     if is_current and plan.status is PlanStatus.WAIT_FOR_COMMIT:
-        return await _commit_by_itself(session, plan, now)
+        return await commit_by_itself(session, plan, now=now)
     await _let_go(session, payment, now)
     return plan
 
 
-async def _commit_by_itself(session: Session, plan: Plan, now: datetime) -> Plan:
+async def commit_by_itself(session: Session, plan: Plan, *, now: datetime) -> Plan:
+    """A plan that waits for its commit, committed at once where its terms say so. Locks: as a commit."""
     product = await rows.load_product(session, plan.product_code, plan.product_version)
     is_late = plan.expires_at is not None and plan.expires_at <= now
     if not product.is_committed_at_once or is_late or await bureau.is_awaited(session, plan.id):

@@ -12,6 +12,7 @@ async def plans_to_carry_on(session: Session) -> list[str]:
     """Plans for which ``PlanCalls.carry_on`` has something to do just now.
 
     A card payment that waits for its bank is asked about by the till's own job; its plan comes here when it is known.
+    What was overpaid by other ways than a card waits for a person.
     """
     found = await session.scalars(
         text("""
@@ -29,6 +30,8 @@ async def plans_to_carry_on(session: Session) -> list[str]:
              UNION
             SELECT p.id FROM installment_plans AS p
              WHERE p.overpaid_kopecks > 0
+               AND EXISTS (SELECT FROM plan_movements AS m JOIN card_payments AS c ON c.id = m.reference
+                            WHERE m.plan_id = p.id AND c.captured_kopecks > c.refund_kopecks)
                AND NOT EXISTS (SELECT FROM plan_credit_refunds AS r WHERE r.plan_id = p.id AND r.ended_at IS NULL)
              UNION
             SELECT r.plan_id FROM plan_credit_refunds AS r JOIN card_refunds AS c ON c.id = r.card_refund_id

@@ -25,6 +25,7 @@ from installments.repository import Licence
 from ledger.clock import moscow_day
 from ledger.database import Engine, transaction
 from ledger.money import Kopecks
+from sbp_gateway.errors import BindingNotBound, BindingNotFound
 from tests.conftest import Database
 from tests.installments.life_world import OTHER_TOKEN, TOKEN, LifeWorld, leaves, life_world
 
@@ -130,16 +131,48 @@ async def test_a_card_number_is_no_token(life: LifeWorld) -> None:
     assert (await life.load(plan)).status is PlanStatus.NEW
 
 
-async def test_by_a_binding_nothing_is_held_and_the_plan_waits_for_its_commit(life: LifeWorld) -> None:
-    plan = await life.accept(await life.opened(), binding_id="bnd_1")
+async def binding(life: LifeWorld, buyer_id: str, *, status: str = "bound", number: int = 1) -> str:
+    """A buyer's account binding with the operator."""
+    binding_id = f"bnd_{number:026}"
+    async with life.engine.begin() as session:
+        await session.exec_driver_sql(
+            """INSERT INTO sbp_merchants (merchant_id, nspk_merchant_id, member_id, bank_account, created_at)
+               VALUES (%s, 'MA0000000001', '100000000111', '40702810000000000009', %s) ON CONFLICT DO NOTHING""",
+            (life.operator_id, life.now),
+        )
+        await session.exec_driver_sql(
+            """INSERT INTO account_bindings (id, merchant_id, buyer_reference, purpose, qrc_id, payload, requested_at,
+                   expires_at, status, subscription_id, payer_member_id)
+               VALUES (%s, %s, %s, 'p', %s, 'l', %s, %s, %s, %s, %s)""",
+            (binding_id, life.operator_id, buyer_id, f"B{number:031}", life.now, life.now + timedelta(days=1), status,
+             "sub" if status == "bound" else None, "100000000111" if status == "bound" else None),
+        )  # fmt: skip
+    return binding_id
 
-    assert (plan.status, plan.collector, plan.binding_id) == (
-        PlanStatus.WAIT_FOR_COMMIT, CollectorName.SBP, "bnd_1"
-    )  # fmt: skip
+
+async def test_by_a_binding_nothing_is_held_and_the_plan_waits_for_its_commit(life: LifeWorld) -> None:
+    buyer = await life.buyer()
+    own = await binding(life, buyer)
+
+    plan = await life.accept(await life.opened(), buyer, binding_id=own)
+
+    assert (plan.status, plan.collector, plan.binding_id) == (PlanStatus.WAIT_FOR_COMMIT, CollectorName.SBP, own)
     committed = await life.commit(plan)
     assert (committed.status, committed.outstanding) == (PlanStatus.COMMITTED, 1_000_056)
     assert (await life.carry_on(committed)).status is PlanStatus.COMMITTED
     assert await life.sql("SELECT FROM card_payments") == []
+
+
+async def test_only_the_buyers_own_binding_that_stands_is_taken(life: LifeWorld) -> None:
+    buyer, other = await life.buyer(), await life.buyer()
+    ended, others = await binding(life, buyer, status="expired"), await binding(life, other, number=2)
+    plan = await life.opened()
+
+    for wrong, refusal in ((ended, BindingNotBound), (others, BindingNotBound), ("bnd_1", BindingNotFound)):
+        with pytest.raises(refusal):
+            await life.accept(plan, buyer, binding_id=wrong)
+
+    assert (await life.load(plan)).status is PlanStatus.NEW
 
 
 async def test_nobody_accepts_what_is_over(life: LifeWorld) -> None:
