@@ -31,7 +31,7 @@ from checkout.rail import Offer, Start, StartStatus
 from installments import collecting
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
 from installments.clearing import operator_of
-from installments.collecting import Asked, Collectors, WantedCharge
+from installments.collecting import AskedCharge, Collectors, WantedCharge
 from installments.plan import CollectorName
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
@@ -56,12 +56,12 @@ class CardCollector:
 
     calls: CardCalls
 
-    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[AskedCharge]:
         """Intent: a card payment of the operator for each. What the till refuses is a refusal of the charge."""
         operator_id = await operator_of(session)
         return [await self._request(session, one, operator_id, now) for one in wanted]
 
-    async def _request(self, session: Session, wanted: WantedCharge, operator_id: str, now: datetime) -> Asked:
+    async def _request(self, session: Session, wanted: WantedCharge, operator_id: str, now: datetime) -> AskedCharge:
         terms = CardTerms(
             wanted.terms.card_token or "", initiator=Initiator.MERCHANT, first_payment_id=wanted.terms.first_payment_id
         )
@@ -70,14 +70,14 @@ class CardCollector:
                 session, new_id("cpy", now), operator_id, wanted.charge.amount, terms, now=now
             )
         except Rejected as refused:
-            return Asked(wanted.charge, None, refusal=refused.code)
-        return Asked(wanted.charge, payment.id, payment)
+            return AskedCharge(wanted.charge, None, refusal=refused.code)
+        return AskedCharge(wanted.charge, payment.id, payment)
 
-    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+    async def ask(self, asked: Sequence[AskedCharge]) -> list[ChargeOutcome]:
         """Call: charge the cards, a few at once, and book what was captured."""
         return await _a_few_at_once(asked, self._ask)
 
-    async def _ask(self, asked: Asked) -> ChargeOutcome:
+    async def _ask(self, asked: AskedCharge) -> ChargeOutcome:
         assert isinstance(asked.request, CardPayment)
         payment, answer = asked.request, await self.calls.ask(asked.request)
         after = await in_transaction(
@@ -112,41 +112,39 @@ class SbpCollector:
     sbp: SbpRail
     clock: Clock
 
-    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[AskedCharge]:
         """Intent: an order, an attempt and a code for each."""
         operator_id = await operator_of(session)
         terminals, _ = await till_rows.list_terminals(
             session, merchant_id=operator_id, store_id=None, after="", limit=1
         )
         if not terminals:
-            return [Asked(one.charge, None, refusal=TERMINAL_MISSING) for one in wanted]
+            return [AskedCharge(one.charge, None, refusal=TERMINAL_MISSING) for one in wanted]
         return [await self._request(session, one, operator_id, terminals[0].id, now) for one in wanted]
 
     async def _request(
         self, session: Session, wanted: WantedCharge, operator_id: str, terminal_id: str, now: datetime
-    ) -> Asked:
+    ) -> AskedCharge:
         charge = wanted.charge
         if wanted.terms.binding_id is None:
-            return Asked(charge, None, refusal=CONSENT_MISSING)
+            return AskedCharge(charge, None, refusal=CONSENT_MISSING)
         rail = BindingRail(self.sbp, wanted.terms.binding_id)
-        savepoint = await session.begin_nested()
+        order = OrderRequest(terminal_id, charge.id, int(charge.amount), "Платёж по рассрочке", now)
         try:
-            order = OrderRequest(terminal_id, charge.id, int(charge.amount), "Платёж по рассрочке", now)
-            placed = await till.place_order(session, new_id("ord", now), order, merchant_id=operator_id, now=now)
-            attempt, offer = await till.begin_attempt(
-                session, rail, new_id("att", now), order_id=placed.id, merchant_id=operator_id, now=now
-            )
+            async with session.begin_nested():  # what is refused leaves nothing behind
+                placed = await till.place_order(session, new_id("ord", now), order, merchant_id=operator_id, now=now)
+                attempt, offer = await till.begin_attempt(
+                    session, rail, new_id("att", now), order_id=placed.id, merchant_id=operator_id, now=now
+                )
         except Rejected as refused:
-            await savepoint.rollback()
-            return Asked(charge, None, refusal=refused.code)
-        await savepoint.commit()
-        return Asked(charge, attempt.id, (rail, offer))
+            return AskedCharge(charge, None, refusal=refused.code)
+        return AskedCharge(charge, attempt.id, (rail, offer))
 
-    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+    async def ask(self, asked: Sequence[AskedCharge]) -> list[ChargeOutcome]:
         """Call: register the codes. The worker has them charged, and NSPK says later how that went."""
         return await _a_few_at_once(asked, self._ask)
 
-    async def _ask(self, asked: Asked) -> ChargeOutcome:
+    async def _ask(self, asked: AskedCharge) -> ChargeOutcome:
         request: Any = asked.request
         rail, offer = request
         start = await rail.start(offer)
@@ -179,11 +177,11 @@ class SbpCollector:
         )
 
 
-async def _a_few_at_once(asked: Sequence[Asked], ask: Any) -> list[ChargeOutcome]:
+async def _a_few_at_once(asked: Sequence[AskedCharge], ask: Any) -> list[ChargeOutcome]:
     """Ask about each; what fails here is unknown, and looked at later."""
     places = asyncio.Semaphore(CALLS_AT_ONCE)
 
-    async def one(item: Asked) -> ChargeOutcome:
+    async def one(item: AskedCharge) -> ChargeOutcome:
         async with places:
             try:
                 found: ChargeOutcome = await ask(item)

@@ -14,7 +14,7 @@ from api.plan_collectors import collectors_of
 from installments import charge_rows as rows
 from installments import collecting
 from installments.charges import Charge, ChargeOutcome
-from installments.collecting import Asked, Collectors
+from installments.collecting import AskedCharge, Collectors
 from installments.paying import begin_early_payment
 from installments.telling import PlanActor
 from ledger.database import Session, in_transaction
@@ -40,7 +40,7 @@ def ways_to_collect(door: Door) -> Collectors:
     return collectors_of(door.engine, wiring.cards, wiring.rail, door.clock)
 
 
-async def begin(session: Session, door: Door, wanted: EarlyPayment) -> Asked | None:
+async def begin(session: Session, door: Door, wanted: EarlyPayment) -> AskedCharge | None:
     """Intent. The same charge again begins nothing. Raises: as ``begin_early_payment``."""
     if await rows.find_charge(session, wanted.charge_id) is not None:
         return None
@@ -50,7 +50,7 @@ async def begin(session: Session, door: Door, wanted: EarlyPayment) -> Asked | N
     )  # fmt: skip
 
 
-async def ask(door: Door, asked: Asked | None) -> Sequence[ChargeOutcome]:
+async def ask(door: Door, asked: AskedCharge | None) -> Sequence[ChargeOutcome]:
     """Call. Never raises for what the network does."""
     return () if asked is None else await ways_to_collect(door)[asked.charge.collector].ask([asked])
 

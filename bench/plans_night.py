@@ -22,7 +22,7 @@ from bench import servers
 from bench.rows import Row, faster
 from installments import collecting, regulator, vouchers
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
-from installments.collecting import Asked, WantedCharge
+from installments.collecting import AskedCharge, WantedCharge
 from installments.plan import CollectorName
 from ledger import chart, journal
 from ledger.clock import monotonic
@@ -128,11 +128,11 @@ class InstantCollector:
 
     async def request(  # its arguments are the protocol's
         self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime,  # noqa: ARG002
-    ) -> list[Asked]:  # fmt: skip
+    ) -> list[AskedCharge]:  # fmt: skip
         """Intent: the charge's own id is the payment's."""
-        return [Asked(one.charge, "pay_" + one.charge.id) for one in wanted]
+        return [AskedCharge(one.charge, "pay_" + one.charge.id) for one in wanted]
 
-    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+    async def ask(self, asked: Sequence[AskedCharge]) -> list[ChargeOutcome]:
         """Yes to each."""
         return [ChargeOutcome(one.charge.id, ChargeStatus.CAPTURED, one.charge.amount) for one in asked]
 
@@ -140,7 +140,7 @@ class InstantCollector:
         self, session: Session, charges: Sequence[Charge], *, now: datetime,  # noqa: ARG002
     ) -> list[ChargeOutcome]:  # fmt: skip
         """Yes again."""
-        return await self.ask([Asked(replace(charge), charge.payment_id) for charge in charges])
+        return await self.ask([AskedCharge(replace(charge), charge.payment_id) for charge in charges])
 
 
 def night(server: Server) -> tuple[int, float]:

@@ -62,7 +62,7 @@ class WantedCharge:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedCharge:
     """A charge with the outside's payment written down, or with the reason why none could be."""
 
     charge: Charge
@@ -75,10 +75,10 @@ class Asked:
 class Collector(Protocol):
     """A way to take money from a buyer who is not there: intent, call, outcome. Fitted in ``api.plan_collectors``."""
 
-    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[AskedCharge]:
         """Intent: write down what will be asked, in the transaction that begins the charges."""
 
-    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+    async def ask(self, asked: Sequence[AskedCharge]) -> list[ChargeOutcome]:
         """Call. No session is open. Never raises for what the network does."""
 
     async def look(self, session: Session, charges: Sequence[Charge], *, now: datetime) -> list[ChargeOutcome]:
@@ -160,7 +160,9 @@ def _again(charge: Charge, amount: Kopecks, now: datetime) -> Charge:
     )
 
 
-async def begin(session: Session, collectors: Collectors, *, now: datetime, limit: int = BATCH_MAX) -> list[Asked]:
+async def begin(
+    session: Session, collectors: Collectors, *, now: datetime, limit: int = BATCH_MAX
+) -> list[AskedCharge]:
     """Begin the charges whose hour has come: their outside payments are written down, and only then asked for.
 
     A charge is never above what is due now; one that nothing is due for ends. Locks: the charges, skipping others'.
@@ -171,7 +173,7 @@ async def begin(session: Session, collectors: Collectors, *, now: datetime, limi
 
 async def begin_these(
     session: Session, collectors: Collectors, taken: Sequence[Charge], *, now: datetime
-) -> list[Asked]:
+) -> list[AskedCharge]:
     """Begin charges that the session has locked, or that nobody else knows of. Nobody looks at them for a while."""
     if not taken:
         return []
@@ -207,11 +209,13 @@ def _sort(
     return wanted, over
 
 
-async def _request(session: Session, collector: Collector, wanted: list[WantedCharge], now: datetime) -> list[Asked]:
+async def _request(
+    session: Session, collector: Collector, wanted: list[WantedCharge], now: datetime
+) -> list[AskedCharge]:
     return await collector.request(session, wanted, now=now) if wanted else []
 
 
-async def _refuse(session: Session, asked: Sequence[Asked], now: datetime) -> None:
+async def _refuse(session: Session, asked: Sequence[AskedCharge], now: datetime) -> None:
     """What could not even be asked for is refused, and not tried with the same card or account."""
     outcomes = [
         ChargeOutcome(one.charge.id, ChargeStatus.REFUSED, reason=one.refusal or "refused", may_try_again=False)

@@ -12,7 +12,7 @@ from datetime import datetime
 from installments import charge_rows as rows
 from installments import repository
 from installments.charges import OVERTAKEN, Charge, ChargeKind, ChargeStatus
-from installments.collecting import LEASE, Asked, Collectors, announce, begin_these, new_charge
+from installments.collecting import LEASE, AskedCharge, Collectors, announce, begin_these, new_charge
 from installments.errors import ChargeUnderWay, EarlyPaymentOutOfRange, NothingOwed, NoWayToCollect
 from installments.plan import Plan, Standing
 from installments.telling import PlanActor, tell
@@ -26,7 +26,7 @@ OPEN = frozenset({Standing.CURRENT, Standing.OVERDUE})
 async def begin_early_payment(
     session: Session, collectors: Collectors, plan_id: str, amount: Kopecks | None, by: PlanActor, *, charge_id: str,
     now: datetime, buyer_id: str | None = None,
-) -> Asked | None:  # fmt: skip
+) -> AskedCharge | None:  # fmt: skip
     """Intent: a charge of ``amount``, or of all that is left, by the plan's card or binding, to be asked for at once.
 
     A charge of the night that has not been begun makes room, and comes back at its hour for what is left then. The same

@@ -19,7 +19,7 @@ from api.routes.installment_products import PRICE_KOPECKS_MAX
 from api.wire import Body, Day, Instant, View
 from installments import charge_rows
 from installments.charges import Charge, ChargeKind, ChargeOutcome, ChargeStatus
-from installments.collecting import Asked
+from installments.collecting import AskedCharge
 from installments.documents.document import DocumentFormat, DocumentLanguage, PlanDocumentKind
 from installments.documents.issuing import (
     IssuedDocument,
@@ -135,16 +135,16 @@ async def pay_plan_early(plan_id: str, body: EarlyPaymentBody, call: CanManage) 
     """
     amount = None if body.amount_kopecks is None else Kopecks(body.amount_kopecks)
 
-    async def intent(session: Session, claim: Claim) -> tuple[str, Asked | None]:
+    async def intent(session: Session, claim: Claim) -> tuple[str, AskedCharge | None]:
         await load_own(session, plan_id, call)
         wanted = EarlyPayment(plan_id, amount, actor_of(call), claim.resource_id)
         return claim.resource_id, await plan_early_payments.begin(session, call.door, wanted)
 
-    async def act(intended: tuple[str, Asked | None]) -> Sequence[ChargeOutcome]:
+    async def act(intended: tuple[str, AskedCharge | None]) -> Sequence[ChargeOutcome]:
         return await plan_early_payments.ask(call.door, intended[1])
 
     async def outcome(
-        session: Session, intended: tuple[str, Asked | None], told: Sequence[ChargeOutcome]
+        session: Session, intended: tuple[str, AskedCharge | None], told: Sequence[ChargeOutcome]
     ) -> ChargeView:
         return ChargeView.of(await plan_early_payments.finish(session, call.door, intended[0], told))
 

@@ -12,7 +12,7 @@ from checkout.merchants import Merchant
 from installments import repository as rows
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
 from installments.clearing import clearing_terms
-from installments.collecting import Asked, Collectors, WantedCharge
+from installments.collecting import AskedCharge, Collectors, WantedCharge
 from installments.movements import Movement, MovementKind
 from installments.opening import PlanRequest, open_plan
 from installments.plan import CollectorName, Item, Plan, PlanStatus, Standing
@@ -55,11 +55,11 @@ class Scripted:
             ChargeOutcome("", status, reason=reason, may_try_again=soft) for status in statuses
         )
 
-    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[Asked]:
+    async def request(self, session: Session, wanted: Sequence[WantedCharge], *, now: datetime) -> list[AskedCharge]:
         del session
-        return [Asked(one.charge, new_id("cpy", now)) for one in wanted]
+        return [AskedCharge(one.charge, new_id("cpy", now)) for one in wanted]
 
-    async def ask(self, asked: Sequence[Asked]) -> list[ChargeOutcome]:
+    async def ask(self, asked: Sequence[AskedCharge]) -> list[ChargeOutcome]:
         self.asked += [one.charge for one in asked]
         return [self._answer(one.charge) for one in asked]
 
