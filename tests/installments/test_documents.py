@@ -205,8 +205,8 @@ async def test_the_bytes_of_a_page_stay_what_they_were(terms: tuple[Plan, dict[D
 
 
 EXPECTED = {
-    "ru": "414688fed62a78c813b9eadf8865f968229d5e2c408c84d5e484b654fbf8bdaf",
-    "en": "3aec98346a067016b61b2ebb3f491eb47c449184a50906117cfc96ea6d572faa",
+    "ru": "a52acfbd56d337ce02c8a85f5796bc9be94e11e455ecfed7e016bf543c7adc17",
+    "en": "bb744eff6dabe9a23d517bea1875d58c3b7cf375a7266a7063703285a7db31b3",
 }
 """A change of template or words changes what buyers are shown: it is meant, and then these are renewed."""
 
