@@ -218,11 +218,11 @@ async def test_lost_questions_and_answers_are_repeated_by_our_id_until_the_burea
     clock = Clock()
     clock.offset = world.now - clock.now()
     async with running_simulators() as url:
-        await ordered(url, "/simulator/faults", {"lost_request": 0.3, "lost_answer": 0.4})
+        await ordered(url, "/simulator/faults", {"lost_request": 0.5, "lost_answer": 0.5})
         calls = BureauCalls(world.engine, url, "key", clock)
         for _ in range(60):
             await calls.tell_due()
-            clock.offset += timedelta(minutes=5)
+            clock.offset += timedelta(hours=2)
         await calls.close()
         seen = await ordered(url, "/simulator/bureau")
 
