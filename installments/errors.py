@@ -6,7 +6,7 @@ Rejected
     │   └── PartsMismatch, PriceTooSmall, TooManyInstallments
     ├── MovementRejected          a fact that cannot be
     │   ├── MovementBeforePlan, UndoneMovementUnknown, UndoneMovementChargedBack
-    │   ├── ChargebackAboveRest, SnoozedAlready, SnoozeNotPossible, ReAgeNotPossible
+    │   ├── ChargebackAboveRest, SnoozeSpent, SnoozeNotPossible, ReAgeNotPossible
     │   └── MovementDiffers, MovementInFuture, ClockWentBack
     ├── LawRejected               what the law on installment services forbids
     │   └── TermAboveLaw, PenaltyAboveLaw, BureauReportRequired
@@ -91,7 +91,7 @@ class ChargebackAboveRest(MovementRejected):
     code = "installments.chargeback_above_rest"
 
 
-class SnoozedAlready(MovementRejected):
+class SnoozeSpent(MovementRejected):
     """The day of an installment is moved once in a plan."""
 
     code = "installments.snoozed_already"

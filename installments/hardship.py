@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from installments import rescheduling
 from installments.debts import load_debts
-from installments.errors import SnoozedAlready
+from installments.errors import SnoozeSpent
 from installments.movements import Movement, MovementKind
 from installments.notice_texts import Template
 from installments.notices import Wish, add_notices
@@ -57,7 +57,7 @@ async def snooze(
 ) -> Plan:
     """Put one unpaid installment off, once in a plan's life.
 
-    Raises: PlanNotFound, PlanNotCommitted, SnoozedAlready, SnoozeNotPossible, TermAboveLaw. Locks: the plan.
+    Raises: PlanNotFound, PlanNotCommitted, SnoozeSpent, SnoozeNotPossible, TermAboveLaw. Locks: the plan.
     """
     movement = _movement(ReliefKind.SNOOZE, plan_id, grant, now, number=installment_number, new_due_on=new_due_on)
     return await _grant(session, ReliefKind.SNOOZE, movement, grant, now)
@@ -120,7 +120,7 @@ async def _grant(session: Session, kind: ReliefKind, movement: Movement, grant: 
 
 
 async def _keep(session: Session, kind: ReliefKind, movement: Movement, grant: Grant, now: datetime) -> None:
-    """Who and why. Raises: SnoozedAlready, also when somebody else was first at the same moment."""
+    """Who and why. Raises: SnoozeSpent, also when somebody else was first at the same moment."""
     try:
         await session.execute(
             text("""INSERT INTO plan_reliefs (id, plan_id, kind, movement_id, reason, granted_by, granted_at)
@@ -132,5 +132,5 @@ async def _keep(session: Session, kind: ReliefKind, movement: Movement, grant: G
         )  # fmt: skip
     except IntegrityError as error:
         if violated_constraint(error) == "plan_reliefs_snoozed_once":
-            raise SnoozedAlready(plan_id=movement.plan_id) from None
+            raise SnoozeSpent(plan_id=movement.plan_id) from None
         raise

@@ -47,7 +47,7 @@ def replay(
 
     ``contract_on`` is the day of the contract, by default that of the first installment.
 
-    Raises: MovementBeforePlan; UndoneMovementUnknown; UndoneMovementChargedBack; ChargebackAboveRest; SnoozedAlready.
+    Raises: MovementBeforePlan; UndoneMovementUnknown; UndoneMovementChargedBack; ChargebackAboveRest; SnoozeSpent.
     """
     start = contract_on or schedule[0].due_on
     known = sorted(movements, key=_ORDER)

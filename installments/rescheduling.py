@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from installments.errors import ReAgeNotPossible, SnoozedAlready, SnoozeNotPossible
+from installments.errors import ReAgeNotPossible, SnoozeNotPossible, SnoozeSpent
 from installments.law import check_term
 from installments.movements import Movement, MovementKind
 from installments.parts import Parts
@@ -80,6 +80,6 @@ def check_reschedule(before: PlanState, after: PlanState, movement: Movement, *,
 
 
 def check_once(movements: Sequence[Movement]) -> None:
-    """One snooze in a plan. Raises: SnoozedAlready."""
+    """One snooze in a plan. Raises: SnoozeSpent."""
     if sum([movement.kind is MovementKind.SNOOZE for movement in movements]) > 1:
-        raise SnoozedAlready
+        raise SnoozeSpent

@@ -17,7 +17,7 @@ from installments.errors import (
     NoOpenDispute,
     NothingOwed,
     PlanNotFound,
-    SnoozedAlready,
+    SnoozeSpent,
     TermAboveLaw,
 )
 from installments.hardship import Grant
@@ -71,7 +71,7 @@ async def test_an_installment_is_put_off_once_with_who_and_why(engine: Engine) -
         ("snooze", "Покупатель в больнице", "person:per_1")
     ]
 
-    with pytest.raises(SnoozedAlready):
+    with pytest.raises(SnoozeSpent):
         async with transaction(engine) as session:
             await hardship.snooze(session, plan.id, 3, SECOND_ON + timedelta(days=40), grant("r-2"), now=NOW)
     assert await walk(engine, SECOND_ON) == 0
