@@ -76,6 +76,27 @@ async def type_card(tab: BrowserTab, number: str) -> None:
         await tab.type_into(name, text, frame="/card-forms/")
 
 
+async def agree(tab: BrowserTab, home: str) -> None:
+    """Details, first wrong, and the terms."""
+    await heading(tab, "Кто оформляет", home)
+    await picture(tab, "details")
+    await press(tab, "button.submit", home)
+    await tab.until("document.querySelectorAll('[aria-invalid]').length >= 4", frame=home)
+    await picture(tab, "details_wrong")
+    for name, text in TYPED.items():
+        await tab.run(f"document.getElementById({name!r}).value = ''", frame=home)
+        await tab.type_into(name, text, frame=home)
+    await press(tab, "[name=personal_data]", home)
+    await press(tab, "button.submit", home)
+
+    await heading(tab, "Условия", home)
+    await tab.until("document.readyState === 'complete'", frame=home)
+    await picture(tab, "terms")
+    for name in ("agreement", "card"):
+        await press(tab, f"[name={name}]", home)
+    await press(tab, "button.submit", home)
+
+
 async def test_a_buyer_accepts_a_plan_in_a_browser(client: Client, engine: Engine, vault_engine: Engine) -> None:
     async with plan_shop(client, engine, vault_engine) as shop:
         with listening_socket("127.0.0.1", 0) as ours, listening_socket("127.0.0.1", 0) as vaults:
@@ -87,23 +108,7 @@ async def test_a_buyer_accepts_a_plan_in_a_browser(client: Client, engine: Engin
             async with served(shop.api.app, ours), served(public_app(vault), vaults):
                 plan = await shop.plan()
                 async with browser_tab(plan["link"]) as tab:
-                    await heading(tab, "Кто оформляет", home)
-                    await picture(tab, "details")
-                    await press(tab, "button.submit", home)
-                    await tab.until("document.querySelectorAll('[aria-invalid]').length >= 4", frame=home)
-                    await picture(tab, "details_wrong")
-                    for name, text in TYPED.items():
-                        await tab.run(f"document.getElementById({name!r}).value = ''", frame=home)
-                        await tab.type_into(name, text, frame=home)
-                    await press(tab, "[name=personal_data]", home)
-                    await press(tab, "button.submit", home)
-
-                    await heading(tab, "Условия", home)
-                    await tab.until("document.readyState === 'complete'", frame=home)
-                    await picture(tab, "terms")
-                    for name in ("agreement", "card"):
-                        await press(tab, f"[name={name}]", home)
-                    await press(tab, "button.submit", home)
+                    await agree(tab, home)
 
                     await heading(tab, "Код из сообщения", home)
                     await picture(tab, "code")
