@@ -128,7 +128,7 @@ def add_dolyame(running: Installation, metrics: Path, stack: ExitStack) -> None:
             "KOPEYKA_DOLYAME_CA_FILE": str(made.ca),
         }
     bury = partial(multiprocess.mark_process_dead, path=str(metrics))
-    running.children.append(Child("api-dolyame", python("api.serve_dolyame"), own, [listener.fileno()], bury))
+    running.children.append(Child("dolyame", python("api.serve_dolyame"), own, [listener.fileno()], bury))
 
 
 def dolyame_shop(running: Installation) -> dict[str, str]:
@@ -329,7 +329,8 @@ def told_to_the_rest(running: Installation, child: Child) -> dict[str, str]:
         "KOPEYKA_BUREAU_URL": settings.bureau_url or simulators,
         "KOPEYKA_EVENTS_URL": settings.events_url or (f"{simulators}/sink/events" if simulators else ""),
     }
-    link = vault_link(running, child.name.split("-")[0]) if child.name != "simulators" else {}
+    role = "api" if child.name == "dolyame" else child.name.split("-")[0]  # another door of the same house
+    link = vault_link(running, role) if child.name != "simulators" else {}
     return modes(running) | told | nspk_environment(running) | tkassa_environment(running) | link
 
 
