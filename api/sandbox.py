@@ -10,7 +10,9 @@ from api.callers import Callers, create_key
 from api.data_dir import write_private
 from api.errors import CallRejected
 from checkout.bank_details import BankAccount, account_with_key
+from checkout.merchants import Store, Terminal
 from checkout.onboarding import onboard_merchant
+from checkout.repository import add_store, add_terminal
 from installments.repository import Licence, add_licence, choose_operator, licence_on, operator_merchant
 from ledger.clock import machine_now, moscow_day
 from ledger.database import Session, create_engine, transaction
@@ -82,6 +84,14 @@ async def found_operator(session: Session, *, now: datetime) -> str:
         bank_account=account, tariff_group=OPERATOR_TARIFFS, now=now,
     )  # fmt: skip
     await choose_operator(session, operator_id)
+    await _open_till(session, operator_id, now)
     if await licence_on(session, moscow_day(now)) is None:
         await add_licence(session, Licence(LICENSED_ON, "SANDBOX-1", True, CAPITAL))
     return operator_id
+
+
+async def _open_till(session: Session, operator_id: str, now: datetime) -> None:
+    """A till of the operator's own: installments by an account binding are orders of it."""
+    store = Store(new_id("sto", now), operator_id, "Рассрочка", "Москва", now)
+    await add_store(session, store)
+    await add_terminal(session, Terminal(new_id("ter", now), store.id, operator_id, "Списания", now))
