@@ -18,6 +18,7 @@ from api import balance_reads, logs
 from api.asgi import Outermost
 from api.callers import Callers
 from api.card_number_wall import CardNumberWall
+from api.contracts.dolyame import routes as dolyame
 from api.contracts.yookassa import routes as yookassa
 from api.documents import describe
 from api.documents import router as documents_router
@@ -168,8 +169,6 @@ def create_nspk_app(settings: Settings | None = None) -> FastAPI:
 
 def create_dolyame_app(settings: Settings | None = None) -> FastAPI:
     """What Долями's shops call, for a port that lets nobody else in. Its limit is the contract's."""
-    from api.contracts.dolyame import routes as dolyame
-
     settings = settings or Settings()
     buckets = Buckets(settings.dolyame_requests_per_second, burst_seconds=1)
     return app_of(settings, (health.router, *dolyame.ROUTERS), buckets)
