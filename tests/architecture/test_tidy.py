@@ -41,6 +41,7 @@ MAY_USE_FLOATS = {
     "sbp_gateway/nspk_transport.py": "timeouts in seconds",
     "reconciliation/bank_http.py": "timeouts in seconds",
     "sbp_gateway/payout_bank_http.py": "timeouts in seconds",
+    "installments/documents/pdf.py": "sizes of type and of lines in points; sums come as text",
 }
 SIMULATOR = "sbp_gateway/simulator/"
 """Probabilities and delays of faults are its business; it keeps no money."""
