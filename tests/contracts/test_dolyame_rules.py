@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from api.bodies import read_json
 from api.contracts.dolyame.amounts import read_amount, read_quantity, write_json
-from api.contracts.dolyame.bodies import ClientInfoBody, CreateBody
+from api.contracts.dolyame.bodies import BuyerInfoBody, NewOrderBody
 from api.contracts.dolyame.entrance import read_credentials
 from api.contracts.dolyame.error_objects import CODES, Cased, error_answer, status_of
 from api.contracts.dolyame.errors import CertificateRefused, DolyameRejected, LoginMalformed
@@ -89,7 +89,7 @@ def test_a_quantity_is_a_number_of_pieces_or_a_measure() -> None:
 
 
 def test_people_are_masked_and_birthdays_are_not_kept() -> None:
-    whole = ClientInfoBody(
+    whole = BuyerInfoBody(
         first_name="Анна", last_name="Ковалёва", middle_name="Ивановна", birthdate="1990-01-01",
         phone="8 (916) 123-45-67", email="anna.k@mail.example.ru",
     )  # fmt: skip
@@ -97,7 +97,7 @@ def test_people_are_masked_and_birthdays_are_not_kept() -> None:
     assert masked(whole) == {
         "first_name": "Анна", "last_name": "К.", "middle_name": "И.", "phone": "+8******4567", "email": "a**@m*.ru",
     }  # fmt: skip
-    assert masked(ClientInfoBody(phone="123", email="nobody", last_name=" ")) == {}
+    assert masked(BuyerInfoBody(phone="123", email="nobody", last_name=" ")) == {}
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_people_are_masked_and_birthdays_are_not_kept() -> None:
      {"client_info": {"first_name": 5}}],
 )  # fmt: skip
 def test_an_order_has_its_form(change: dict[str, Any]) -> None:
-    CreateBody.model_validate({"order": GOOD})
+    NewOrderBody.model_validate({"order": GOOD})
 
     with pytest.raises(ValidationError):
-        CreateBody.model_validate({"order": GOOD | change})
+        NewOrderBody.model_validate({"order": GOOD | change})
 
 
 def plan(status: PlanStatus, **changes: Any) -> Plan:

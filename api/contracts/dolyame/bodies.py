@@ -111,7 +111,7 @@ class ItemBody(DolyameBody):
 Items = Annotated[tuple[ItemBody, ...], Field(min_length=1, max_length=ITEMS_MAX)]
 
 
-class ClientInfoBody(DolyameBody):
+class BuyerInfoBody(DolyameBody):
     """What the shop knows of the buyer. Kept masked only."""
 
     first_name: Said = None
@@ -128,7 +128,7 @@ class FiscalizationBody(DolyameBody):
     type: Literal["enabled", "disabled"]
 
 
-ClientInfo = Annotated[ClientInfoBody | None, BeforeValidator(_empty_is_none)]
+ClientInfo = Annotated[BuyerInfoBody | None, BeforeValidator(_empty_is_none)]
 Fiscalization = Annotated[FiscalizationBody | None, BeforeValidator(_empty_is_none)]
 
 
@@ -158,7 +158,7 @@ class OrderBody(BasketBody):
     fiscalization_settings: Fiscalization = None
 
 
-class CreateBody(DolyameBody):
+class NewOrderBody(DolyameBody):
     """POST /orders/create."""
 
     order: OrderBody
@@ -169,9 +169,9 @@ class CreateBody(DolyameBody):
     fail_url: Url = None
 
     @property
-    def client(self) -> ClientInfoBody:
+    def client(self) -> BuyerInfoBody:
         """Wherever it stands; the top level is heard first."""
-        return self.client_info or self.order.client_info or ClientInfoBody()
+        return self.client_info or self.order.client_info or BuyerInfoBody()
 
     @property
     def fiscalization(self) -> str | None:

@@ -5,13 +5,13 @@ Source: notifications in public fixtures: an e-mail like ``t**@y*.ru``, the surn
 
 from __future__ import annotations
 
-from api.contracts.dolyame.bodies import ClientInfoBody
+from api.contracts.dolyame.bodies import BuyerInfoBody
 
 PHONE_SHOWN = 4
 """The last digits; the country's code stands before the stars."""
 
 
-def masked(client: ClientInfoBody) -> dict[str, str]:
+def masked(client: BuyerInfoBody) -> dict[str, str]:
     """What is kept and told of a buyer. A birthday is not."""
     said = {
         "first_name": client.first_name,

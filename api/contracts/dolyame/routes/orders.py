@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.answers import JSON, Answer
 from api.contracts.dolyame import repository
 from api.contracts.dolyame.amounts import write_json
-from api.contracts.dolyame.bodies import CommitBody, CreateBody, items_of
+from api.contracts.dolyame.bodies import CommitBody, NewOrderBody, items_of
 from api.contracts.dolyame.entrance import contract_router, shop_of
 from api.contracts.dolyame.masking import masked
 from api.contracts.dolyame.notifications import refuse_private
@@ -36,7 +36,7 @@ Intent = Callable[[Session, Claim], Awaitable[str]]
 
 
 @router.post("/orders/create")
-async def create(call: AnyCall, body: CreateBody) -> Response:
+async def create(call: AnyCall, body: NewOrderBody) -> Response:
     """Register an order: its buyer gets a link. The same order again is the same link."""
     refuse_private(body.notification_url, call.door.settings.mode)
 
@@ -53,7 +53,7 @@ async def create(call: AnyCall, body: CreateBody) -> Response:
     return await carried_out(call, intent, prefix="pln")
 
 
-def order_row(call: Call, body: CreateBody, plan_id: str, now: datetime) -> DolyameOrder:
+def order_row(call: Call, body: NewOrderBody, plan_id: str, now: datetime) -> DolyameOrder:
     """What is kept of an order beside its plan."""
     shop = shop_of(call)
     return DolyameOrder(
