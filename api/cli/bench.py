@@ -48,7 +48,7 @@ def vault(as_json: JsonOption = False) -> None:
 @app.command()
 def installments(
     as_json: JsonOption = False,
-    plans: Annotated[int, typer.Option(min=1_000, help="Open plans of the night; a million takes minutes.")] = 1_000_000,
+    plans: Annotated[int, typer.Option(min=1_000, help="Open plans; a million take minutes.")] = 1_000_000,
 ) -> None:
     """The rules of plans, a night of a million plans, the arrears report and a quote."""
     from bench import installments as measured  # measuring tools are not loaded by other commands
