@@ -122,14 +122,14 @@ class BuyerInfoBody(DolyameBody):
     email: Said = None
 
 
-class FiscalizationBody(DolyameBody):
+class ReceiptSettingsBody(DolyameBody):
     """Whether we are to print receipts for the shop."""
 
     type: Literal["enabled", "disabled"]
 
 
 ClientInfo = Annotated[BuyerInfoBody | None, BeforeValidator(_empty_is_none)]
-Fiscalization = Annotated[FiscalizationBody | None, BeforeValidator(_empty_is_none)]
+Fiscalization = Annotated[ReceiptSettingsBody | None, BeforeValidator(_empty_is_none)]
 
 
 def items_of(lines: tuple[ItemBody, ...]) -> tuple[Item, ...]:
