@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.installments.fineract import play
+from tests.installments.fineract_cases import ALLOCATION, CHARGEBACKS, MOVED_DAYS
 
 CASES = {
     "UC1, each on its day": """
@@ -162,7 +163,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+ALL = CASES | ALLOCATION | CHARGEBACKS | MOVED_DAYS
+
+
+@pytest.mark.parametrize("case", ALL.values(), ids=ALL.keys())
 def test_a_scenario_ends_as_published(case: str) -> None:
     told = play(case)
 
