@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from installments import repository
-from installments.errors import DisputeDiffers, DisputeOpenAlready, NoOpenDispute, NothingOwed
+from installments.errors import DisputeDiffers, DisputeOpenAlready, NoDebtOwed, NoOpenDispute
 from installments.merchant_money import release_reserve, reserve
 from installments.plan import Plan, Standing
 from installments.telling import PlanActor, tell
@@ -52,7 +52,7 @@ async def open_dispute(
     """Pause a plan: no charges, no dunning, and the merchant's money for it waits. The same id again is nothing.
 
     Дт and Кт as ``merchant_money.reserve`` lists them.
-    Raises: PlanNotFound, NothingOwed, DisputeOpenAlready. Locks: the plan, the merchant's plan money, accounts.
+    Raises: PlanNotFound, NoDebtOwed, DisputeOpenAlready. Locks: the plan, the merchant's plan money, accounts.
     """
     plan = await repository.load_plan(session, plan_id, lock=True)
     known = await find_dispute(session, dispute_id)
@@ -61,7 +61,7 @@ async def open_dispute(
     if await open_dispute_of(session, plan.id) is not None:
         raise DisputeOpenAlready(plan_id=plan.id)
     if plan.standing is Standing.NONE:
-        raise NothingOwed(plan_id=plan.id)
+        raise NoDebtOwed(plan_id=plan.id)
     reserved = await reserve(session, plan.id, now=now)
     await _pause(session, plan.id, is_paused=True)
     await session.execute(

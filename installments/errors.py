@@ -19,7 +19,7 @@ Rejected
     ├── CommitAboveApproved, CommitDiffers
     ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
-    ├── NothingOwed, EarlyPaymentOutOfRange, NoWayToCollect
+    ├── NoDebtOwed, EarlyPaymentOutOfRange, NoCollectorKnown
     ├── DisputeOpenAlready, NoOpenDispute, DisputeDiffers
     └── RefundAmountNotPositive, RefundAboveRest, RefundDiffers, RefundItemsMismatch, CorrectionAboveTotal
 Unavailable
@@ -397,7 +397,7 @@ class ReceiptDiffers(InstallmentsRejected):
     code = "installments.receipt_differs"
 
 
-class NothingOwed(InstallmentsRejected):
+class NoDebtOwed(InstallmentsRejected):
     """This buyer owes nothing under the plan."""
 
     code = "installments.nothing_owed"
@@ -409,7 +409,7 @@ class EarlyPaymentOutOfRange(InstallmentsRejected):
     code = "installments.early_payment_out_of_range"
 
 
-class NoWayToCollect(InstallmentsRejected):
+class NoCollectorKnown(InstallmentsRejected):
     """The plan has no card and no account binding to be charged."""
 
     code = "installments.no_way_to_collect"

@@ -13,7 +13,7 @@ from installments import charge_rows as rows
 from installments import repository
 from installments.charges import OVERTAKEN, Charge, ChargeKind, ChargeStatus
 from installments.collecting import LEASE, AskedCharge, Collectors, announce, begin_these, new_charge
-from installments.errors import ChargeUnderWay, EarlyPaymentOutOfRange, NothingOwed, NoWayToCollect
+from installments.errors import ChargeUnderWay, EarlyPaymentOutOfRange, NoCollectorKnown, NoDebtOwed
 from installments.plan import Plan, Standing
 from installments.telling import PlanActor, tell
 from ledger.clock import moscow_day
@@ -33,7 +33,7 @@ async def begin_early_payment(
     ``charge_id`` again begins nothing. Gives what is to be asked; nothing when there is nothing to ask: the charge is
     there and says how it stands.
 
-    Raises: PlanNotFound, NothingOwed, NoWayToCollect, EarlyPaymentOutOfRange, ChargeUnderWay.
+    Raises: PlanNotFound, NoDebtOwed, NoCollectorKnown, EarlyPaymentOutOfRange, ChargeUnderWay.
     Locks: the plan's live charge, then the plan.
     """
     if await rows.find_charge(session, charge_id) is not None:
@@ -62,9 +62,9 @@ def _refuse(plan: Plan, buyer_id: str | None) -> Kopecks:
     """All that is left to pay, with penalty."""
     total = Kopecks(plan.outstanding + plan.penalty)
     if plan.standing not in OPEN or total == 0 or buyer_id not in (None, plan.buyer_id):
-        raise NothingOwed(plan_id=plan.id)
+        raise NoDebtOwed(plan_id=plan.id)
     if plan.collector is None:
-        raise NoWayToCollect(plan_id=plan.id)
+        raise NoCollectorKnown(plan_id=plan.id)
     return total
 
 

@@ -19,7 +19,7 @@ GAP_MIN = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Hour:
+class ChargeHour:
     """A place in the timetable, by Moscow's time: no earlier than buyers are awake, no later than evening."""
 
     after_days: int
@@ -28,16 +28,16 @@ class Hour:
     spread: timedelta
 
 
-FIRST = Hour(0, time(10), timedelta(hours=4))
+FIRST = ChargeHour(0, time(10), timedelta(hours=4))
 """Source: own decision (installments/DECISIONS.md): salaries and transfers of the morning have arrived."""
 RETRIES = (
-    Hour(0, time(18), timedelta(hours=3)),
-    Hour(1, time(11), timedelta(hours=6)),
-    Hour(3, time(11), timedelta(hours=6)),
-    Hour(7, time(11), timedelta(hours=6)),
-    Hour(14, time(11), timedelta(hours=6)),
-    Hour(30, time(11), timedelta(hours=6)),
-    Hour(60, time(11), timedelta(hours=6)),
+    ChargeHour(0, time(18), timedelta(hours=3)),
+    ChargeHour(1, time(11), timedelta(hours=6)),
+    ChargeHour(3, time(11), timedelta(hours=6)),
+    ChargeHour(7, time(11), timedelta(hours=6)),
+    ChargeHour(14, time(11), timedelta(hours=6)),
+    ChargeHour(30, time(11), timedelta(hours=6)),
+    ChargeHour(60, time(11), timedelta(hours=6)),
 )
 """Those on or after the next installment's day fall away: what is missing is merged into that installment.
 
@@ -62,7 +62,7 @@ def next_try_at(plan_id: str, due_on: date, tries: int, *, next_due_on: date | N
     return None
 
 
-def at_hour(plan_id: str, due_on: date, hour: Hour) -> datetime:
+def at_hour(plan_id: str, due_on: date, hour: ChargeHour) -> datetime:
     """A place of the timetable for one plan: the same whenever it is asked."""
     seed = hashlib.sha256(f"{plan_id}:{due_on}:{hour.after_days}:{hour.at}".encode()).digest()
     seconds = int.from_bytes(seed[:4], "big") % int(hour.spread.total_seconds())

@@ -70,7 +70,7 @@ async def _open_form(visit: Visit) -> tuple[Visit, Any]:
     if form is not None and (form["status"] == OPEN or (form["status"] == USED and form["token"])):
         return visit, form
     tries = visit.session.tries + 1
-    body = {
+    body: dict[str, Any] = {
         "merchant_id": await _operator(visit), "origin": origin_of(visit.door.settings.public_url),
         "buyer_id": visit.plan.buyer_id, "wants_cvc": True, "terms": {},
     }  # fmt: skip

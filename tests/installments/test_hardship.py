@@ -14,8 +14,8 @@ from installments.errors import (
     DisputeDiffers,
     DisputeOpenAlready,
     EarlyPaymentOutOfRange,
+    NoDebtOwed,
     NoOpenDispute,
-    NothingOwed,
     PlanNotFound,
     SnoozeSpent,
     TermAboveLaw,
@@ -198,7 +198,7 @@ async def test_a_buyer_pays_all_that_is_left_at_any_time(engine: Engine) -> None
         paid = await load_plan(session, plan.id)
     assert (paid.standing, paid.outstanding, paid.overpaid) == (Standing.REPAID, 0, 0)
     assert len(outside.asked) == 1
-    with pytest.raises(NothingOwed):
+    with pytest.raises(NoDebtOwed):
         await pay_early(engine, outside, plan.id, 1)
 
 

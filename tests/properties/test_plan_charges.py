@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.plan_collectors import collect_due, renew_charges, tell_plans
 from installments import charge_rows, collecting, paying
 from installments.charges import LIVE, ChargeOutcome, ChargeStatus
-from installments.errors import ChargeUnderWay, EarlyPaymentOutOfRange, NothingOwed
+from installments.errors import ChargeUnderWay, EarlyPaymentOutOfRange, NoDebtOwed
 from installments.repository import load_plan
 from installments.telling import BY_ITSELF
 from ledger.database import Engine, create_engine, transaction
@@ -84,7 +84,7 @@ class Machine:
                     session, self.outside.all, self.plan_id, Kopecks(amount), BY_ITSELF,
                     charge_id=new_id("chg", self.now), now=self.now,
                 )  # fmt: skip
-        except (ChargeUnderWay, NothingOwed, EarlyPaymentOutOfRange):
+        except (ChargeUnderWay, NoDebtOwed, EarlyPaymentOutOfRange):
             return
         outcomes = await self.outside.ask([] if asked is None else [asked])
         async with transaction(self.engine) as session:

@@ -127,7 +127,9 @@ async def test_codes_of_trade_lead_to_the_groups_of_the_bank_of_russia(engine: E
 async def test_what_nobody_checked_against_the_primary_document_says_so(engine: Engine) -> None:
     async with transaction(engine) as session:
         confirmed = {each.tariff_group: each.is_confirmed for each in await load_tariffs(session, "sbp")}
-    assert confirmed == {"government": True, "everyday": True, "utilities": False, "standard": False}
+    assert confirmed == {
+        "government": True, "everyday": True, "utilities": False, "standard": False, "operator": True,
+    }  # fmt: skip
 
 
 async def test_a_banks_rule_is_written_once(engine: Engine, now: datetime) -> None:
@@ -162,4 +164,5 @@ async def test_the_groups_of_the_bank_of_russia_are_there(engine: Engine) -> Non
         found = {each.tariff_group: (each.basis_points, each.cap) for each in await load_tariffs(session, "sbp")}
     assert found == {
         "government": (0, None), "everyday": (40, 150_000), "utilities": (20, 1_000), "standard": (70, 150_000),
+        "operator": (0, None),
     }  # fmt: skip
