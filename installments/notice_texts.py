@@ -60,15 +60,15 @@ TEXTS: dict[tuple[Template, Language], str] = {
         "You are {days} days late with {amount}. A penalty is being charged and new plans are closed to you."
     ),
     (Template.OVERDUE_LAST, Language.RU): (
-        "Просрочка {days} дн., долг {amount}. Сведения переданы в бюро кредитных историй. Свяжитесь с нами."
+        "Просрочка {days} дн., долг {amount}. Свяжитесь с нами: договоримся, как его погасить."
     ),
     (Template.OVERDUE_LAST, Language.EN): (
-        "You are {days} days late with {amount}. This is reported to credit bureaus. Please contact us."
+        "You are {days} days late with {amount}. Please contact us to agree how to repay it."
     ),
     (Template.REPAID, Language.RU): "Рассрочка выплачена полностью. Спасибо!",
     (Template.REPAID, Language.EN): "Your plan is repaid in full. Thank you!",
-    (Template.REFUND, Language.RU): "Товар возвращён на {amount}. Новый график — в вашей рассрочке.",
-    (Template.REFUND, Language.EN): "Goods for {amount} came back. Your plan shows the new dates and amounts.",
+    (Template.REFUND, Language.RU): "Товар возвращён на {amount}. Что осталось платить — в вашей рассрочке.",
+    (Template.REFUND, Language.EN): "Goods for {amount} came back. Your plan shows what is left to pay.",
     (Template.RELIEF, Language.RU): "Мы перенесли платежи по рассрочке. Следующий платёж: {on}.",
     (Template.RELIEF, Language.EN): "We have moved the payments of your plan. The next one is on {on}.",
     (Template.NEWS, Language.RU): "{text}",

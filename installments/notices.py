@@ -77,11 +77,16 @@ class Notice:
     """This one among them."""
 
 
+def is_quiet(now: datetime) -> bool:
+    """Whether nobody is to be disturbed about a debt now."""
+    return not QUIET_UNTIL <= now.astimezone(MOSCOW).time() < QUIET_FROM
+
+
 def send_at(template: Template, now: datetime) -> datetime:
     """When a notice may be sent: at once, or in the morning if it would disturb."""
-    at = now.astimezone(MOSCOW)
-    if template in AT_ANY_HOUR or QUIET_UNTIL <= at.time() < QUIET_FROM:
+    if template in AT_ANY_HOUR or not is_quiet(now):
         return now
+    at = now.astimezone(MOSCOW)
     morning = at if at.time() < QUIET_UNTIL else at + timedelta(days=1)
     return morning.replace(hour=QUIET_UNTIL.hour, minute=0, second=0, microsecond=0)
 
@@ -117,6 +122,7 @@ async def claim_notices(
 ) -> list[Notice]:
     """The notices to be sent now: of a later lane only when the earlier ones leave room.
 
+    In the quiet hours only what is sent at any hour: also a repeat, or what a worker that was away has left, waits.
     Locks: those it takes, skipping those that another worker takes at this moment.
     """
     claimed: list[Notice] = []
@@ -130,10 +136,14 @@ async def _claim(session: Session, lane: Lane, now: datetime, limit: int) -> lis
     found = await session.execute(
         text("""UPDATE plan_notices AS n SET tries = n.tries + 1, next_try_at = :lease_until
                  WHERE n.id IN (SELECT id FROM plan_notices WHERE lane = :lane AND next_try_at <= :now
+                                   AND (template = ANY(CAST(:at_any_hour AS text[])) OR NOT :is_quiet)
                                  ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
              RETURNING n.id, n.plan_id, n.buyer_id, n.template, n.language, n.channel, n.facts, n.tries"""),
-        {"lane": int(lane), "now": now, "lease_until": now + LEASE, "limit": limit},
-    )
+        {
+            "lane": int(lane), "now": now, "lease_until": now + LEASE, "limit": limit, "is_quiet": is_quiet(now),
+            "at_any_hour": [template.value for template in AT_ANY_HOUR],
+        },
+    )  # fmt: skip
     return [
         Notice(
             row.id, row.plan_id, row.buyer_id, Template(row.template), Language(row.language), row.channel, row.facts,

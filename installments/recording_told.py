@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from installments import bureau, receipts
-from installments.movements import Movement
+from installments import bureau, notices, receipts
+from installments.movements import Movement, MovementKind
+from installments.notice_texts import Template
+from installments.notices import Wish
 from installments.plan import Plan, Standing
 from installments.reckoning import Reckoned
 from ledger import outbox
@@ -23,7 +25,7 @@ _SUMS = ("outstanding_kopecks", "overpaid_kopecks", "penalty_kopecks", "refunded
 async def tell(session: Session, done: Sequence[Reckoned], *, now: datetime) -> None:
     """Publish ``plan.<kind>`` for each movement and ``plan.<standing>`` where the standing changed, and log them.
 
-    Credit bureaus and tills are told what is theirs in the same transaction.
+    Buyers, credit bureaus and tills are told what is theirs in the same transaction.
 
     Locks: the numbering of the plans' events, in the order of their ids.
     """
@@ -35,6 +37,20 @@ async def tell(session: Session, done: Sequence[Reckoned], *, now: datetime) -> 
     for start in range(0, len(told), bureau.TELL_MAX):
         await bureau.tell_all(session, told[start : start + bureau.TELL_MAX], now=now)
     await receipts.want_of_payments(session, [one for each in done for one in each.movements], now=now)
+    wishes = [wish for each in done for wish in _wishes(each)]
+    for start in range(0, len(wishes), notices.NOTICES_MAX):
+        await notices.add_notices(session, wishes[start : start + notices.NOTICES_MAX], now=now)
+
+
+def _wishes(done: Reckoned) -> Iterator[Wish]:
+    """What the buyer is told: that goods came back; that nothing is owed any more of goods that were kept."""
+    plan = done.plan
+    for movement in done.movements:
+        if movement.kind is MovementKind.MERCHANT_REFUND:
+            facts = {"amount": int(movement.amount)}
+            yield Wish(Template.REFUND, plan.id, plan.buyer_id or "", movement.id, facts)
+    if done.before.plan.standing is not Standing.REPAID is plan.standing and plan.total > 0:
+        yield Wish(Template.REPAID, plan.id, plan.buyer_id or "", done.movements[-1].id)
 
 
 def standing_event_of(standing: Standing, row: Mapping[str, Any]) -> Event:
