@@ -179,8 +179,7 @@ class _Writing:
         return {}  # moves days only: what that does to buckets is settled below
 
     def _written_off(self, allocation: Allocation) -> Effect:
-        lost = -sum(vouchers.told(allocation, self.buckets).values())
-        self.of_allowance += (taken := self.desk.of_allowance(lost))
+        self.of_allowance += (taken := self.desk.of_allowance(vouchers.lost_by(allocation)))
         return vouchers.write_off(allocation, self.buckets, taken)
 
     def _source(self, movement: Movement, sign: int = 1) -> Effect:

@@ -219,8 +219,9 @@ class _Replay:
         return []
 
     def write_off(self, _: Movement, __: date) -> Takes:
-        """All that is unpaid is a loss, whatever was thought to be unpaid when it was written down."""
+        """All that is unpaid is a loss, whatever it was thought to be when it was written down; no penalty stays."""
         parts, takes = self.parts, []
+        self.meter.waived += self.meter.owed(parts)
         for index in parts.order:
             if unpaid := parts.unpaid(index):
                 parts.amount[index] -= unpaid

@@ -137,10 +137,15 @@ def write_off(allocation: Allocation, buckets: Buckets, of_allowance: int) -> Ef
 
     Дт asset:plan_allowance               Кт asset:plan_receivable:<bucket>     as far as losses were expected
     Дт expense:plan_loss                  Кт asset:plan_receivable:<bucket>     the rest
+    Дт income:plan_penalty                Кт asset:plan_penalty_receivable      penalty that nobody will pay
     """
-    owed = told(allocation, buckets)
-    lost = -sum(owed.values())
-    return total(({chart.PLAN_ALLOWANCE: of_allowance, chart.PLAN_LOSS: lost - of_allowance}, owed))
+    loss = {chart.PLAN_ALLOWANCE: of_allowance, chart.PLAN_LOSS: lost_by(allocation) - of_allowance}
+    return total((loss, {chart.PLAN_PENALTY: int(allocation.penalty)}, told(allocation, buckets)))
+
+
+def lost_by(allocation: Allocation) -> int:
+    """Kopecks of principal that a write-off stops expecting."""
+    return sum(int(amount) for _, amount in allocation.principal)
 
 
 async def book_hold(session: Session, plan: Plan, amount: Kopecks, *, now: datetime) -> None:

@@ -193,6 +193,21 @@ def test_after_a_write_off_money_is_a_recovery_and_the_rest_is_the_buyers() -> N
     assert (state.recovered, state.overpaid, state.written_off) == (0, 0, 300_000)
 
 
+def test_a_write_off_leaves_no_penalty_and_its_undo_brings_it_back() -> None:
+    lost = [
+        happened(1, START, MovementKind.DOWN_PAYMENT, 100_000),
+        happened(2, on(1, 12), MovementKind.WRITE_OFF, 300_000),
+    ]
+    owed = state_of(400_000, lost[0], day=on(1, 12)).penalty
+    state = state_of(400_000, *lost, day=on(5, 12))
+    assert owed > 0
+    assert (state.penalty, state.penalty_waived, state.allocations[-1].penalty) == (0, owed, owed)
+
+    undone = happened(3, on(2, 12), MovementKind.UNDO, undoes="mov_2")
+    assert state_of(400_000, *lost, undone, day=on(1, 12)).penalty == 0
+    assert state_of(400_000, *lost, undone, day=on(2, 12)).penalty > owed
+
+
 def test_goods_that_come_back_after_a_write_off_make_the_loss_smaller() -> None:
     lost = [
         happened(1, START, MovementKind.DOWN_PAYMENT, 100_000),

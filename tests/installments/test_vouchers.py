@@ -331,6 +331,36 @@ async def test_row_22_a_write_off_uses_what_was_expected_first(world: PlanWorld)
     await world.agrees()
 
 
+async def test_row_22_a_write_off_takes_the_penalty_out_of_the_income_too(world: PlanWorld) -> None:
+    plan = await world.plan()
+    await nights(world, 20)
+    penalty = await world.balance(chart.PLAN_PENALTY_RECEIVABLE)
+
+    await world.tell(plan, KIND.WRITE_OFF, 400_000, 20)
+
+    assert penalty > 0
+    assert await world.balance(chart.PLAN_PENALTY_RECEIVABLE) == await world.balance(chart.PLAN_PENALTY) == 0
+    assert (await world.load(plan)).penalty == 0
+    await world.agrees()
+
+
+async def test_row_22_undone_after_a_recovery_it_is_a_payment_like_any(world: PlanWorld) -> None:
+    plan = await world.plan()
+    await nights(world, 20)
+    lost = world.movement(plan, KIND.WRITE_OFF, 400_000, 20)
+    await world.record([lost], now=noon(20))
+    await world.pays(plan, 150_000, 25, KIND.RECOVERY)
+    await world.agrees()
+
+    await world.tell(plan, KIND.UNDO, 0, 26, undoes=lost.id)
+
+    after = await world.load(plan)
+    assert after.outstanding == 250_000
+    assert await world.balance(chart.PLAN_RECOVERY) == 0
+    assert after.penalty > 0
+    await world.agrees()
+
+
 async def test_row_23_money_comes_after_a_write_off(world: PlanWorld) -> None:
     plan = await world.plan()
     await world.tell(plan, KIND.WRITE_OFF, 400_000, 4)
