@@ -36,9 +36,13 @@ BUYERS = 100_000
 WORKERS = 3
 DAY = date(2026, 11, 16)
 MORNING, EVENING = datetime(2026, 11, 16, 3, tzinfo=UTC), datetime(2026, 11, 16, 18, tzinfo=UTC)
-MERCHANT, OPERATOR = "mer_" + "0" * 25 + "1", "mer_" + "0" * 25 + "2"
+MERCHANT, OPERATOR = "mer_" + "0k" * 12 + "01", "mer_" + "0k" * 12 + "02"
+ID = "_06k9q' || lpad({}::text, 9, '0') || 'x7v3mzt4wbqd'"
+"""Laid ids have letters among their digits as ids have: digits alone are looked at for card numbers by the log."""
 PART = 100_000
 """A quarter of each price, kopecks."""
+FEE = PART * 4 * 69 // 1000
+"""The merchant's discount of each price, none of it earned yet."""
 TPCB = "pgbench TPC-B transactions a second, 8 clients, prepared, scale 50, same server, before and after"
 COUNT = "SELECT count(*) FROM installment_plans WHERE next_due_on IS NOT NULL"
 ROUNDS = 5
@@ -50,13 +54,13 @@ SELECT id, 'Bench', 'Bench', '7707083893', '044525225', '40702810000000000001', 
   FROM unnest(ARRAY['{merchant}', '{operator}']) AS id;
 INSERT INTO plan_operator (merchant_id) VALUES ('{operator}');
 INSERT INTO buyers (id, phone, created_at)
-SELECT 'byr_' || lpad(n::text, 26, '0'), '+79' || lpad(n::text, 9, '0'), now() FROM generate_series(1, {buyers}) AS n;
+SELECT 'byr{id}, '+79' || lpad(n::text, 9, '0'), now() FROM generate_series(1, {buyers}) AS n;
 INSERT INTO installment_plans (id, merchant_id, order_number, product_code, product_version, price_kopecks, status,
        standing, link_code, buyer_id, contract_on, collector, card_token, fee_basis_points, fee_kopecks,
        outstanding_kopecks, next_due_on, created_at, committed_at)
-SELECT 'pln_' || lpad(n::text, 26, '0'), '{merchant}', 'bench-' || n, 'dolyame', 1, {part} * 4, 'completed', 'current',
-       'link-' || lpad(n::text, 26, '0'), 'byr_' || lpad((n % {buyers} + 1)::text, 26, '0'),
-       d.next_on - 14 * d.paid, 'card', 'tok_bench' || n, 690, {part} * 4 * 69 / 1000, {part} * (4 - d.paid), d.next_on,
+SELECT 'pln{id}, '{merchant}', 'bench-' || n, 'dolyame', 1, {part} * 4, 'completed', 'current',
+       'link-' || lpad(n::text, 26, '0'), 'byr{of_buyer},
+       d.next_on - 14 * d.paid, 'card', 'tok_bench' || n, 690, {fee}, {part} * (4 - d.paid), d.next_on,
        d.next_on - 14 * d.paid, d.next_on - 14 * d.paid
   FROM generate_series(1, {plans}) AS n,
        LATERAL (SELECT 1 + n % 3 AS paid,
@@ -67,7 +71,7 @@ SELECT p.id, k, p.contract_on + 14 * (k - 1), {part},
        CASE WHEN p.contract_on + 14 * (k - 1) <= date '{day}' THEN 'due' ELSE 'not_due' END
   FROM installment_plans AS p, generate_series(1, 4) AS k;
 INSERT INTO plan_movements (id, plan_id, kind, amount_kopecks, happened_at, recorded_at, reference)
-SELECT 'mov_' || lpad(k || substr(i.plan_id, 6), 26, '0'), i.plan_id,
+SELECT 'mov_' || k || 'z' || substr(i.plan_id, 7), i.plan_id,
        CASE k WHEN 1 THEN 'down_payment' ELSE 'installment_payment' END, {part}, i.due_on + interval '9 hours',
        i.due_on + interval '9 hours', 'chg_laid_' || k
   FROM (SELECT plan_id, number AS k, due_on FROM installments WHERE paid_kopecks > 0) AS i;
@@ -97,7 +101,7 @@ def lay(server: Server, plans: int) -> None:
         connection.execute(
             LAID.format(
                 merchant=MERCHANT, operator=OPERATOR, buyers=BUYERS, plans=plans, part=PART, day=DAY,
-                due=DUE_OF_A_HUNDRED,
+                fee=FEE, due=DUE_OF_A_HUNDRED, id=ID.format("n"), of_buyer=ID.format(f"(n % {BUYERS} + 1)"),
             )
         )  # fmt: skip
         connection.execute("VACUUM ANALYZE")
@@ -106,12 +110,13 @@ def lay(server: Server, plans: int) -> None:
             "SELECT bucket, sum(amount_kopecks - paid_kopecks)::bigint FROM installments GROUP BY 1 HAVING "
             "sum(amount_kopecks - paid_kopecks) > 0"
         ).fetchall()
-    uvloop.run(_fill_accounts(server, dict(owed)))
+    uvloop.run(_fill_accounts(server, dict(owed), FEE * plans))
 
 
-async def _fill_accounts(server: Server, owed: dict[str, int]) -> None:
+async def _fill_accounts(server: Server, owed: dict[str, int], fees: int) -> None:
     payable, clearing = chart.plan_payable(MERCHANT), chart.card_payable(OPERATOR)
     postings = [Posting(chart.plan_receivable(bucket), payable, amount) for bucket, amount in owed.items()]
+    postings.append(Posting(payable, chart.PLAN_DEFERRED_FEE, fees))
     postings.append(Posting(chart.OPERATOR_BANK, clearing, sum(owed.values())))
 
     async def work(session: Session) -> None:

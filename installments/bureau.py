@@ -30,7 +30,7 @@ from installments.schedule import Installment
 from installments.state import InstallmentState, PlanState
 from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session, text
-from ledger.ids import new_id
+from ledger.ids import new_ids
 
 TELL_MAX = 1_000
 """Facts told in one call."""
@@ -121,6 +121,20 @@ async def is_told_of_all(session: Session) -> bool:
     return bool(await session.scalar(text("SELECT is_told_of_all FROM plan_bureau")))
 
 
+async def tell_recorded(
+    session: Session, recorded: Sequence[tuple[Plan, Sequence[Movement], PlanState]], *, now: datetime
+) -> None:
+    """Tell what recorded movements give to tell, of those plans that the bureau knows: see ``facts_of``."""
+    rows = await session.execute(
+        text("SELECT plan_id FROM bureau_events WHERE plan_id = ANY(CAST(:ids AS text[])) AND sequence = 1"),
+        {"ids": [plan.id for plan, _, _ in recorded]},
+    )
+    known = {row.plan_id for row in rows}
+    told = [fact for one in recorded if one[0].id in known for fact in facts_of(*one)]
+    for start in range(0, len(told), TELL_MAX):
+        await tell_all(session, told[start : start + TELL_MAX], now=now)
+
+
 async def tell_all(session: Session, told: Sequence[BureauFact], *, now: datetime) -> int:
     """Add facts to the streams of their plans, in the order given; how many were new.
 
@@ -130,7 +144,7 @@ async def tell_all(session: Session, told: Sequence[BureauFact], *, now: datetim
     if not told:
         return 0
     done = await session.execute(text(_TELL), {
-        "ids": [new_id("bur", now) for _ in told],
+        "ids": new_ids("bur", now, len(told)),
         "plans": [fact.plan_id for fact in told],
         "kinds": [fact.kind.value for fact in told],
         "causes": [fact.cause[:CAUSE_CHARACTERS_MAX] for fact in told],

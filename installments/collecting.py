@@ -89,7 +89,7 @@ Collectors = Mapping[CollectorName, Collector]
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class ChargesWalked:
     """One step of a night's walk."""
 
     charges: int
@@ -99,14 +99,14 @@ class Walked:
 
 async def select_due(
     session: Session, on: date, *, now: datetime, after: tuple[date, str] = WALK_START, limit: int = BATCH_MAX
-) -> Walked:
+) -> ChargesWalked:
     """Write a charge for the next plans that owe something by the end of ``on`` and have none for it.
 
     Whoever else walks at the same time writes no second one: a round has one first try, a plan one live charge.
     """
     due = await rows.find_due(session, on, after=after, limit=limit)
     await rows.add_charges(session, [_first(plan, now) for plan in due])
-    return Walked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
+    return ChargesWalked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
 
 
 def _first(plan: DuePlan, now: datetime) -> Charge:
@@ -186,7 +186,8 @@ async def begin_these(
     ]
     begun = [replace(one.charge, payment_id=one.payment_id, next_try_at=now + LEASE) for one in asked if one.payment_id]
     await rows.save_charges(session, over + begun)
-    await announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now=now)
+    if over:
+        await announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now=now)
     await _refuse(session, [one for one in asked if one.payment_id is None], now)
     return [one for one in asked if one.payment_id is not None]
 
@@ -205,7 +206,7 @@ def _sort(
             reason = PAUSED if is_broken_off else NOTHING_DUE
             over.append(replace(charge, status=ChargeStatus.REFUSED, reason=reason, next_try_at=None, ended_at=now))
         else:
-            wanted.append(WantedCharge(replace(charge, amount=amount), terms))
+            wanted.append(WantedCharge(charge if amount == charge.amount else replace(charge, amount=amount), terms))
     return wanted, over
 
 
@@ -245,6 +246,8 @@ async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *
     Locks: the charges, then their plans, accounts.
     """
     assert len(outcomes) <= BATCH_MAX
+    if not outcomes:
+        return 0
     of = {outcome.charge_id: outcome for outcome in outcomes}
     live = await rows.lock_live(session, list(of))
     if not live:

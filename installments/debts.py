@@ -8,7 +8,7 @@ from datetime import date
 
 from installments import movement_rows, repository
 from installments.arrears import Bucket, bucket_of
-from installments.effects import Effect, total
+from installments.effects import Effect
 from installments.errors import PlanNotCommitted, PlanNotFound
 from installments.movement_rows import Aged, PlanBooks
 from installments.movements import Movement
@@ -108,5 +108,8 @@ def _bucket(known: Aged | None, part: InstallmentState, on: date) -> Bucket:
 
 def standing_effect(aged: Iterable[Aged], *, overpaid: int, penalty: int) -> Effect:
     """What a debt is in the books: its installments by bucket, its penalty, the buyer's money above it."""
-    owed = ({chart.plan_receivable(row.bucket): int(row.state.unpaid)} for row in aged)
-    return total((*owed, {chart.PLAN_PENALTY_RECEIVABLE: penalty, chart.PLAN_OVERPAYMENT: -overpaid}))
+    effect = {chart.PLAN_PENALTY_RECEIVABLE: penalty, chart.PLAN_OVERPAYMENT: -overpaid}
+    for row in aged:
+        code = chart.plan_receivable(row.bucket)
+        effect[code] = effect.get(code, 0) + int(row.state.amount) - int(row.state.paid)
+    return effect

@@ -15,7 +15,7 @@ from enum import IntEnum
 from installments.notice_texts import Language, Template
 from ledger.clock import MOSCOW
 from ledger.database import Session, text
-from ledger.ids import new_id
+from ledger.ids import new_ids
 
 NOTICES_MAX = 1_000
 """Written in one call."""
@@ -46,6 +46,9 @@ AT_ANY_HOUR = frozenset({Template.CHARGE_DONE, Template.REPAID, Template.REFUND}
 """Answers to what has just happened; all others wait for the morning."""
 COST_KOPECKS = {"sms": 250, "push": 0}
 """What one message costs us. Source: own assumption, to be replaced by the gateway's contract."""
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,11 @@ async def add_notices(session: Session, wishes: Sequence[Wish], *, now: datetime
                     CAST(:at AS timestamptz[])) AS n
                 ON CONFLICT ON CONSTRAINT plan_notices_once_key DO NOTHING"""),
         {
-            "ids": [new_id("ntc", now) for _ in told], "plans": [wish.plan_id for wish in told],
+            "ids": new_ids("ntc", now, len(told)), "plans": [wish.plan_id for wish in told],
             "buyers": [wish.buyer_id for wish in told], "templates": [wish.template.value for wish in told],
             "numbers": [wish.installment_number for wish in told], "stages": [wish.stage for wish in told],
             "lanes": [int(LANE_OF[wish.template]) for wish in told],
-            "facts": [json.dumps(dict(wish.facts), ensure_ascii=False) for wish in told],
+            "facts": [_encode(dict(wish.facts)) for wish in told],
             "at": [send_at(wish.template, now) for wish in told], "now": now,
         },
     )  # fmt: skip

@@ -21,7 +21,7 @@ receipts for installments itself is not settled in them: by default it makes non
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
@@ -32,7 +32,7 @@ from installments.movements import Movement, MovementKind
 from installments.plan import Item, Plan
 from installments.repository import items_as_json
 from ledger.database import Session, text
-from ledger.ids import new_id
+from ledger.ids import new_id, new_ids
 from ledger.money import Kopecks
 
 FETCH_MAX = 100
@@ -190,9 +190,12 @@ async def want_of_refund(
     await _want(session, plan, profile, ReceiptStage.REFUND, refund_id, sums, items, now)
 
 
-async def want_of_payments(session: Session, movements: Sequence[Movement], *, now: datetime) -> int:
+async def want_of_payments(session: Session, recorded: Sequence[tuple[Plan, Movement]], *, now: datetime) -> int:
     """Later installments of plans whose seller waits for the money: a receipt with 7 for each; how many."""
-    paid = [movement for movement in movements if movement.kind in INSTALLMENT_KINDS]
+    waiting = await _sellers_on_credit(session, {plan.merchant_id for plan, _ in recorded})
+    paid = [
+        movement for plan, movement in recorded if movement.kind in INSTALLMENT_KINDS and plan.merchant_id in waiting
+    ]
     if not paid:
         return 0
     done = await session.execute(
@@ -208,7 +211,7 @@ async def want_of_payments(session: Session, movements: Sequence[Movement], *, n
                                            ORDER BY r.effective_on DESC LIMIT 1)
                 ON CONFLICT DO NOTHING"""),
         {
-            "ids": [new_id("rcp", now) for _ in paid],
+            "ids": new_ids("rcp", now, len(paid)),
             "plans": [movement.plan_id for movement in paid],
             "causes": [movement.reference for movement in paid],
             "amounts": [int(movement.amount) for movement in paid],
@@ -216,6 +219,16 @@ async def want_of_payments(session: Session, movements: Sequence[Movement], *, n
         },
     )
     return done.rowcount
+
+
+async def _sellers_on_credit(session: Session, merchant_ids: Iterable[str]) -> set[str]:
+    """Those of the merchants that have ever agreed to wait for the money themselves: hardly any."""
+    rows = await session.execute(
+        text("""SELECT merchant_id FROM receipt_profiles
+                 WHERE merchant_id = ANY(CAST(:ids AS text[])) AND profile = 'seller_credit'"""),
+        {"ids": sorted(merchant_ids)},
+    )
+    return {row.merchant_id for row in rows}
 
 
 async def fetch_receipts(session: Session, merchant_id: str, *, now: datetime) -> list[ReceiptIntent]:
@@ -235,8 +248,8 @@ async def fetch_of_operator(session: Session, *, now: datetime) -> list[ReceiptI
 
 async def receipt_issued(
     session: Session, receipt_id: str, signs: ReceiptSigns, *, merchant_id: str | None, now: datetime
-) -> None:
-    """The till printed it. Said again with the same signs, nothing changes.
+) -> bool:
+    """The till printed it. Said again with the same signs, nothing changes; gives whether it is news.
 
     Raises: ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers. Locks: the intent.
     """
@@ -245,12 +258,13 @@ async def receipt_issued(
     if kept.state == "issued":
         if (kept.fiscal_drive, kept.fiscal_document, kept.fiscal_sign) != told:
             raise ReceiptDiffers(receipt_id=receipt_id)
-        return
+        return False
     await session.execute(
         text("""UPDATE receipt_intents SET state = 'issued', fiscal_drive = :drive, fiscal_document = :document,
                        fiscal_sign = :sign, refusal = NULL, ended_at = :now WHERE id = :id"""),
         {"id": receipt_id, "drive": told[0], "document": told[1], "sign": told[2], "now": now},
     )
+    return True
 
 
 async def receipt_refused(
@@ -320,7 +334,8 @@ async def _fetch(session: Session, condition: str, arguments: dict[str, Any], no
 async def _lock(session: Session, receipt_id: str, merchant_id: str | None) -> Any:
     rows = await session.execute(
         text("""SELECT * FROM receipt_intents
-                 WHERE id = :id AND (CAST(:merchant_id AS text) IS NULL OR merchant_id = :merchant_id) FOR UPDATE"""),
+                 WHERE id = :id AND (CAST(:merchant_id AS text) IS NULL
+                                     OR merchant_id = :merchant_id AND profile <> 'operator_on_behalf') FOR UPDATE"""),
         {"id": receipt_id, "merchant_id": merchant_id},
     )
     kept = rows.first()

@@ -78,8 +78,8 @@ class Reckoned:
     @property
     def changed(self) -> list[tuple[str, Aged]]:
         """Installments that became others."""
-        known = set(self.before.aged)
-        return [(self.plan.id, row) for row in self.aged if row not in known]
+        known = {row.state.number: row for row in self.before.aged}
+        return [(self.plan.id, row) for row in self.aged if row != known.get(row.state.number)]
 
 
 def reckon(debt: Debt, movements: Sequence[Movement], desk: Desk) -> Reckoned:
@@ -232,6 +232,8 @@ class _Writing:
     def settle(self, aged: Sequence[Aged]) -> None:
         """Book whatever the entries so far do not say of the plan as it is now."""
         missing = difference(self._whole(aged), total(self.effects))
+        if not missing:
+            return
         is_told = any(one.reference == f"plan_movement:{self.last.id}" for one in self.entries)
         kind = "reallocated" if is_told else self.last.kind.value
         self.write(missing, kind, f"plan_settled:{self.last.id}", self.desk.now, movement_id=self.last.id)

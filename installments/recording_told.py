@@ -33,10 +33,8 @@ async def tell(session: Session, done: Sequence[Reckoned], *, now: datetime) -> 
     for start in range(0, len(events), PUBLISH_MAX):
         await outbox.publish_all(session, events[start : start + PUBLISH_MAX], now=now)
     await stage(session, [_line(each.plan, one, now) for each in done for one in each.movements])
-    told = [fact for each in done for fact in bureau.facts_of(each.before.plan, each.movements, each.state)]
-    for start in range(0, len(told), bureau.TELL_MAX):
-        await bureau.tell_all(session, told[start : start + bureau.TELL_MAX], now=now)
-    await receipts.want_of_payments(session, [one for each in done for one in each.movements], now=now)
+    await bureau.tell_recorded(session, [(each.before.plan, each.movements, each.state) for each in done], now=now)
+    await receipts.want_of_payments(session, [(each.plan, one) for each in done for one in each.movements], now=now)
     wishes = [wish for each in done for wish in _wishes(each)]
     for start in range(0, len(wishes), notices.NOTICES_MAX):
         await notices.add_notices(session, wishes[start : start + notices.NOTICES_MAX], now=now)

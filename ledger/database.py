@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -131,7 +132,8 @@ def violated_constraint(error: DBAPIError) -> str | None:
 
 
 class PlainListDumper(ListDumper):
-    """Lists of texts and of whole numbers, written as PostgreSQL's arrays in one go; psycopg does it item by item.
+    """Lists of texts, numbers, days, times and bytes, written as PostgreSQL's arrays in one go; psycopg does it item
+    by item.
 
     Whatever is in another list, or has a zero byte, is psycopg's as ever. A night of plans is a third faster by it.
     """
@@ -143,12 +145,25 @@ class PlainListDumper(ListDumper):
 
 
 def array_of(values: list[Any]) -> str | None:
-    """The text of an array of texts or of whole numbers; nothing if it is of anything else."""
+    """The text of an array of values of one kind, or of nothings; nothing if it holds anything else."""
     kinds = set(map(type, values))
-    if kinds == {int}:
-        return "{" + ",".join(map(str, values)) + "}"
-    if not kinds or not kinds <= {str, type(None)}:
-        return None
+    kinds.discard(type(None))
+    if kinds <= {str}:
+        return _array_of_texts(values) if values else None
+    plain = _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
+    return plain and "{" + ",".join(["NULL" if each is None else plain(each) for each in values]) + "}"
+
+
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    int: str,
+    date: date.isoformat,
+    datetime: datetime.isoformat,
+    bytes: lambda value: rf'"\\x{value.hex()}"',
+}
+"""How values are written that need no quotes, and bytes, which have theirs."""
+
+
+def _array_of_texts(values: list[Any]) -> str | None:
     whole = "".join([value for value in values if value is not None])
     if "\x00" in whole:
         return None

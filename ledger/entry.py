@@ -155,12 +155,12 @@ def check_metadata(metadata: Mapping[str, Any]) -> None:
     if not metadata:
         return
     try:
-        size = len(_json(metadata))
+        written = _json(metadata)
     except (TypeError, ValueError):
         raise _invalid("metadata", "JSON with finite numbers and whole characters") from None
-    if size > METADATA_BYTES_MAX:
+    if len(written) > METADATA_BYTES_MAX:
         raise _invalid("metadata", f"at most {METADATA_BYTES_MAX} bytes")
-    if rb"\u0000" in _json(metadata):
+    if rb"\u0000" in written:
         raise _invalid("metadata", "text without the character of code zero")
 
 
@@ -184,7 +184,10 @@ def _is_whole(amount: object) -> bool:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
+    return _encode(value).encode()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def body_hash(entry: Entry) -> UUID:

@@ -60,6 +60,11 @@ def new_id(prefix: str, now: datetime) -> str:
     return show(prefix, new_uuid(now))
 
 
+def new_ids(prefix: str, now: datetime, count: int) -> list[str]:
+    """As many new ids in order, for a batch."""
+    return [show(prefix, uuid) for uuid in new_uuids(now, count)] if count else []
+
+
 def show(prefix: str, uuid: UUID) -> str:
     """The text form of an id."""
     value = uuid.int

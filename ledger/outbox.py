@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from ledger.database import Session, text
-from ledger.ids import new_id
+from ledger.ids import new_ids
 
 PUBLISH_MAX = 1_000
 """Events published in one call."""
@@ -89,16 +89,17 @@ async def publish_all(session: Session, events: Sequence[Event], *, now: datetim
         text("""SELECT publish_events(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:objects AS text[]),
                        CAST(:merchants AS text[]), CAST(:data AS text[]), :now)"""),
         {
-            "ids": [new_id("evt", now) for _ in events],
+            "ids": new_ids("evt", now, len(events)),
             "types": [event.type for event in events],
             "objects": [event.object_id for event in events],
             "merchants": [event.merchant_id for event in events],
-            "data": [json.dumps(event.data, ensure_ascii=False) for event in events],
+            "data": [_encode(event.data) for event in events],
             "now": now,
         },
     )
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _COLUMNS = "e.id, e.type, e.object_id, e.merchant_id, e.sequence, e.data, e.created_at, e.xid::text AS xid"
 
 

@@ -37,14 +37,14 @@ _SAD = re.compile(
     r"(?i)\b((?:cvc2?|cvv2?|cvp2|cav2|cid|pin|pin_block|track_?[12])['\"]?\s{0,2}[:=]\s{0,2}[b'\"]{0,2})[0-9A-F%;^][^\s'\",;}]*"
 )
 """A card's verification code, PIN or track in running text: ``cvc=123``, ``{'cvc': '123'}``."""
-_SAD_WORDS = ("cvc", "cvv", "cvp", "cav2", "cid", "pin", "track")
+_SAD_SUSPECT = re.compile(r"(?i)cvc|cvv|cvp|cav2|cid|pin|track")
+"""What ``_SAD`` needs: one search instead of a substitution that finds nothing."""
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
 
 
 def redact_text(text: str) -> str:
     """The text with card numbers, API keys and credentials replaced."""
-    lower = text.lower()
-    if any(word in lower for word in _SAD_WORDS):
+    if _SAD_SUSPECT.search(text) is not None:
         text = _SAD.sub(rf"\1{STARS}", text)
     if _SUSPECT.search(text) is None:
         return text
@@ -52,6 +52,11 @@ def redact_text(text: str) -> str:
     text = _API_KEY.sub(rf"kp_\1_{STARS}", text)
     text = _URL_PASSWORD.sub(rf"\1:{STARS}@", text)
     return _CREDENTIALS.sub(rf"\1 {STARS}", text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in the text could be secret, after two searches: ``redact_text`` would give it back as it is."""
+    return _SUSPECT.search(text) is None and _SAD_SUSPECT.search(text) is None
 
 
 def redact(value: Any, depth: int = 0) -> Any:

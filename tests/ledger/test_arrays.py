@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
@@ -27,8 +27,11 @@ def test_texts_and_numbers_arrive_as_they_are(database: Database, texts: list[An
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
-        ("date[]", [date(2026, 12, 6), None]),
-        ("bytea[]", [b"\x00\xff", b'"\\']),
+        ("date[]", [date(2026, 12, 6), None, date(1, 1, 1), date.max]),
+        ("timestamptz[]", [datetime(2026, 12, 6, 9, 1, 2, 3, tzinfo=UTC), None]),
+        ("bytea[]", [b"\x00\xff", b'"\\', None, b""]),
+        ("bigint[]", [1, None, -(2**63)]),
+        ("integer[]", [None, None]),
         ("boolean[]", [True, False]),
         ("jsonb[]", ['{"a": "\\"x\\\\y\\", {b}"}']),
         ("text[]", ["NULL", "", "{a,b}", 'say "no"', "back\\slash", "строка"]),
