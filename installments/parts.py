@@ -18,13 +18,16 @@ class Parts:
     """Installments by number, with everything that lies beside them. Amounts: kopecks."""
 
     __slots__ = (
-        "amount", "due_on", "extra", "order", "overpaid", "paid", "recovered", "refunded", "weight", "written_off",
+        "again", "amount", "due_on", "extra", "order", "overpaid", "paid", "recovered", "refunded", "weight",
+        "written_off",
     )  # fmt: skip
 
     def __init__(self, schedule: Sequence[Installment]) -> None:
         self.due_on = [part.due_on for part in schedule]
         self.amount = [int(part.amount) for part in schedule]
         self.paid = [0] * len(schedule)
+        self.again = [0] * len(schedule)
+        """How much of ``amount`` is no price of goods but money that went back and is owed again."""
         self.weight = [0] * len(schedule)
         """Kopecks times days past due, in the units of ``penalties``."""
         self.order: Sequence[int] = range(len(schedule))
@@ -54,6 +57,7 @@ class Parts:
         self.due_on.append(due_on)
         self.amount.append(amount)
         self.paid.append(0)
+        self.again.append(0)
         self.weight.append(0)
         self.by_day()
         return len(self.due_on) - 1
@@ -98,7 +102,23 @@ class Parts:
             self.due_on[index] = day
             self.by_day()
         self.amount[index] += amount
+        self.again[index] += amount
         return [(index, -amount)]
+
+    def clear(self, index: int) -> tuple[int, int]:
+        """Take what is unpaid off a part, to be owed elsewhere; how much, and how much of it was owed again."""
+        unpaid = self.unpaid(index)
+        again = min(self.again[index], unpaid)
+        self.amount[index] -= unpaid
+        self.again[index] -= again
+        return unpaid, again
+
+    def mark_again(self, indexes: Iterable[int], left: int) -> None:
+        """Say of so much in these parts that it is owed again."""
+        for index in indexes:
+            more = min(left, self.unpaid(index) - self.again[index])
+            self.again[index] += more
+            left -= more
 
     def _current(self, day: date) -> int | None:
         later = (index for index in self.order if index != self.extra and self.due_on[index] > day)

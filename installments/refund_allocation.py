@@ -78,24 +78,43 @@ def lower_evenly(parts: Parts, indexes: Iterable[int], left: int, takes: Takes) 
 
 
 def _by_proportion(parts: Parts, amount: int, takes: Takes) -> None:
-    """Every installment shrinks by the same share; what division leaves is on the last unpaid one.
+    """The goods of every installment shrink by the same share; what was paid for them is the buyer's again.
 
+    What a bank took back is no goods: it stays owed, and the buyer's money pays it before any goes back.
     Source: installments.md 1.12: back to the card is what was paid less the new sizes of what was paid.
     """
-    total = sum(parts.amount)
-    rest = max(total - amount, 0)
-    sizes = [size * rest // total if total else 0 for size in parts.amount]
-    sizes[_last_unpaid(parts)] += rest - sum(sizes)
-    for index, size in enumerate(sizes):
-        before = parts.unpaid(index)
-        parts.amount[index] = size
-        if parts.paid[index] > size:
-            parts.overpaid += parts.paid[index] - size
-            parts.paid[index] = size
-        if before != (after := parts.unpaid(index)):
-            takes.append((index, before - after))
-    parts.overpaid += max(amount - total, 0)
+    before = [parts.unpaid(index) for index in range(len(parts.amount))]
+    again = [min(owed, size) for owed, size in zip(parts.again, parts.amount, strict=True)]
+    goods = [size - owed for size, owed in zip(parts.amount, again, strict=True)]
+    total = sum(goods)
+    back = max(amount - total, 0)
+    for index, size in enumerate(_smaller(parts, goods, max(total - amount, 0))):
+        parts.amount[index] = size + again[index]
+        surplus = max(parts.paid[index] - parts.amount[index], 0)
+        parts.paid[index] -= surplus
+        back += surplus
+    parts.overpaid += _pay_again(parts, again, back)
+    takes.extend((index, was - now) for index, was in enumerate(before) if was != (now := parts.unpaid(index)))
 
 
-def _last_unpaid(parts: Parts) -> int:
-    return next((index for index in reversed(parts.order) if parts.unpaid(index) > 0), parts.order[-1])
+def _smaller(parts: Parts, goods: list[int], rest: int) -> list[int]:
+    """New sizes that come to ``rest``. What division leaves is on the last unpaid one, as far as none grows by it."""
+    total = sum(goods)
+    sizes = [size * rest // total if total else 0 for size in goods]
+    odd = rest - sum(sizes)
+    last_first = list(reversed(parts.order))
+    open_ones = [index for index in last_first if parts.unpaid(index) > 0]
+    for index in (*open_ones, *last_first):
+        more = min(odd, goods[index] - sizes[index])
+        sizes[index] += more
+        odd -= more
+    return sizes
+
+
+def _pay_again(parts: Parts, again: list[int], left: int) -> int:
+    """Pay what is owed again of installments; what is left over."""
+    for index in parts.order:
+        take = min(again[index], parts.unpaid(index), left)
+        parts.paid[index] += take
+        left -= take
+    return left

@@ -5,7 +5,7 @@ None of them changes what is owed. Whether the new last day is within the law is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from installments.errors import ReAgeNotPossible, SnoozeNotPossible, SnoozeSpent
@@ -40,14 +40,14 @@ def re_age(parts: Parts, movement: Movement, product: Product, day: date) -> Non
     count, start = movement.count or 0, movement.new_due_on
     if start is None or start < day or not 1 <= count <= INSTALLMENTS_MAX or len(parts.due_on) + count > PARTS_MAX:
         raise ReAgeNotPossible(count=count, installments_max=INSTALLMENTS_MAX)
-    total = 0
-    for index in range(len(parts.amount)):
-        total += parts.unpaid(index)
-        parts.amount[index] = parts.paid[index]
+    total, again = _cleared(parts, range(len(parts.amount)))
     days = due_days(start, count, step=movement.step or product.step, every=movement.every or product.every)
-    for due_on, amount in zip(days, even_parts(total, count, unit=unit_of(product)), strict=True):
-        if amount:
-            parts.add(due_on, amount)
+    added = [
+        parts.add(due_on, amount)
+        for due_on, amount in zip(days, even_parts(total, count, unit=unit_of(product)), strict=True)
+        if amount
+    ]
+    parts.mark_again(added, again)
     parts.extra = None
 
 
@@ -59,13 +59,16 @@ def re_amortise(parts: Parts, product: Product, day: date) -> None:
     ahead = [index for index in parts.order if parts.due_on[index] > day and index != parts.extra]
     if not ahead:
         return
-    total = 0
-    for index in parts.order:
-        if parts.due_on[index] <= day:
-            total += parts.unpaid(index)
-            parts.amount[index] = parts.paid[index]
+    total, again = _cleared(parts, [index for index in parts.order if parts.due_on[index] <= day])
     for index, portion in zip(ahead, even_parts(total, len(ahead), unit=unit_of(product)), strict=True):
         parts.amount[index] += portion
+    parts.mark_again(ahead, again)
+
+
+def _cleared(parts: Parts, indexes: Iterable[int]) -> tuple[int, int]:
+    """All that is unpaid of these, and how much of it was owed again; they keep what was paid."""
+    cleared = [parts.clear(index) for index in indexes]
+    return sum(unpaid for unpaid, _ in cleared), sum(again for _, again in cleared)
 
 
 def check_reschedule(before: PlanState, after: PlanState, movement: Movement, *, contract_on: date) -> None:

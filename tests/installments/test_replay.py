@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from installments.arrears import Bucket, bucket_of, days_past_due
 from installments.errors import (
@@ -171,6 +173,52 @@ def test_a_chargeback_of_a_payment_brings_its_penalty_back_last() -> None:
     assert (state.penalty, state.penalty_paid) == (547, 0)
     assert state.allocations[-1].penalty == -547
     assert [part.unpaid for part in state.installments] == [0, 200_000, 100_000, 100_000]
+
+
+@pytest.mark.parametrize(("amount", "unpaid", "overpaid"), [
+    (400_000, [0, 0, 0, 0], 100_000),
+    (200_000, [0, 0, 50_000, 50_000], 0),
+])  # fmt: skip
+def test_goods_that_come_back_pay_what_a_bank_took_back_before(amount: int, unpaid: list[int], overpaid: int) -> None:
+    paid = happened(2, on(15), MovementKind.INSTALLMENT_PAYMENT, 100_000)
+    state = state_of(
+        400_000,
+        happened(1, START, MovementKind.DOWN_PAYMENT, 100_000),
+        paid,
+        happened(3, on(16), MovementKind.CHARGEBACK, 100_000, undoes=paid.id),
+        happened(4, on(17), MovementKind.MERCHANT_REFUND, amount),
+        day=on(17),
+    )
+
+    assert [int(part.unpaid) for part in state.installments] == unpaid
+    assert state.overpaid == overpaid
+
+
+def test_what_is_owed_again_is_no_goods_after_a_re_age_either() -> None:
+    paid = happened(2, on(15), MovementKind.INSTALLMENT_PAYMENT, 100_000)
+    state = state_of(
+        400_000,
+        happened(1, START, MovementKind.DOWN_PAYMENT, 100_000),
+        paid,
+        happened(3, on(16), MovementKind.CHARGEBACK, 100_000, undoes=paid.id),
+        happened(4, on(17), MovementKind.RE_AGE, new_due_on=on(20), count=2),
+        happened(5, on(18), MovementKind.MERCHANT_REFUND, 400_000),
+        day=on(18),
+    )
+
+    assert (state.outstanding, state.overpaid) == (0, 100_000)
+
+
+@settings(deadline=None, max_examples=200)
+@given(price=st.integers(400, 1_000_000), refund=st.integers(1, 1_000_000), paid=st.integers(0, 1_000_000))
+def test_no_part_grows_by_a_refund_in_proportion(price: int, refund: int, paid: int) -> None:
+    money = [happened(1, START, MovementKind.DOWN_PAYMENT, paid)] if paid else []
+    before = state_of(price, *money, day=START)
+    after = state_of(price, *money, happened(2, START, MovementKind.MERCHANT_REFUND, min(refund, price)), day=START)
+
+    pairs = zip(before.installments, after.installments, strict=True)
+    assert all(new.amount <= old.amount and new.unpaid <= old.unpaid for old, new in pairs)
+    assert sum(int(part.amount) for part in after.installments) == price - min(refund, price)
 
 
 def test_after_a_write_off_money_is_a_recovery_and_the_rest_is_the_buyers() -> None:
