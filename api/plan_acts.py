@@ -65,6 +65,9 @@ async def commit(
 
     Raises: as ``installments.committing.commit_plan``. Locks: the plan, its first payment, accounts.
     """
+    waiting = await rows.load_plan(session, plan_id, merchant_id=merchant_id, lock=True)
+    if waiting.first_payment_id is not None:  # before the accounts, as workers do
+        await cards.load_payment(session, waiting.first_payment_id, lock=True)
     plan, is_new = await committing.commit_plan(session, plan_id, request, by, merchant_id=merchant_id, now=now)
     if is_new:
         await take_first_installment(session, plan, now=now)
