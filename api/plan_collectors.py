@@ -31,7 +31,7 @@ from checkout.rail import Offer, Start, StartStatus
 from installments import collecting
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
 from installments.clearing import operator_of
-from installments.collecting import AskedCharge, Collectors, WantedCharge
+from installments.collecting import AskedCharge, Collector, Collectors, WantedCharge
 from installments.plan import CollectorName
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
@@ -211,7 +211,11 @@ async def collect_due(engine: Engine, collectors: Collectors, clock: Clock, *, l
 
 
 async def _tell(engine: Engine, outcomes: Sequence[ChargeOutcome], clock: Clock) -> None:
-    await in_transaction(engine, lambda session: collecting.record_outcomes(session, outcomes, now=clock.now()))
+    """Tell plans at once; those that cannot be told are looked at one by one when their lease ends."""
+    try:
+        await in_transaction(engine, lambda session: collecting.record_outcomes(session, outcomes, now=clock.now()))
+    except KopeykaError as error:
+        log.warning("charges_not_told", charges=len(outcomes), code=error.code)
 
 
 async def renew_charges(engine: Engine, clock: Clock) -> int:
@@ -221,6 +225,24 @@ async def renew_charges(engine: Engine, clock: Clock) -> int:
 
 async def tell_plans(engine: Engine, collectors: Collectors, clock: Clock) -> int:
     """Tell plans of charges whose outcome nobody told them."""
-    return await in_transaction(
-        engine, lambda session: collecting.look(session, collectors, now=clock.now(), limit=LOOK_MAX)
+    untold = await in_transaction(
+        engine, lambda session: collecting.take_untold(session, now=clock.now(), limit=LOOK_MAX)
     )
+    for name, collector in collectors.items():
+        await _look(engine, collector, [charge for charge in untold if charge.collector is name], clock)
+    return len(untold)
+
+
+async def _look(engine: Engine, collector: Collector, charges: Sequence[Charge], clock: Clock) -> None:
+    """Tell of all at once, or of each half: one that cannot be told keeps no other from it, and is looked at again."""
+    if not charges:
+        return
+    try:
+        await in_transaction(engine, lambda session: collecting.look(session, collector, charges, now=clock.now()))
+    except KopeykaError as error:
+        if len(charges) == 1:
+            log.error("charge_not_told", charge_id=charges[0].id, code=error.code)
+            return
+        middle = len(charges) // 2
+        for half in (charges[:middle], charges[middle:]):
+            await _look(engine, collector, half, clock)

@@ -225,17 +225,17 @@ async def _refuse(session: Session, asked: Sequence[AskedCharge], now: datetime)
     await record_outcomes(session, outcomes, now=now)
 
 
-async def look(session: Session, collectors: Collectors, *, now: datetime, limit: int = BATCH_MAX) -> int:
-    """Tell plans what has become of charges whose outcome nobody told: their teller died, or the answer was lost.
+async def take_untold(session: Session, *, now: datetime, limit: int = BATCH_MAX) -> list[Charge]:
+    """Charges whose outcome nobody told: their teller died, or the answer was lost. Nobody else looks for a while.
 
-    Locks: the charges, then their plans.
+    Locks: them, skipping others'.
     """
-    watched = await rows.take_watched(session, now=now, lease_until=now + LEASE, limit=limit)
-    for name, collector in collectors.items():
-        own = [charge for charge in watched if charge.collector is name]
-        if own:
-            await record_outcomes(session, await collector.look(session, own, now=now), now=now)
-    return len(watched)
+    return await rows.take_watched(session, now=now, lease_until=now + LEASE, limit=limit)
+
+
+async def look(session: Session, collector: Collector, charges: Sequence[Charge], *, now: datetime) -> int:
+    """Tell plans what has become of charges of one collector; how many ended. Locks: the charges, then their plans."""
+    return await record_outcomes(session, await collector.look(session, charges, now=now), now=now)
 
 
 async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *, now: datetime) -> int:
