@@ -175,6 +175,8 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.correction_above_total": "Новый состав заказа не может стоить больше прежнего.",
     "installments.first_payment_busy": "Банк ещё отвечает о первом платеже. Подождите несколько секунд и повторите.",
     "installments.nothing_owed": "По этой рассрочке платить нечего.",
+    "installments.no_penalty_owed": "Неустойки сегодня нет: прощать нечего.",
+    "installments.goodwill_above_debt": "Нельзя простить больше, чем покупатель должен. Остаток долга указан в ответе.",
     "installments.early_payment_out_of_range": "Внесите сумму от копейки до остатка долга. Остаток указан в ответе.",
     "installments.no_way_to_collect": "К рассрочке не привязана карта или счёт. Укажите их и повторите.",
     "installments.dispute_open_already": "По этой рассрочке уже открыт спор.",

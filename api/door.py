@@ -29,10 +29,12 @@ from api.callers import Caller, Callers
 from api.errors import (
     CardNumberRefused,
     CardSecretRefused,
+    FieldFault,
     IdempotencyKeyInvalid,
     IdempotencyKeyMissing,
     MediaTypeUnsupported,
     RateLimited,
+    RequestInvalid,
 )
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
@@ -50,6 +52,8 @@ from pci.sad_told import may_tell_sad, tells_sad
 KEY_CHARACTERS_MIN = 16
 KEY_CHARACTERS_MAX = 255
 REASON_CHARACTERS_MAX = 200
+ZERO = b"%00"
+"""In a query."""
 CALL = "kopeyka.call"
 """Where the call stands in the ASGI scope."""
 HEADERS = "kopeyka.headers"
@@ -249,7 +253,8 @@ class DoorRoute(OpenRoute):
     async def open_call(self, scope: Scope, receive: Receive) -> Call:
         """The call behind a request.
 
-        Raises: CallRejected (CardNumberRefused among them), IdempotencyRejected, KopeykaError of the database.
+        Raises: CallRejected (CardNumberRefused among them), RequestInvalid, IdempotencyRejected, KopeykaError of the
+        database.
         """
         headers: Mapping[bytes, bytes] = scope[HEADERS]
         door: Door = scope["app"].state.door
@@ -266,6 +271,8 @@ class DoorRoute(OpenRoute):
             caller.require(self.scopes[0])
         if not allowance.is_granted:
             raise RateLimited(retry_after_seconds=allowance.reset_seconds)
+        if "\0" in call.path or ZERO in call.query:  # PostgreSQL keeps no such text
+            raise RequestInvalid((FieldFault("path", "no zero characters in an address"),))
         if self.is_write:
             call.key = self.key_of(headers, call.method)
             call.reason = read_reason(headers)

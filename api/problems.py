@@ -308,6 +308,8 @@ STATUS: dict[str, int] = {
     "installments.correction_above_total": 422,
     "installments.first_payment_busy": 503,
     "installments.nothing_owed": 409,
+    "installments.no_penalty_owed": 409,
+    "installments.goodwill_above_debt": 422,
     "installments.early_payment_out_of_range": 422,
     "installments.no_way_to_collect": 409,
     "installments.dispute_open_already": 409,
@@ -395,7 +397,9 @@ def is_database_away(error: BaseException) -> bool:
 def faults_of(errors: Any) -> tuple[FieldFault, ...]:
     """FastAPI's findings without what the client sent."""
     return tuple(
-        FieldFault(pointer_of(error["loc"], error["type"]), redact_text(str(error["msg"])))
+        FieldFault(
+            pointer_of(error["loc"], error["type"]), redact_text(str(error["msg"]).removeprefix("Value error, "))
+        )
         for error in list(errors)[:FAULTS_MAX]
     )
 

@@ -91,6 +91,7 @@ buyer_codes = Table(
         "buyer_codes_one_open", "buyer_id", "purpose", "subject", unique=True, postgresql_where=text("status = 'open'")
     ),
     Index("buyer_codes_of_buyer", "buyer_id", "created_at"),
+    Index("buyer_codes_of_subject", "subject", "created_at", postgresql_where=text("subject <> ''")),
 )
 
 buyer_consents = Table(

@@ -68,6 +68,8 @@ class CodePolicy:
     tries: int = 5
     sends_hour_max: int = 3
     sends_day_max: int = 10
+    subject_sends_day_max: int = 10
+    """About one plan, to whatever phones are typed on its form: a link is no way to send messages to strangers."""
     resend_pause: timedelta = timedelta(seconds=60)
 
 
@@ -140,6 +142,7 @@ async def new_code(
     if buyer.phone is None:
         raise BuyerNotFound(buyer_id=buyer_id)
     await _refuse_too_often(session, buyer_id, policy, now)
+    await _refuse_too_many(session, subject, policy, now)
     if buyer.phone_digest is None:
         digest = stop_lists.digest_of(key, StopListKind.PHONE, buyer.phone)
         await buyers.save_standing(session, replace(buyer, phone_digest=digest))
@@ -183,6 +186,20 @@ async def _refuse_too_often(session: Session, buyer_id: str, policy: CodePolicy,
     if free_at and (until := max(free_at)) > now:
         seconds = -((now - until) // timedelta(seconds=1))
         raise CodesTooOften(retry_after_seconds=seconds)
+
+
+async def _refuse_too_many(session: Session, subject: str, policy: CodePolicy, now: datetime) -> None:
+    """Codes about one plan count together, whoever they go to."""
+    if not subject:
+        return
+    rows = await session.execute(
+        text("""SELECT created_at FROM buyer_codes WHERE subject = :subject AND subject <> '' AND created_at > :since
+                 ORDER BY created_at DESC LIMIT :most"""),
+        {"subject": subject, "since": now - timedelta(days=1), "most": policy.subject_sends_day_max},
+    )
+    made = [row.created_at for row in rows]
+    if len(made) == policy.subject_sends_day_max:
+        raise CodesTooOften(retry_after_seconds=-((now - made[-1] - timedelta(days=1)) // timedelta(seconds=1)))
 
 
 async def mark_sending(session: Session, code_id: str, sending: CodeSending) -> None:

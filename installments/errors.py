@@ -19,7 +19,7 @@ Rejected
     ├── CommitAboveApproved, CommitDiffers
     ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
-    ├── NoDebtOwed, EarlyPaymentOutOfRange, NoCollectorKnown
+    ├── NoDebtOwed, NoPenaltyOwed, GoodwillAboveDebt, EarlyPaymentOutOfRange, NoCollectorKnown
     ├── DisputeOpenAlready, NoOpenDispute, DisputeDiffers
     └── RefundAmountNotPositive, RefundAboveRest, RefundDiffers, RefundItemsMismatch, CorrectionAboveTotal
 Unavailable
@@ -401,6 +401,18 @@ class NoDebtOwed(InstallmentsRejected):
     """This buyer owes nothing under the plan."""
 
     code = "installments.nothing_owed"
+
+
+class GoodwillAboveDebt(InstallmentsRejected):
+    """No more is forgiven than is owed: the rest would be money given to the buyer."""
+
+    code = "installments.goodwill_above_debt"
+
+
+class NoPenaltyOwed(InstallmentsRejected):
+    """No penalty is owed today: there is nothing to forgive."""
+
+    code = "installments.no_penalty_owed"
 
 
 class EarlyPaymentOutOfRange(InstallmentsRejected):

@@ -69,7 +69,7 @@ def begin(plan_id: str, now: datetime) -> FormSession:
 def seal(session: FormSession, key: Secret, now: datetime) -> str:
     """The cookie's value, good from now on for ``LIFETIME``."""
     told = asdict(session) | {"begun_at": int(now.timestamp())}
-    sealed = SecretBox(_key(key)).encrypt(json.dumps(told, separators=(",", ":")).encode())
+    sealed = SecretBox(_key(key)).encrypt(json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode())
     value = urlsafe_b64encode(sealed).decode().rstrip("=")
     assert len(value) <= CHARACTERS_MAX, "what buyers type is limited"
     return value

@@ -30,7 +30,14 @@ from api.plan_form.visit import Visit, lang_of
 from api.rate_limit import Buckets
 from installments.documents.document import DocumentFormat
 from installments.documents.issuing import show_document
-from installments.errors import LicenceNotActive, PlanDocumentNotFound, PlanNotCommitted, PlanNotFound
+from installments.errors import (
+    ChargeUnderWay,
+    FirstPaymentBusy,
+    LicenceNotActive,
+    PlanDocumentNotFound,
+    PlanNotCommitted,
+    PlanNotFound,
+)
 from installments.plan import PlanStatus
 from ledger.database import transaction
 from ledger.errors import KopeykaError, Rejected
@@ -125,7 +132,7 @@ async def act_on_plan_form(link_code: str, deed: str, request: Request) -> Respo
             return await DEEDS[deed](visit, form)
         except LicenceNotActive:
             return visit.ends("bad", "closed", lines=(), return_url=visit.urls.fail_url)
-        except Rejected as refused:  # another tab was faster: what is true now is shown
+        except (Rejected, ChargeUnderWay, FirstPaymentBusy) as refused:  # another tab was faster: what is true is shown
             log.info("plan_form_refused", code=refused.code)
             return visit.goes_on()
 

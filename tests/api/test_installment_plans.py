@@ -208,3 +208,10 @@ async def test_reading_alone_makes_nothing(shop: PlanShop) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (403, "api.scope_missing")
     assert (await nobody.get(PLANS)).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/%00", "/pln_%00/pay-off", "?buyer_id=%00", "?merchant_id=m&order_number=%00"])
+async def test_a_zero_character_in_an_address_is_refused_and_breaks_nothing(shop: PlanShop, path: str) -> None:
+    answer = await shop.api.get(PLANS + path)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "api.request_invalid")

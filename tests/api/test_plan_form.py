@@ -327,3 +327,14 @@ async def test_a_cookie_of_one_plan_opens_no_other(shop: PlanShop) -> None:
     thief.http.cookies.set("__Secure-plan", kept or "", domain="kopeyka.test", path=thief.path)
 
     assert (await thief.open()).heading == "Ваша рассрочка"
+
+
+async def test_the_longest_names_of_the_rarest_letters_fit_into_the_cookie(shop: PlanShop) -> None:
+    browser = browser_on(shop, await shop.plan())
+    await browser.open()
+    names = dict.fromkeys(("last_name", "first_name", "middle_name"), "\N{MATHEMATICAL BOLD CAPITAL A}" * 64)
+
+    await browser.post("details", **DETAILS | names)
+
+    assert browser.page is not None
+    assert (browser.page.status_code, browser.heading) == (200, "Условия")

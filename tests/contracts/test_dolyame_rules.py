@@ -239,3 +239,21 @@ def test_a_door_that_could_check_nobody_is_not_opened(tmp_path: Path) -> None:
         server_context(Settings())
     with pytest.raises(StartRefused, match="cannot be used"):
         server_context(Settings(**{**files, "dolyame_ca_file": tmp_path / "nothing"}))
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "//evil.example", "https://", "https:///x", "shop.example/ok", "data:text/html,x"]
+)
+def test_a_form_leads_back_to_a_page_and_nowhere_else(url: str) -> None:
+    for name in ("success_url", "fail_url"):
+        NewOrderBody.model_validate({"order": GOOD, name: "https://магазин.рф/ok?a=1"})
+        NewOrderBody.model_validate({"order": GOOD, name: ""})
+        with pytest.raises(ValidationError):
+            NewOrderBody.model_validate({"order": GOOD, name: url})
+
+
+def test_names_of_receipt_fields_are_as_short_as_their_texts() -> None:
+    for name in ("k" * 65, "a\tb"):
+        line = {"name": "A", "quantity": 1, "price": 1, "receipt": {name: "v"}}
+        with pytest.raises(ValidationError):
+            NewOrderBody.model_validate({"order": GOOD | {"items": [line]}})

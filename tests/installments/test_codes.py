@@ -266,3 +266,17 @@ async def test_a_consent_rests_on_a_code_that_was_entered_for_this_plan(world: B
     assert await give(plan.id) == first
     with pytest.raises(ConsentDiffers):
         await give(plan.id, b"2" * 32)
+
+
+async def test_one_plan_sends_ten_codes_a_day_to_whatever_phones(world: BuyerWorld) -> None:
+    """Whoever has a link does not make us send messages to every phone there is."""
+    buyers = [await world.buyer(f"+7916000{number:04}") for number in range(11)]
+    for number, each in enumerate(buyers[:10]):
+        await new(world, each, NOW + number * SECOND, CodePurpose.CONSENT, "pln_one")
+
+    with pytest.raises(CodesTooOften) as refusal:
+        await new(world, buyers[10], NOW + 10 * SECOND, CodePurpose.CONSENT, "pln_one")
+
+    assert refusal.value.facts == {"retry_after_seconds": 24 * 60 * 60 - 10}
+    await new(world, buyers[10], NOW + 10 * SECOND, CodePurpose.CONSENT, "pln_other")
+    await new(world, buyers[0], NOW + timedelta(days=1), CodePurpose.CONSENT, "pln_one")

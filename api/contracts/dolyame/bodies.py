@@ -25,6 +25,7 @@ RECEIPT_FIELDS_MAX = 10
 RECEIPT_CHARACTERS_MAX = 64
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PAGE = re.compile(r"https?://[^\s/?#]+([/?#].*)?")
 
 
 def _plain(value: str) -> str:
@@ -45,19 +46,26 @@ def _receipt(given: Any) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(given, dict) or len(given) > RECEIPT_FIELDS_MAX:
         raise ValueError(f"an object of at most {RECEIPT_FIELDS_MAX} fields")
-    return tuple(sorted((str(name), _said(value)) for name, value in given.items() if value is not None))
+    return tuple(sorted((_said(str(name)), _said(value)) for name, value in given.items() if value is not None))
 
 
 def _said(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError("receipt fields are texts")
     if len(str(value)) > RECEIPT_CHARACTERS_MAX:
-        raise ValueError(f"a receipt field has at most {RECEIPT_CHARACTERS_MAX} characters")
+        raise ValueError(f"names and texts of a receipt have at most {RECEIPT_CHARACTERS_MAX} characters")
     return _plain(str(value))
 
 
 def _empty_is_none(given: Any) -> Any:
     return None if given in ("", [], {}) else given
+
+
+def _page(value: str) -> str:
+    """An address that a buyer's browser may follow: no script, no other site's path."""
+    if not _PAGE.fullmatch(value):
+        raise ValueError("an address, such as https://shop.example/ok")
+    return value
 
 
 def _text_of_number(given: Any) -> Any:
@@ -78,6 +86,8 @@ Url = Annotated[
     Annotated[str, Field(strict=True, max_length=URL_CHARACTERS_MAX), AfterValidator(_plain)] | None,
     BeforeValidator(_empty_is_none),
 ]
+PageUrl = Annotated[Url, AfterValidator(lambda url: url if url is None else _page(url))]
+"""Where the buyer's form leads back to."""
 Said = Annotated[
     Annotated[str, Field(strict=True, max_length=256), AfterValidator(_plain)] | None, BeforeValidator(_empty_is_none)
 ]
@@ -165,8 +175,8 @@ class NewOrderBody(DolyameBody):
     client_info: ClientInfo = None
     fiscalization_settings: Fiscalization = None
     notification_url: Url = None
-    success_url: Url = None
-    fail_url: Url = None
+    success_url: PageUrl = None
+    fail_url: PageUrl = None
 
     @property
     def client(self) -> BuyerInfoBody:

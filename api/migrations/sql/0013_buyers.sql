@@ -118,6 +118,7 @@ CREATE TABLE buyer_codes (
 );
 CREATE UNIQUE INDEX buyer_codes_one_open ON buyer_codes (buyer_id, purpose, subject) WHERE status = 'open';
 CREATE INDEX buyer_codes_of_buyer ON buyer_codes (buyer_id, created_at);
+CREATE INDEX buyer_codes_of_subject ON buyer_codes (subject, created_at) WHERE subject <> '';
 
 -- plan_id refers to installment_plans, which the next migration makes together with the keys.
 CREATE TABLE buyer_consents (
