@@ -8,6 +8,7 @@ come to its end.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,6 +40,7 @@ from api.plan_payouts import pay_out_plans
 from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
+from api.serve import GARBAGE_THRESHOLDS
 from api.settings import Settings
 from api.watching import poll_links, resume_lost_links
 from api.wiring import Wiring, wire
@@ -220,6 +222,7 @@ def main() -> None:
         raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
     settings = Settings()
     logs.set_up(settings.log_level)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)  # a night makes a million short-lived values
     uvloop.run(run_until_told(settings))
 
 

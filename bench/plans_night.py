@@ -8,6 +8,7 @@ plans, with replay, vouchers, rows, events, leaves of the log and notices. Nothi
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,11 +19,12 @@ import psycopg
 import uvloop
 
 from api.postgres import Server
+from api.serve import GARBAGE_THRESHOLDS
 from bench import servers
 from bench.rows import Row, faster
 from installments import collecting, regulator, vouchers
 from installments.charges import Charge, ChargeOutcome, ChargeStatus
-from installments.collecting import AskedCharge, WantedCharge
+from installments.collecting import AskedCharge, ChargesWalked, WantedCharge
 from installments.plan import CollectorName
 from ledger import chart, journal
 from ledger.clock import monotonic
@@ -75,7 +77,7 @@ SELECT 'mov_' || k || 'z' || substr(i.plan_id, 7), i.plan_id,
        CASE k WHEN 1 THEN 'down_payment' ELSE 'installment_payment' END, {part}, i.due_on + interval '9 hours',
        i.due_on + interval '9 hours', 'chg_laid_' || k
   FROM (SELECT plan_id, number AS k, due_on FROM installments WHERE paid_kopecks > 0) AS i;
-INSERT INTO plan_books (plan_id) SELECT id FROM installment_plans;
+INSERT INTO plan_books (plan_id, fee_next_on) SELECT id, next_due_on FROM installment_plans;
 RESET session_replication_role;
 """
 
@@ -166,6 +168,7 @@ def _enter(ready: object) -> None:
 
 
 def _work(url: str) -> int:
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     return uvloop.run(_worker(url))
 
 
@@ -173,8 +176,9 @@ async def _worker(url: str) -> int:
     engine = create_engine(url, size=2)
     await asyncio.to_thread(globals()["READY"].wait)
     collectors = {CollectorName.CARD: InstantCollector()}
-    charged = 0
-    while await _select(engine) or charged == 0:
+    charged, after = 0, collecting.WALK_START
+    while (walked := await _select(engine, after)).after is not None:
+        after = walked.after
         charged += await _charge(engine, collectors)
     while done := await _charge(engine, collectors):
         charged += done
@@ -182,9 +186,8 @@ async def _worker(url: str) -> int:
     return charged
 
 
-async def _select(engine: Engine) -> int:
-    walked = await in_transaction(engine, lambda session: collecting.select_due(session, DAY, now=MORNING))
-    return walked.charges
+async def _select(engine: Engine, after: tuple[date, str]) -> ChargesWalked:
+    return await in_transaction(engine, lambda session: collecting.select_due(session, DAY, now=MORNING, after=after))
 
 
 async def _charge(engine: Engine, collectors: dict[CollectorName, InstantCollector]) -> int:

@@ -37,7 +37,7 @@ from installments.timetable import first_try_at, next_try_at
 from ledger import outbox
 from ledger.clock import moscow_day
 from ledger.database import Session
-from ledger.ids import new_id
+from ledger.ids import new_id, new_ids
 from ledger.money import Kopecks
 from ledger.outbox import Event
 from pci.audit_log.event import AuditEvent, AuditOutcome
@@ -308,13 +308,13 @@ async def _tell_plans(
     session: Session, charges: Sequence[Charge], of: Mapping[str, ChargeOutcome], plans: Mapping[str, OfPlan],
     now: datetime,
 ) -> None:  # fmt: skip
+    captured = [charge for charge in charges if charge.status is ChargeStatus.CAPTURED]
     movements = [
         Movement(
-            new_id("mov", now), charge.plan_id, _kind(charge, plans[charge.id]), charge.captured,
+            movement_id, charge.plan_id, _kind(charge, plans[charge.id]), charge.captured,
             of[charge.id].happened_at or now, reference_of(charge),
         )
-        for charge in charges
-        if charge.status is ChargeStatus.CAPTURED
+        for movement_id, charge in zip(new_ids("mov", now, len(captured)), captured, strict=True)
     ]  # fmt: skip
     if movements:
         await recording.record_all(session, movements, now=now)

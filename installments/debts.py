@@ -87,7 +87,7 @@ async def load_products(session: Session, plans: Iterable[Plan]) -> dict[tuple[s
 
 
 def aged_after(before: Sequence[Aged], state: PlanState) -> tuple[Aged, ...]:
-    """Installments as they become: what stays unpaid on its day stays in the bucket that the books have it in.
+    """Installments as they become: what stays unpaid on its day, or paid, stays in the bucket that it is kept in.
 
     An installment that is no more (its re-age was undone) is kept as nothing owed.
     """
@@ -102,8 +102,10 @@ def aged_after(before: Sequence[Aged], state: PlanState) -> tuple[Aged, ...]:
 
 
 def _bucket(known: Aged | None, part: InstallmentState, on: date) -> Bucket:
-    is_as_it_was = known is not None and known.state.due_on == part.due_on and known.state.unpaid > 0
-    return known.bucket if is_as_it_was and known is not None else bucket_of(part.due_on, on=on)
+    if known is None or known.state.due_on != part.due_on:
+        return bucket_of(part.due_on, on=on)
+    is_owed_again = part.amount > part.paid and known.state.amount == known.state.paid
+    return bucket_of(part.due_on, on=on) if is_owed_again else known.bucket
 
 
 def standing_effect(aged: Iterable[Aged], *, overpaid: int, penalty: int) -> Effect:

@@ -6,7 +6,7 @@ Locks: a plan is locked before its card payments, and plans in the order of thei
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -254,6 +254,14 @@ def items_of_json(kept: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
     )  # fmt: skip
 
 
+_WORDS: dict[str, Callable[[Any], Any]] = {
+    "status": PlanStatus,
+    "standing": Standing,
+    "items": items_of_json,
+    "collector": lambda kept: None if kept is None else CollectorName(kept),
+}
+
+
 def _lock(is_wished: bool) -> str:
     return "FOR NO KEY UPDATE" if is_wished else ""
 
@@ -276,13 +284,18 @@ def _kopecks(value: int | None) -> Kopecks | None:
 
 
 def _plan(row: Row[Any]) -> Plan:
-    found = dict(row._mapping)
-    money = {name: Kopecks(found[name]) for name in _MONEY}
-    words = {
-        "status": PlanStatus(row.status), "standing": Standing(row.standing), "items": items_of_json(found["items"]),
-        "collector": None if row.collector is None else CollectorName(row.collector),
-    }  # fmt: skip
-    return Plan(**found | money | words)
+    values = list(row)
+    for place, read in _READ:
+        values[place] = read(values[place])
+    return Plan(*values)
+
+
+_READ: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
+    (place, Kopecks if name in _MONEY else _WORDS[name])
+    for place, name in enumerate(_COLUMNS)
+    if name in _MONEY or name in _WORDS
+)
+"""Columns that a plan holds as other values, by their places."""
 
 
 def _product(row: Row[Any]) -> Product:
