@@ -21,13 +21,13 @@ from installments.clearing import clearing_accounts, operator_of
 from installments.movement_rows import load_movements
 from installments.movements import Movement, MovementKind
 from installments.plan import Plan
+from installments.reckoning import PAYMENTS
 from installments.recording import record
 from installments.telling import BY_ITSELF, tell
 from ledger.database import Session, text
 from ledger.ids import new_id
 from ledger.money import Kopecks
 
-PAID = frozenset({MovementKind.DOWN_PAYMENT, MovementKind.INSTALLMENT_PAYMENT, MovementKind.EARLY_PAYMENT})
 REASON = "Возврат переплаты по рассрочке"
 
 
@@ -118,7 +118,7 @@ async def _try_others(session: Session, plan: Plan, refused: CardRefund, movemen
 async def _payments(session: Session, plan: Plan) -> list[CardPayment]:
     """Captured card payments that the plan was told of, the newest first."""
     movements = (await load_movements(session, [plan.id])).get(plan.id, ())
-    named = [_payment_id(movement.reference) for movement in movements if movement.kind in PAID]
+    named = [_payment_id(movement.reference) for movement in movements if movement.kind in PAYMENTS]
     found = [await cards.find_payment(session, each, lock=True) for each in sorted({each for each in named if each})]
     taken = [each for each in found if each is not None and each.status is CardPaymentStatus.CAPTURED]
     return sorted(taken, key=lambda each: each.id, reverse=True)

@@ -1,20 +1,21 @@
 """Hardship (трудная ситуация): what a person may grant a buyer who cannot pay as agreed, with who and why.
 
-Days are moved, or penalty is forgiven; what is owed never grows. The law's term holds for what is moved: a plan cannot
-be put off beyond it. What a grant does to the debt is a movement; the record beside it says who granted it and why.
+Days are moved, penalty or a part of the debt is forgiven, or the rest is not expected any more; what is owed never
+grows. The law's term holds for what is moved: a plan cannot be put off beyond it. What a grant does to the debt is a
+movement; the record beside it says who granted it and why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy.exc import IntegrityError
 
-from installments import rescheduling
+from installments import repository, rescheduling
 from installments.debts import load_debts
-from installments.errors import SnoozeSpent
+from installments.errors import GoodwillAboveDebt, NoDebtOwed, NoPenaltyOwed, SnoozeSpent
 from installments.movements import Movement, MovementKind
 from installments.notice_texts import Template
 from installments.notices import Wish, add_notices
@@ -36,8 +37,13 @@ class ReliefKind(StrEnum):
     RE_AGE = "re_age"
     RE_AMORTISE = "re_amortise"
     WAIVER = "waiver"
+    GOODWILL = "goodwill"
+    WRITE_OFF = "write_off"
+    """Nothing that the buyer is told of: we stop expecting the rest."""
 
 
+TOLD = frozenset({ReliefKind.SNOOZE, ReliefKind.RE_AGE, ReliefKind.RE_AMORTISE})
+"""The buyer has other days to pay on."""
 MOVES_DAYS = frozenset({ReliefKind.SNOOZE, ReliefKind.RE_AGE})
 
 
@@ -86,10 +92,29 @@ async def re_amortise(session: Session, plan_id: str, grant: Grant, *, now: date
 async def waive(session: Session, plan_id: str, amount: Kopecks, grant: Grant, *, now: datetime) -> Plan:
     """Forgive penalty, up to all of it.
 
-    Raises: PlanNotFound, PlanNotCommitted, MovementRejected. Locks: the plan, accounts.
+    Raises: PlanNotFound, PlanNotCommitted, NoPenaltyOwed, MovementRejected. Locks: the plan, accounts.
     """
     movement = _movement(ReliefKind.WAIVER, plan_id, grant, now, amount=amount)
     return await _grant(session, ReliefKind.WAIVER, movement, grant, now)
+
+
+async def forgive(session: Session, plan_id: str, amount: Kopecks, grant: Grant, *, now: datetime) -> Plan:
+    """Forgive a part of the debt at our own cost, up to all of it.
+
+    Raises: PlanNotFound, PlanNotCommitted, GoodwillAboveDebt. Locks: the plan, accounts.
+    """
+    movement = _movement(ReliefKind.GOODWILL, plan_id, grant, now, amount=amount)
+    return await _grant(session, ReliefKind.GOODWILL, movement, grant, now)
+
+
+async def write_off(session: Session, plan_id: str, grant: Grant, *, now: datetime) -> Plan:
+    """Stop expecting all that is still owed. Money that comes after all is a recovery.
+
+    Raises: PlanNotFound, PlanNotCommitted, NoDebtOwed. Locks: the plan, the allowance, accounts.
+    """
+    plan = await repository.load_plan(session, plan_id, lock=True)
+    movement = _movement(ReliefKind.WRITE_OFF, plan_id, grant, now, amount=plan.outstanding)
+    return await _grant(session, ReliefKind.WRITE_OFF, movement, grant, now)
 
 
 def _movement(
@@ -104,19 +129,31 @@ def _movement(
 
 async def _grant(session: Session, kind: ReliefKind, movement: Movement, grant: Grant, now: datetime) -> Plan:
     debt = (await load_debts(session, [movement.plan_id]))[movement.plan_id]
-    if any(known.reference == movement.reference for known in debt.movements):
-        return (await record(session, debt.plan.id, movement, now=now))[0]
+    first = next((known for known in debt.movements if known.reference == movement.reference), None)
+    if first is not None:
+        again = replace(movement, amount=first.amount) if kind is ReliefKind.WRITE_OFF else movement
+        return (await record(session, debt.plan.id, again, now=now))[0]
+    on = moscow_day(now)
+    _refuse(kind, debt.plan, movement.amount)
+    if kind is ReliefKind.WAIVER and debt.replayed(on=on).penalty == 0:
+        raise NoPenaltyOwed(plan_id=movement.plan_id)
     if kind in MOVES_DAYS:
-        on = moscow_day(now)
         before, after = debt.replayed(on=on), debt.replayed([movement], on=on)
         rescheduling.check_reschedule(before, after, movement, contract_on=debt.plan.contract_on or on)
     plan, _ = await record(session, debt.plan.id, movement, now=now)
     await _keep(session, kind, movement, grant, now)
     await tell(session, plan, "relief_granted", grant.by, now=now, facts={"kind": kind.value})
-    if kind is not ReliefKind.WAIVER and plan.next_due_on is not None:
+    if kind in TOLD and plan.next_due_on is not None:
         facts = {"on": plan.next_due_on.isoformat()}
         await add_notices(session, [Wish(Template.RELIEF, plan.id, plan.buyer_id or "", movement.id, facts)], now=now)
     return plan
+
+
+def _refuse(kind: ReliefKind, plan: Plan, amount: Kopecks) -> None:
+    if kind is ReliefKind.GOODWILL and amount > plan.outstanding:
+        raise GoodwillAboveDebt(amount_kopecks=int(amount), outstanding_kopecks=int(plan.outstanding))
+    if kind is ReliefKind.WRITE_OFF and plan.outstanding == 0:
+        raise NoDebtOwed(plan_id=plan.id)
 
 
 async def _keep(session: Session, kind: ReliefKind, movement: Movement, grant: Grant, now: datetime) -> None:

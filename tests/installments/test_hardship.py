@@ -16,6 +16,7 @@ from installments.errors import (
     EarlyPaymentOutOfRange,
     NoDebtOwed,
     NoOpenDispute,
+    NoPenaltyOwed,
     PlanNotFound,
     SnoozeSpent,
     TermAboveLaw,
@@ -111,6 +112,9 @@ async def test_what_is_late_is_spread_and_penalty_is_forgiven(engine: Engine) ->
     async with transaction(engine) as session:
         waived = await hardship.waive(session, plan.id, spread.penalty, grant("r-2"), now=LATE)
     assert waived.penalty == 0
+    async with transaction(engine) as session:
+        with pytest.raises(NoPenaltyOwed):
+            await hardship.waive(session, plan.id, Kopecks(1), grant("r-3"), now=LATE)
     assert [kind for (kind,) in await rows_of(engine, "SELECT kind FROM plan_reliefs ORDER BY id")] == [
         "re_amortise", "waiver",
     ]  # fmt: skip

@@ -102,7 +102,8 @@ CREATE TABLE plan_reliefs (
     CONSTRAINT plan_reliefs_movement_fkey FOREIGN KEY (movement_id) REFERENCES plan_movements (id),
     CONSTRAINT plan_reliefs_movement_key UNIQUE (movement_id),
     CONSTRAINT plan_reliefs_id_is_shown CHECK (id ~ '^rlf_[0-9a-z]{26}$'),
-    CONSTRAINT plan_reliefs_kind_is_known CHECK (kind IN ('snooze', 're_age', 're_amortise', 'waiver')),
+    CONSTRAINT plan_reliefs_kind_is_known CHECK (
+        kind IN ('snooze', 're_age', 're_amortise', 'waiver', 'goodwill', 'write_off')),
     CONSTRAINT plan_reliefs_reason_length CHECK (length(reason) BETWEEN 1 AND 300)
 );
 -- An installment is put off once in a plan's life.

@@ -1,0 +1,114 @@
+"""What banks tell the house of a plan by hand: money that came straight to our account, and payments taken back.
+
+Both are known by the bank's own reference, so the same news is booked once, under whatever key it is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from checkout import card_payment_rows as cards
+from installments import repository as rows
+from installments import vouchers
+from installments.clearing import BANK_REFERENCE, CARD_REFERENCE, clearing_accounts, operator_of
+from installments.errors import UndoneMovementUnknown
+from installments.movement_rows import load_movements
+from installments.movements import Movement, MovementKind
+from installments.plan import Plan, Standing
+from installments.recording import record_all
+from installments.telling import PlanActor, tell
+from ledger.clock import MOSCOW, moscow_day
+from ledger.database import Session
+from ledger.ids import new_id
+from ledger.money import Kopecks
+
+
+@dataclass(frozen=True, slots=True)
+class BankPayment:
+    """Money of a buyer on our own bank account."""
+
+    plan_id: str
+    amount: Kopecks
+    bank_reference: str
+    paid_on: date | None = None
+    """The Moscow day on which it came; none: now. Penalty stops on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeback:
+    """A card payment that its bank took back, in part or whole."""
+
+    plan_id: str
+    movement_id: str
+    """The payment."""
+    amount: Kopecks
+    fee: Kopecks
+    """Of the acquirer, on top."""
+    bank_reference: str
+
+
+async def record_bank_payment(session: Session, payment: BankPayment, by: PlanActor, *, now: datetime) -> Plan:
+    """Tell a plan of money that came by itself; of a debt written off it is a recovery.
+
+    Дт asset:operator_bank                Кт as ``vouchers.payment`` lists
+    Raises: PlanNotFound, PlanNotCommitted, MovementDiffers, MovementInFuture, MovementBeforePlan. Locks: the plan,
+    accounts.
+    """
+    plan = await rows.load_plan(session, payment.plan_id, lock=True)
+    is_lost = plan.standing is Standing.WRITTEN_OFF
+    reference = f"{BANK_REFERENCE}:{payment.bank_reference}"
+    known = (await load_movements(session, [plan.id])).get(plan.id, ())
+    first = next((one.kind for one in known if one.reference == reference), None)
+    kind = first or (MovementKind.RECOVERY if is_lost else MovementKind.INSTALLMENT_PAYMENT)
+    movement = Movement(
+        new_id("mov", now), plan.id, kind, payment.amount, _happened_at(payment.paid_on, now), reference
+    )  # fmt: skip
+    (told,) = await record_all(session, [movement], now=now)
+    if told.is_new:
+        facts: dict[str, str | int | bool] = {"amount_kopecks": int(payment.amount), "movement_id": told.movement.id}
+        await tell(session, told.plan, "bank_payment_told", by, now=now, facts=facts)
+    return told.plan
+
+
+async def record_chargeback(session: Session, chargeback: Chargeback, by: PlanActor, *, now: datetime) -> Plan:
+    """Tell a plan that a bank took one of its card payments back: that much is owed again.
+
+    Дт and Кт as ``vouchers.chargeback`` and ``vouchers.book_chargeback_taken`` list them.
+    Raises: PlanNotFound, PlanNotCommitted, UndoneMovementUnknown if it is no card payment of this plan,
+    ChargebackAboveRest, MovementDiffers. Locks: the plan, accounts.
+    """
+    plan = await rows.load_plan(session, chargeback.plan_id, lock=True)
+    acquirer_id = await _acquirer_of(session, plan, chargeback.movement_id)
+    movement = Movement(
+        new_id("mov", now), plan.id, MovementKind.CHARGEBACK, chargeback.amount, now,
+        f"chargeback:{chargeback.bank_reference}", undoes=chargeback.movement_id,
+    )  # fmt: skip
+    (told,) = await record_all(session, [movement], now=now)
+    if told.is_new:
+        clearing, _ = clearing_accounts(await operator_of(session))
+        await vouchers.book_chargeback_taken(
+            session, acquirer_id, clearing, chargeback.amount, chargeback.fee, reference=told.movement.id, now=now
+        )
+        facts: dict[str, str | int | bool] = {
+            "amount_kopecks": int(chargeback.amount), "fee_kopecks": int(chargeback.fee),
+            "payment_movement_id": chargeback.movement_id,
+        }  # fmt: skip
+        await tell(session, told.plan, "chargeback_told", by, now=now, facts=facts)
+    return told.plan
+
+
+async def _acquirer_of(session: Session, plan: Plan, movement_id: str) -> str:
+    known = (await load_movements(session, [plan.id])).get(plan.id, ())
+    paid = next((one for one in known if one.id == movement_id and one.reference.startswith(CARD_REFERENCE)), None)
+    payment = None if paid is None else await cards.find_payment(session, paid.reference)
+    if payment is None or payment.acquirer_id is None:
+        raise UndoneMovementUnknown(undoes=movement_id)
+    return payment.acquirer_id
+
+
+def _happened_at(paid_on: date | None, now: datetime) -> datetime:
+    """Noon of the day, so that it is that day's however the hour is told."""
+    if paid_on is None or paid_on == moscow_day(now):
+        return now
+    return datetime.combine(paid_on, time(12), MOSCOW).astimezone(now.tzinfo)

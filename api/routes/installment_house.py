@@ -1,0 +1,119 @@
+"""What the house does to a debt by a person's hand: goodwill, write-offs, and what banks tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from pydantic import Field
+from starlette.responses import Response
+
+from api import plan_bank_news
+from api.door import Call, door_router
+from api.idempotency import Claim, once
+from api.plan_bank_news import BankPayment, Chargeback
+from api.plan_views import PlanView
+from api.routes.installment_buyers import CanManage, Reason
+from api.routes.installment_plans import actor_of, shown
+from api.routes.installment_products import PRICE_KOPECKS_MAX
+from api.wire import Body, Day
+from installments import hardship
+from installments.hardship import Grant
+from installments.plan import Plan
+from ledger.database import Session
+from ledger.money import Kopecks
+
+router = door_router("/v1/installments/plans", "installments")
+
+Money = Annotated[int, Field(strict=True, ge=1, le=PRICE_KOPECKS_MAX, examples=[250_014])]
+BankReference = Annotated[
+    str, Field(strict=True, pattern=r"^[!-~]{1,64}$", examples=["case-2026-118"], description="The bank's own name.")
+]
+
+
+class GoodwillBody(Body):
+    """How much of the debt is forgiven at our own cost."""
+
+    amount_kopecks: Money
+    reason: Reason
+
+
+class WriteOffBody(Body):
+    """Why nothing more is expected."""
+
+    reason: Reason
+
+
+class BankPaymentBody(Body):
+    """Money of the buyer that came straight to our bank account."""
+
+    amount_kopecks: Money
+    bank_reference: BankReference
+    paid_on: Day | None = None
+    """The Moscow day on which it came; today when not said."""
+
+
+class ChargebackBody(Body):
+    """A card payment that its bank took back."""
+
+    movement_id: Annotated[str, Field(strict=True, pattern=r"^mov_[0-9a-z]{26}$")]
+    """The payment, as ``GET …/movements`` names it."""
+    amount_kopecks: Money
+    fee_kopecks: Annotated[int, Field(strict=True, ge=0, le=PRICE_KOPECKS_MAX)] = 0
+    """The acquirer's, on top."""
+    bank_reference: BankReference
+
+
+@router.post("/{plan_id}/goodwill", status_code=201, response_model=PlanView)
+async def forgive_plan_debt(plan_id: str, body: GoodwillBody, call: CanManage) -> Response:
+    """Forgive a part of the debt: what is late first, then from the end."""
+
+    async def work(session: Session, claim: Claim) -> Plan:
+        grant = Grant(actor_of(call), body.reason, f"relief:{claim.resource_id}")
+        return await hardship.forgive(session, plan_id, Kopecks(body.amount_kopecks), grant, now=call.now)
+
+    return await _done(call, work, "rlf")
+
+
+@router.post("/{plan_id}/write-offs", status_code=201, response_model=PlanView)
+async def write_plan_off(plan_id: str, body: WriteOffBody, call: CanManage) -> Response:
+    """Stop expecting all that is owed. Nothing more is collected; money that comes after all is a recovery."""
+
+    async def work(session: Session, claim: Claim) -> Plan:
+        grant = Grant(actor_of(call), body.reason, f"relief:{claim.resource_id}")
+        return await hardship.write_off(session, plan_id, grant, now=call.now)
+
+    return await _done(call, work, "rlf")
+
+
+@router.post("/{plan_id}/bank-payments", status_code=201, response_model=PlanView)
+async def record_plan_bank_payment(plan_id: str, body: BankPaymentBody, call: CanManage) -> Response:
+    """Money came by itself; of a debt that was written off it is a recovery. The same bank reference is booked once."""
+    payment = BankPayment(plan_id, Kopecks(body.amount_kopecks), body.bank_reference, body.paid_on)
+
+    async def work(session: Session, _claim: Claim) -> Plan:
+        return await plan_bank_news.record_bank_payment(session, payment, actor_of(call), now=call.now)
+
+    return await _done(call, work)
+
+
+@router.post("/{plan_id}/chargebacks", status_code=201, response_model=PlanView)
+async def record_plan_chargeback(plan_id: str, body: ChargebackBody, call: CanManage) -> Response:
+    """A bank took a card payment back: that much is owed again. The same bank reference is booked once."""
+    chargeback = Chargeback(
+        plan_id, body.movement_id, Kopecks(body.amount_kopecks), Kopecks(body.fee_kopecks), body.bank_reference
+    )
+
+    async def work(session: Session, _claim: Claim) -> Plan:
+        return await plan_bank_news.record_chargeback(session, chargeback, actor_of(call), now=call.now)
+
+    return await _done(call, work)
+
+
+async def _done(call: Call, work: Callable[[Session, Claim], Awaitable[Plan]], prefix: str = "obj") -> Response:
+    """What was done, once for the key, and the plan after it."""
+
+    async def whole(session: Session, claim: Claim) -> PlanView:
+        return await shown(session, await work(session, claim), call)
+
+    return await once(call, whole, prefix=prefix)
