@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -24,15 +25,37 @@ from ledger.database import Engine, create_engine
 TEMPLATE = "kopeyka_template"
 VAULT_TEMPLATE = "kopeyka_vault_template"
 MEMORY = Path("/dev/shm")
-MEMORY_BYTES_MIN = 2_000_000_000
-"""A worker's server needs a tenth of this; where the system gives less, as in small containers, the disk serves."""
+MEMORY_BYTES_MIN = 4_000_000_000
+"""Far more than a run needs; where the system gives less, as in small containers, the disk serves."""
 numbers = itertools.count(1)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Tests mean the same on every machine: no setting of ours leaks in from outside."""
     for name in [name for name in os.environ if name.startswith("KOPEYKA_") and not name.startswith("KOPEYKA_TEST_")]:
         del os.environ[name]
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        keep_temporary_files_in_memory(config)
+
+
+def keep_temporary_files_in_memory(config: pytest.Config) -> None:
+    """A database is a thousand files, and making them on a disk is what a run would mostly do.
+
+    What is under ``tmp_path`` stays on the disk, to be looked at. What runs left that were killed is removed first,
+    as nobody empties memory for them.
+    """
+    if not MEMORY.is_dir():
+        return
+    for left in MEMORY.glob("kopeyka-run-*-*"):
+        if not psutil.pid_exists(int(left.name.split("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    if shutil.disk_usage(MEMORY).free < MEMORY_BYTES_MIN:
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix=f"kopeyka-run-{os.getpid()}-", dir=MEMORY))
+    folder.chmod(0o711)  # PostgreSQL's user must get through
+    config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 @dataclass(frozen=True)
@@ -49,7 +72,7 @@ class Database:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A running server that goes away with the tests."""
-    root = Path(tempfile.mkdtemp(prefix=f"kopeyka-tests-{os.getpid()}-", dir=folder_of_servers()))
+    root = Path(tempfile.mkdtemp(prefix="kopeyka-tests-"))
     root.chmod(0o711)
     server = Server(data_dir.prepare(root / "data"), durable=False)
     lock = data_dir.hold(server.place)
@@ -61,19 +84,6 @@ def server() -> Iterator[Server]:
         server.stop()
         lock.release()
         shutil.rmtree(root, ignore_errors=True)
-
-
-def folder_of_servers() -> Path | None:
-    """Memory where there is enough of it: a database is a thousand files, and making them is what tests would wait for.
-
-    What runs left that were killed is removed first, as nobody empties memory for them.
-    """
-    if not MEMORY.is_dir():
-        return None
-    for left in MEMORY.glob("kopeyka-tests-*-*"):
-        if not psutil.pid_exists(int(left.name.split("-")[2])):
-            shutil.rmtree(left, ignore_errors=True)
-    return MEMORY if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN else None
 
 
 def copy_database(server: Server, name: str, template: str, roles: tuple[str, ...]) -> None:
