@@ -6,30 +6,51 @@ Each is due once a Moscow day and is found again by what is missing, so a worker
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 
 from installments import bureau, portfolio, regulator
-from installments.merchant_register import MERCHANTS_MAX, RegisterPeriod, make_register, merchants_without_register
+from installments.errors import RegisterNotFound
+from installments.merchant_register import (
+    MERCHANTS_MAX,
+    RegisterPeriod,
+    make_register,
+    make_up_days,
+    merchants_without_register,
+)
 from ledger.clock import Clock, moscow_day
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, in_transaction, transaction
 
 REGISTERS_MAX = MERCHANTS_MAX
+DAY = timedelta(days=1)
 
 
 async def make_registers(engine: Engine, clock: Clock) -> int:
     """Give each merchant the register of yesterday and of the last month; how many were made."""
     today = moscow_day(clock.now())
     yesterday, last_month = today - timedelta(days=1), (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    made = await _make_all(engine, RegisterPeriod.DAY, yesterday, clock)
-    return made + await _make_all(engine, RegisterPeriod.MONTH, last_month, clock)
+    made = await _make_all(engine, RegisterPeriod.DAY, yesterday, yesterday, clock)
+    return made + await _make_all(engine, RegisterPeriod.MONTH, last_month, today.replace(day=1) - DAY, clock)
 
 
-async def _make_all(engine: Engine, period: RegisterPeriod, begins_on: date, clock: Clock) -> int:
+async def _make_all(engine: Engine, period: RegisterPeriod, begins_on: date, last_on: date, clock: Clock) -> int:
+    """A merchant who has none of this period, such as before its first sale, keeps no other from its own."""
     async with transaction(engine) as session:
         merchants = await merchants_without_register(session, period, begins_on)
+    made = 0
     for merchant_id in merchants:
-        async with transaction(engine) as session:
-            await make_register(session, merchant_id, period, begins_on, now=clock.now())
-    return len(merchants)
+        while not await in_transaction(engine, partial(_make_up, merchant_id, last_on, clock)):
+            pass
+        try:
+            async with transaction(engine) as session:
+                await make_register(session, merchant_id, period, begins_on, now=clock.now())
+        except RegisterNotFound:
+            continue
+        made += 1
+    return made
+
+
+async def _make_up(merchant_id: str, last_on: date, clock: Clock, session: Session) -> bool:
+    return await make_up_days(session, merchant_id, last_on, now=clock.now())
 
 
 async def keep_portfolio(engine: Engine, clock: Clock) -> int:

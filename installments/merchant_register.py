@@ -113,7 +113,9 @@ async def make_register(
 ) -> PlanRegister:
     """The register of a day or month that is over: as it was made before, or made and kept now with all before it.
 
-    Raises: RegisterNotOver; RegisterNotFound for a day before the merchant's first, or one that was never made.
+    Before the merchant's first sale it is empty, and not kept: what is kept follows one another from the first on.
+
+    Raises: RegisterNotOver; RegisterNotFound for a day so far from the last that ``make_up_days`` must come first.
     Locks: an advisory lock on the merchant's registers.
     """
     begins_on = begins_on.replace(day=1) if period is RegisterPeriod.MONTH else begins_on
@@ -122,11 +124,13 @@ async def make_register(
     last_on = add_months(begins_on, 1) - timedelta(days=1) if period is RegisterPeriod.MONTH else begins_on
     if moscow_day(now) <= last_on:
         raise RegisterNotOver(begins_on=begins_on.isoformat())
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:what, :space))"),
-        {"what": merchant_id, "space": LOCK_SPACE},
-    )
-    day = await _days_through(session, merchant_id, last_on, now)
+    await _lock(session, merchant_id)
+    await _make_days(session, merchant_id, last_on, now)
+    day = await find_register(session, merchant_id, RegisterPeriod.DAY, last_on)
+    if day is None and await _last_day(session, merchant_id, before=last_on) is None:
+        return _register(merchant_id, period, begins_on, 0, [], {})
+    if day is None:
+        raise RegisterNotFound(begins_on=last_on.isoformat())
     if period is RegisterPeriod.DAY:
         return day
     before = await _last_day(session, merchant_id, before=begins_on)
@@ -138,22 +142,36 @@ async def make_register(
     return month
 
 
-async def _days_through(session: Session, merchant_id: str, last_on: date, now: datetime) -> PlanRegister:
-    """The register of a day, and of each day before it that has none yet."""
-    last = await _last_day(session, merchant_id, before=None)
-    next_on = await _first_on(session, merchant_id, last_on) if last is None else last.begins_on + timedelta(days=1)
-    while next_on <= last_on and (last_on - next_on).days < DAYS_MAX:
+async def make_up_days(session: Session, merchant_id: str, last_on: date, *, now: datetime) -> bool:
+    """Make the registers of days that have none, up to one that is over; false when there may be more to make.
+
+    Locks: an advisory lock on the merchant's registers.
+    """
+    assert last_on < moscow_day(now), "the day is not over"
+    await _lock(session, merchant_id)
+    return await _make_days(session, merchant_id, last_on, now) < DAYS_MAX
+
+
+async def _lock(session: Session, merchant_id: str) -> None:
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:what, :space))"),
+        {"what": merchant_id, "space": LOCK_SPACE},
+    )
+
+
+async def _make_days(session: Session, merchant_id: str, last_on: date, now: datetime) -> int:
+    """The registers of a day and of each day before it that has none yet, from the merchant's first; how many."""
+    last, made = await _last_day(session, merchant_id, before=None), 0
+    next_on = await _first_on(session, merchant_id) if last is None else last.begins_on + timedelta(days=1)
+    while next_on is not None and next_on <= last_on and made < DAYS_MAX:
         ends = await _marks(session, merchant_id)
         lines = await _lines(session, merchant_id, last, next_on, ends)
         opening = 0 if last is None else int(last.closing)
         marks = {code: [at, await _told_through(session, code, next_on, at)] for code, (at, _) in ends.items()}
         last = _register(merchant_id, RegisterPeriod.DAY, next_on, opening, lines, marks)
         await _keep(session, last, now)
-        next_on += timedelta(days=1)
-    kept = await find_register(session, merchant_id, RegisterPeriod.DAY, last_on)
-    if kept is None:
-        raise RegisterNotFound(begins_on=last_on.isoformat())
-    return kept
+        next_on, made = next_on + timedelta(days=1), made + 1
+    return made
 
 
 async def find_register(
@@ -238,9 +256,9 @@ async def _last_day(session: Session, merchant_id: str, *, before: date | None) 
     return None if row is None else _of_row(row)
 
 
-async def _first_on(session: Session, merchant_id: str, last_on: date) -> date:
-    """The day of the merchant's first entry; without one, the asked day: an empty register."""
-    found = await session.scalar(
+async def _first_on(session: Session, merchant_id: str) -> date | None:
+    """The day of the merchant's first entry."""
+    found: date | None = await session.scalar(
         text("""SELECT min((h.happened_at AT TIME ZONE 'Europe/Moscow')::date)
                   FROM books AS b JOIN accounts AS a ON a.book = b.number AND a.code = ANY(CAST(:codes AS text[]))
                   JOIN postings AS p ON p.book = a.book AND a.number IN (p.debit, p.credit)
@@ -248,7 +266,7 @@ async def _first_on(session: Session, merchant_id: str, last_on: date) -> date:
                  WHERE b.name = 'main'"""),
         {"codes": list(_accounts(merchant_id))},
     )
-    return min(found or last_on, last_on)
+    return found
 
 
 async def _marks(session: Session, merchant_id: str) -> dict[str, list[int]]:

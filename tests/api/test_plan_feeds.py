@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from api.plan_feeds import keep_portfolio, make_registers, tell_of_arrears
+from installments import merchant_register
 from ledger.clock import Clock, machine_now
 from ledger.database import Engine, text, transaction
 from tests.installments.plan_world import KIND, PlanWorld, day, noon
@@ -55,3 +58,16 @@ async def test_nobody_is_told_of_arrears_of_plans_the_bureau_does_not_know(engin
     await world.plan()
 
     assert await tell_of_arrears(engine, clock_at(noon(0) + timedelta(days=40))) == 0
+
+
+async def test_days_that_nobody_made_registers_of_are_made_up_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merchant_register, "DAYS_MAX", 20)
+    world = await PlanWorld(engine).begin()
+    await world.plan()
+    await make_registers(engine, clock_at(noon(0)))  # its first day is not over
+    assert await make_registers(engine, clock_at(noon(90))) > 0  # months later: all days between are made up for
+    assert await make_registers(engine, clock_at(noon(50))) == 1  # a clock set back: the days are there, a month is not
+    counted = await rows(engine, "SELECT count(*) FROM plan_registers WHERE period = 'day'")
+    assert counted == [(90,)]

@@ -8,12 +8,14 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from installments.errors import RegisterNotOver
+from installments import merchant_register
+from installments.errors import RegisterNotFound, RegisterNotOver
 from installments.merchant_register import (
     COLUMNS,
     PlanRegister,
     RegisterPeriod,
     make_register,
+    make_up_days,
     merchants_without_register,
 )
 from installments.movements import MovementKind
@@ -26,6 +28,7 @@ from tests.installments.plan_world import SHOP, PlanWorld, day, noon
 
 KIND = MovementKind
 LATER = noon(90)
+DAYS_MAX = 5
 
 
 async def register(
@@ -167,10 +170,11 @@ async def test_the_month_is_its_days_together(world: PlanWorld) -> None:
 
 @pytest.mark.parametrize(("minutes", "is_over"), [(-1, False), (0, True)])
 async def test_a_register_is_made_only_when_its_day_is_over(world: PlanWorld, minutes: int, is_over: bool) -> None:
+    await world.plan()
     midnight = datetime.combine(day(1), datetime.min.time(), MOSCOW)
     asked = register(world, day(0), now=midnight + timedelta(minutes=minutes))
     if is_over:
-        assert (await asked).lines == 0
+        assert (await asked).lines == 1
         return
     with pytest.raises(RegisterNotOver):
         await asked
@@ -185,3 +189,29 @@ async def test_the_worker_is_told_whose_register_is_missing(world: PlanWorld) ->
         after = await merchants_without_register(session, RegisterPeriod.DAY, day(0))
 
     assert (before, after) == ([SHOP], [])
+
+
+async def test_a_day_before_the_merchant_s_first_is_empty_and_spoils_no_other(world: PlanWorld) -> None:
+    never = await register(world, day(0))
+    await two_days(world)
+    before = [await register(world, on) for on in (date(1970, 1, 1), day(-1))]
+
+    assert [(made.lines, made.closing) for made in (never, *before)] == [(0, 0)] * 3
+    assert (await register(world, day(1))).closing == await books_through(world, day(1))
+
+
+async def test_years_without_registers_are_made_up_for(world: PlanWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merchant_register, "DAYS_MAX", DAYS_MAX)
+    await two_days(world)
+    await register(world, day(1))
+    much_later = noon(2 * DAYS_MAX + 10)
+
+    async def make_up() -> bool:
+        async with transaction(world.engine) as session:
+            return await make_up_days(session, SHOP, day(2 * DAYS_MAX), now=much_later)
+
+    with pytest.raises(RegisterNotFound):
+        await register(world, day(2 * DAYS_MAX), now=much_later)
+    assert [await make_up() for _ in range(3)] == [False, True, True]
+    made = await register(world, day(2 * DAYS_MAX), now=much_later)
+    assert made.closing == await books_through(world, day(2 * DAYS_MAX))
