@@ -95,6 +95,16 @@ receipt_profiles = Table(
     ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name="receipt_profiles_merchant_fkey"),
 )
 
+plan_receipt_profiles = Table(
+    "plan_receipt_profiles",
+    metadata,
+    required("plan_id", Code),
+    required("said_at", Instant),
+    required("profile", Code),
+    PrimaryKeyConstraint("plan_id", "said_at", name="plan_receipt_profiles_pkey"),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_receipt_profiles_plan_fkey"),
+)
+
 receipt_intents = Table(
     "receipt_intents",
     metadata,

@@ -156,6 +156,15 @@ async def agree_profile(session: Session, merchant_id: str, profile: ReceiptProf
     )
 
 
+async def choose_profile(session: Session, plan_id: str, profile: ReceiptProfile, *, now: datetime) -> None:
+    """Who fiscalises this order from here on, as its shop says. Whoever sells on credit does it anyhow."""
+    await session.execute(
+        text("""INSERT INTO plan_receipt_profiles (plan_id, said_at, profile)
+                VALUES (:plan_id, :now, :profile) ON CONFLICT DO NOTHING"""),
+        {"plan_id": plan_id, "now": now, "profile": profile.value},
+    )
+
+
 async def want_of_commit(session: Session, plan: Plan, first: Kopecks, *, now: datetime) -> None:
     """The plan is committed and the goods are not handed over yet."""
     profile = await _profile(session, plan)
@@ -295,7 +304,14 @@ def tags_of(intent: ReceiptIntent) -> dict[str, Any]:
 
 async def _profile(session: Session, plan: Plan) -> ReceiptProfile:
     assert plan.contract_on is not None
-    return await profile_on(session, plan.merchant_id, plan.contract_on)
+    agreed = await profile_on(session, plan.merchant_id, plan.contract_on)
+    if agreed is ReceiptProfile.SELLER_CREDIT:
+        return agreed
+    said = await session.scalar(
+        text("SELECT profile FROM plan_receipt_profiles WHERE plan_id = :id ORDER BY said_at DESC LIMIT 1"),
+        {"id": plan.id},
+    )
+    return agreed if said is None else ReceiptProfile(said)
 
 
 async def _want(

@@ -124,7 +124,7 @@ def test_a_cancel_says_nothing_in_its_body(body: bytes | None, shop: ShopAccess)
 def test_a_whole_order_lives_by_texts(dolyame_world: DolyameWorld, shop: ShopAccess) -> None:
     order_id = order_id_of()
     order = basket(order_id)
-    posted(shop, "/orders/create", {"order": order})
+    posted(shop, "/orders/create", {"order": order, "fiscalization_settings": {"type": "enabled"}})
     dolyame_world.buyer_takes(shop, order_id)
     dolyame_world.until_status(shop, order_id, "wait_for_commit")
 
@@ -132,10 +132,15 @@ def test_a_whole_order_lives_by_texts(dolyame_world: DolyameWorld, shop: ShopAcc
     dolyame_world.until_status(shop, order_id, "completed")
     back = posted(shop, f"/orders/{order_id}/refund", {
         "amount": "3000.00", "refunded_prepaid_amount": "0", "returned_items": [order["items"][1]],
+        "fiscalization_settings": {"type": "disabled"},
     })  # fmt: skip
     handed = posted(shop, f"/orders/{order_id}/complete_delivery", {})
 
     assert back["amount"] == handed["amount"] == Decimal("7000.56")
+    assert dolyame_world.sql(
+        """SELECT r.stage, r.profile FROM receipt_intents AS r JOIN installment_plans AS p ON p.id = r.plan_id
+            WHERE p.merchant_id = %s AND p.order_number = %s ORDER BY r.id""", shop.merchant_id, order_id,
+    ) == [("prepayment", "operator_on_behalf"), ("refund", "merchant"), ("hand_over", "merchant")]  # fmt: skip
     assert [part["status"] for part in handed["payment_schedule"]] == ["paid", "scheduled", "scheduled", "scheduled"]
 
 

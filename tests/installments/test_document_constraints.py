@@ -30,6 +30,7 @@ EVENT = {
 }  # fmt: skip
 DELIVERY = {"event_id": shown("bur"), "plan_id": PLAN, "sequence": 1, "next_attempt_at": NOW}
 PROFILE = {"merchant_id": MERCHANT, "effective_on": "2026-11-22", "profile": "merchant"}
+SAID_PROFILE = {"plan_id": PLAN, "said_at": NOW, "profile": "operator_on_behalf"}
 RECEIPT = {
     "id": shown("rcp"), "plan_id": PLAN, "merchant_id": MERCHANT, "profile": "merchant", "stage": "prepayment",
     "cause": "c", "is_return": False, "method_tag": 1, "amount_kopecks": 100, "paid_kopecks": 100,
@@ -47,7 +48,7 @@ DAY = {
 SNAPSHOT = {"day_on": "2026-11-22", "plan_id": PLAN, "bucket": "due", "outstanding_kopecks": 1}
 KEPT = {
     "plan_documents": DOCUMENT, "plan_document_files": FILE, "bureau_events": EVENT, "bureau_deliveries": DELIVERY,
-    "receipt_profiles": PROFILE, "receipt_intents": RECEIPT, "plan_registers": REGISTER, "portfolio_days": DAY,
+    "receipt_profiles": PROFILE, "plan_receipt_profiles": SAID_PROFILE, "receipt_intents": RECEIPT, "plan_registers": REGISTER, "portfolio_days": DAY,
     "portfolio_snapshots": SNAPSHOT,
 }  # fmt: skip
 SECOND: dict[str, dict[str, Any]] = {
@@ -56,6 +57,7 @@ SECOND: dict[str, dict[str, Any]] = {
     "bureau_events": {"id": shown("bur", 2), "sequence": 2, "kind": "changed", "cause": "d"},
     "bureau_deliveries": {"event_id": shown("bur", 2), "sequence": 2},
     "receipt_profiles": {"effective_on": "2026-11-23"},
+    "plan_receipt_profiles": {"said_at": "2026-11-23T00:00:00Z"},
     "receipt_intents": {"id": shown("rcp", 2), "cause": "d"},
     "plan_registers": {"begins_on": "2026-11-03"},
     "portfolio_days": {"bucket": "not_due"},
@@ -106,6 +108,9 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("receipt_profiles", "pkey", {"effective_on": PROFILE["effective_on"]}),
     ("receipt_profiles", "merchant_fkey", {"merchant_id": shown("mer", 9)}),
     ("receipt_profiles", "profile_is_known", {"profile": "nobody"}),
+    ("plan_receipt_profiles", "pkey", {"said_at": NOW}),
+    ("plan_receipt_profiles", "plan_fkey", {"plan_id": shown("pln", 9)}),
+    ("plan_receipt_profiles", "profile_is_known", {"profile": "seller_credit"}),
     ("receipt_intents", "pkey", {"id": RECEIPT["id"]}),
     ("receipt_intents", "plan_fkey", {"plan_id": shown("pln", 9)}),
     ("receipt_intents", "merchant_fkey", {"merchant_id": shown("mer", 9)}),

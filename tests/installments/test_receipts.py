@@ -125,6 +125,22 @@ async def test_what_the_operator_prints_on_behalf_is_not_the_merchant_s(world: L
         assert told(await receipts.fetch_of_operator(session, now=world.now)) == [("prepayment", 1, 1_000_056, 0, 0)]
 
 
+async def test_the_shop_says_of_one_order_who_prints_and_the_last_word_counts(world: LifeWorld) -> None:
+    plan = await world.held()
+    async with transaction(world.engine) as session:
+        await receipts.choose_profile(session, plan.id, OPERATOR, now=world.now)
+    await world.commit(plan)
+    assert await fetched(world) == []
+    world.pass_by(days=1)
+    async with transaction(world.engine) as session:
+        assert told(await receipts.fetch_of_operator(session, now=world.now)) == [("prepayment", 1, 1_000_056, 0, 0)]
+        await receipts.choose_profile(session, plan.id, MERCHANT, now=world.now)
+
+    await world.deliver(plan)
+
+    assert told(await fetched(world)) == [("hand_over", 4, 0, 1_000_056, 0)]
+
+
 async def test_a_plan_keeps_the_profile_of_its_contract_s_day(world: LifeWorld) -> None:
     plan = await world.committed()
     world.pass_by(days=1)

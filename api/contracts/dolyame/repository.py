@@ -16,6 +16,7 @@ from installments import repository as plan_rows
 from installments.movement_rows import load_installments
 from installments.plan import Plan
 from installments.products import Product
+from installments.receipts import ReceiptProfile, choose_profile
 from installments.repository import items_of_json
 from installments.schedule import build_schedule
 from installments.state import InstallmentState
@@ -23,6 +24,8 @@ from ledger.clock import moscow_day
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
+FISCALIZED = {"enabled": ReceiptProfile.OPERATOR_ON_BEHALF, "disabled": ReceiptProfile.MERCHANT}
+"""Whose till prints, by the shop's word."""
 REFUNDS_MAX = 500
 """Refunds of one order that are told of."""
 REPEATED_WITHIN = timedelta(minutes=15)
@@ -62,9 +65,10 @@ async def orders_by_plan(session: Session, plan_ids: Sequence[str]) -> dict[str,
     return {row.plan_id: _order(row) for row in rows}
 
 
-async def say_fiscalization(session: Session, plan_id: str, fiscalization: str | None) -> None:
-    """Keep a later word of the shop about receipts; silence changes nothing."""
+async def say_fiscalization(session: Session, plan_id: str, fiscalization: str | None, *, now: datetime) -> None:
+    """Keep the shop's word about who prints receipts; silence changes nothing."""
     if fiscalization is not None:
+        await choose_profile(session, plan_id, FISCALIZED[fiscalization], now=now)
         await session.execute(
             text("UPDATE dolyame_orders SET fiscalization = :said WHERE plan_id = :plan_id"),
             {"plan_id": plan_id, "said": fiscalization},

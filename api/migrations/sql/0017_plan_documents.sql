@@ -112,6 +112,16 @@ CREATE TABLE receipt_profiles (
     )
 );
 
+-- Who fiscalises one order, where its shop said so; the last word counts.
+CREATE TABLE plan_receipt_profiles (
+    plan_id text COLLATE "C" NOT NULL,
+    said_at timestamptz NOT NULL,
+    profile text COLLATE "C" NOT NULL,
+    CONSTRAINT plan_receipt_profiles_pkey PRIMARY KEY (plan_id, said_at),
+    CONSTRAINT plan_receipt_profiles_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_receipt_profiles_profile_is_known CHECK (profile IN ('merchant', 'operator_on_behalf'))
+);
+
 -- Receipts that somebody's till owes by 54-FZ. No till of ours: what it did is told to us.
 CREATE TABLE receipt_intents (
     id               text COLLATE "C" NOT NULL,
@@ -237,6 +247,7 @@ CREATE TABLE portfolio_snapshots (
 CREATE TRIGGER portfolio_snapshots_append_only BEFORE UPDATE OR DELETE ON portfolio_snapshots
     FOR EACH ROW EXECUTE FUNCTION plan_facts_are_final();
 
-GRANT SELECT, INSERT ON plan_documents, plan_document_files, bureau_events, receipt_profiles, plan_registers,
+GRANT SELECT, INSERT ON plan_documents, plan_document_files, bureau_events, receipt_profiles,
+    plan_receipt_profiles, plan_registers,
     portfolio_days, portfolio_snapshots TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON bureau_deliveries, receipt_intents TO kopeyka_app;

@@ -2,6 +2,7 @@ DROP TABLE portfolio_snapshots;
 DROP TABLE portfolio_days;
 DROP TABLE plan_registers;
 DROP TABLE receipt_intents;
+DROP TABLE plan_receipt_profiles;
 DROP TABLE receipt_profiles;
 DROP TABLE bureau_deliveries;
 DROP TABLE bureau_events;

@@ -48,6 +48,8 @@ async def create(call: AnyCall, body: NewOrderBody) -> Response:
         )  # fmt: skip
         plan = await open_plan(session, request, plan_id=claim.resource_id, by=actor_of(call), now=call.now)
         await repository.add_order(session, order_row(call, body, plan.id, call.now))
+        if plan.id == claim.resource_id:
+            await repository.say_fiscalization(session, plan.id, body.fiscalization, now=call.now)
         return plan.id
 
     return await carried_out(call, intent, prefix="pln")
@@ -85,8 +87,8 @@ async def commit(call: AnyCall, order_id: str, body: CommitBody) -> Response:
     async def intent(session: Session, _claim: Claim) -> str:
         plan = await repository.load_plan_of(session, order_id, merchant_id=shop_of(call).merchant_id, lock=True)
         request = CommitRequest(body.amount, items_of(body.items), body.prepaid_amount)
+        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings), now=call.now)
         await commit_plan(session, plan.id, request, actor_of(call), now=call.now)
-        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings))
         return plan.id
 
     return await carried_out(call, intent)

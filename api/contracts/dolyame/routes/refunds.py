@@ -55,7 +55,7 @@ async def refund(call: AnyCall, order_id: str, body: RefundBody) -> Response:
 
     async def act(session: Session, plan: Plan, refund_id: str) -> PlanRefund:
         request = RefundRequest(refund_id, body.amount, items_of(body.returned_items), body.prepaid)
-        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings))
+        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings), now=call.now)
         return await plan_acts.refund(session, plan.id, request, actor_of(call), now=call.now)
 
     return await carried_out(call, order_id, REFUND, act, refund_said)
@@ -74,7 +74,7 @@ async def correct(call: AnyCall, order_id: str, body: CorrectionBody) -> Respons
             return known
         total = await total_meant(session, plan, body, items)
         request = CorrectionRequest(refund_id, total, items, body.prepaid)
-        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings))
+        await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings), now=call.now)
         return await plan_acts.correct(session, plan.id, request, actor_of(call), now=call.now)
 
     return await carried_out(call, order_id, CORRECTION, act, refund_said)
