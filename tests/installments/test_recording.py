@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from installments import recording, sub_ledger
+from installments import movement_rows, recording, sub_ledger
 from installments.errors import (
     MovementBeforePlan,
     MovementDiffers,
@@ -65,6 +65,20 @@ async def test_the_same_reference_with_another_body_is_refused(world: PlanWorld)
 
     with pytest.raises(MovementDiffers):
         await world.record([replace(movement, amount=Kopecks(5_001))], now=noon(0))
+
+
+async def test_what_was_paid_stays_in_the_bucket_that_it_was_paid_in(world: PlanWorld) -> None:
+    plan = await world.plan()
+    await world.record([world.movement(plan, KIND.DOWN_PAYMENT, 100_000)], now=noon(0))
+    async with transaction(world.engine) as session:
+        (paid, *_) = (await movement_rows.load_aged(session, [plan.id]))[plan.id]
+    (done,) = await world.record([world.movement(plan, KIND.EARLY_PAYMENT, 100_000)], now=noon(10))
+    async with transaction(world.engine) as session:
+        (kept, *_) = (await movement_rows.load_aged(session, [plan.id]))[plan.id]
+
+    assert unpaid(done.state) == [0, 0, 100_000, 100_000]
+    assert kept == paid
+    await world.agrees()
 
 
 async def test_a_movement_of_tomorrow_is_refused(world: PlanWorld) -> None:
