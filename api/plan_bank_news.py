@@ -1,6 +1,6 @@
-"""What banks tell the house of a plan by hand: money that came straight to our account, and payments taken back.
+"""What banks tell the house by hand: money that came straight to our account, payments taken back, settlements.
 
-Both are known by the bank's own reference, so the same news is booked once, under whatever key it is told.
+All are known by the bank's own reference, so the same news is booked once, under whatever key it is told.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
+from pci.audit_log.event import AuditEvent
+from pci.audit_log.staging import stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,23 @@ async def record_chargeback(session: Session, chargeback: Chargeback, by: PlanAc
         }  # fmt: skip
         await tell(session, told.plan, "chargeback_told", by, now=now, facts=facts)
     return told.plan
+
+
+async def record_settlement(
+    session: Session, acquirer_id: str, gross: Kopecks, fee: Kopecks, by: PlanActor, *, bank_reference: str,
+    now: datetime,
+) -> None:  # fmt: skip
+    """An acquirer's money for installments came to our bank account, less its fee.
+
+    Дт and Кт as ``vouchers.book_acquirer_settlement`` lists them. Raises: EntryRejected. Locks: accounts.
+    """
+    reference = f"{acquirer_id}:{bank_reference}"
+    await vouchers.book_acquirer_settlement(session, acquirer_id, gross, fee, reference=reference, now=now)
+    facts: dict[str, str | int | bool] = {
+        "gross_kopecks": int(gross), "fee_kopecks": int(fee), "bank_reference": bank_reference,
+    }  # fmt: skip
+    told = AuditEvent("plan.acquirer_settled", by.actor, by.origin, f"acquirer:{acquirer_id}", now, facts=facts)
+    await stage(session, [told])
 
 
 async def _acquirer_of(session: Session, plan: Plan, movement_id: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from api import plan_bank_news
@@ -16,14 +16,14 @@ from api.plan_views import PlanView
 from api.routes.installment_buyers import CanManage, Reason
 from api.routes.installment_plans import actor_of, shown
 from api.routes.installment_products import PRICE_KOPECKS_MAX
-from api.wire import Body, Day
+from api.wire import Body, Day, View
 from installments import hardship
 from installments.hardship import Grant
 from installments.plan import Plan
 from ledger.database import Session
 from ledger.money import Kopecks
 
-router = door_router("/v1/installments/plans", "installments")
+router = door_router("/v1/installments", "installments")
 
 Money = Annotated[int, Field(strict=True, ge=1, le=PRICE_KOPECKS_MAX, examples=[250_014])]
 BankReference = Annotated[
@@ -64,7 +64,47 @@ class ChargebackBody(Body):
     bank_reference: BankReference
 
 
-@router.post("/{plan_id}/goodwill", status_code=201, response_model=PlanView)
+class AcquirerSettlementBody(Body):
+    """What an acquirer sent to our bank account for captured installments."""
+
+    acquirer_id: Annotated[str, Field(strict=True, pattern=r"^[0-9]{1,20}$", examples=["100000000001"])]
+    gross_kopecks: Money
+    """Before its fee."""
+    fee_kopecks: Annotated[int, Field(strict=True, ge=0, le=PRICE_KOPECKS_MAX)] = 0
+    bank_reference: BankReference
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.fee_kopecks > self.gross_kopecks:
+            raise ValueError("fee_kopecks is no more than gross_kopecks")
+        return self
+
+
+class AcquirerSettlementView(View):
+    """A settlement as it is booked."""
+
+    acquirer_id: str
+    gross_kopecks: int
+    fee_kopecks: int
+    net_kopecks: int
+    bank_reference: str
+
+
+@router.post("/acquirer-settlements", status_code=201, response_model=AcquirerSettlementView)
+async def record_acquirer_settlement(body: AcquirerSettlementBody, call: CanManage) -> Response:
+    """The money of installments is on our bank account, less the acquirer's fee."""
+
+    async def work(session: Session, _claim: Claim) -> AcquirerSettlementView:
+        await plan_bank_news.record_settlement(
+            session, body.acquirer_id, Kopecks(body.gross_kopecks), Kopecks(body.fee_kopecks), actor_of(call),
+            bank_reference=body.bank_reference, now=call.now,
+        )  # fmt: skip
+        return AcquirerSettlementView(**body.model_dump(), net_kopecks=body.gross_kopecks - body.fee_kopecks)
+
+    return await once(call, work)
+
+
+@router.post("/plans/{plan_id}/goodwill", status_code=201, response_model=PlanView)
 async def forgive_plan_debt(plan_id: str, body: GoodwillBody, call: CanManage) -> Response:
     """Forgive a part of the debt: what is late first, then from the end."""
 
@@ -75,7 +115,7 @@ async def forgive_plan_debt(plan_id: str, body: GoodwillBody, call: CanManage) -
     return await _done(call, work, "rlf")
 
 
-@router.post("/{plan_id}/write-offs", status_code=201, response_model=PlanView)
+@router.post("/plans/{plan_id}/write-offs", status_code=201, response_model=PlanView)
 async def write_plan_off(plan_id: str, body: WriteOffBody, call: CanManage) -> Response:
     """Stop expecting all that is owed. Nothing more is collected; money that comes after all is a recovery."""
 
@@ -86,7 +126,7 @@ async def write_plan_off(plan_id: str, body: WriteOffBody, call: CanManage) -> R
     return await _done(call, work, "rlf")
 
 
-@router.post("/{plan_id}/bank-payments", status_code=201, response_model=PlanView)
+@router.post("/plans/{plan_id}/bank-payments", status_code=201, response_model=PlanView)
 async def record_plan_bank_payment(plan_id: str, body: BankPaymentBody, call: CanManage) -> Response:
     """Money came by itself; of a debt that was written off it is a recovery. The same bank reference is booked once."""
     payment = BankPayment(plan_id, Kopecks(body.amount_kopecks), body.bank_reference, body.paid_on)
@@ -97,7 +137,7 @@ async def record_plan_bank_payment(plan_id: str, body: BankPaymentBody, call: Ca
     return await _done(call, work)
 
 
-@router.post("/{plan_id}/chargebacks", status_code=201, response_model=PlanView)
+@router.post("/plans/{plan_id}/chargebacks", status_code=201, response_model=PlanView)
 async def record_plan_chargeback(plan_id: str, body: ChargebackBody, call: CanManage) -> Response:
     """A bank took a card payment back: that much is owed again. The same bank reference is booked once."""
     chargeback = Chargeback(

@@ -126,6 +126,26 @@ async def test_a_full_refund_after_a_chargeback_gives_back_only_what_the_buyer_s
     assert [one["amount_kopecks"] for one in returned] == [QUARTER]
 
 
+async def test_an_acquirers_settlement_is_booked_once_by_the_banks_name_of_it(shop: PlanShop) -> None:
+    await shop.begun()
+    settled = next(code for code in await books_of(shop) if code.startswith("asset:card_settlement:"))
+    path = "/v1/installments/acquirer-settlements"
+    body = {
+        "acquirer_id": settled.rsplit(":", 1)[1], "gross_kopecks": QUARTER, "fee_kopecks": 2_500,
+        "bank_reference": "s-1",
+    }  # fmt: skip
+    told = await shop.cards.made(path, body)
+    again = await shop.api.post(path, body)
+    dear = await shop.api.post(path, {**body, "fee_kopecks": QUARTER + 1, "bank_reference": "s-2"})
+    unknown = await shop.api.post(path, {**body, "acquirer_id": "9", "bank_reference": "s-3"})
+
+    assert told["net_kopecks"] == QUARTER - 2_500
+    assert (again.status_code, dear.status_code) == (409, 422), (again.text, dear.text)
+    assert unknown.status_code in (404, 422), unknown.text
+    books = await books_of(shop)
+    assert (books[settled], books[chart.PLAN_ACQUIRING], books[chart.OPERATOR_BANK]) == (0, 2_500, QUARTER - 2_500)
+
+
 @pytest.mark.parametrize("is_bank", [True, False])
 async def test_only_a_card_payment_of_the_plan_is_taken_back(shop: PlanShop, is_bank: bool) -> None:
     plan, other = await shop.begun(), await shop.begun()
