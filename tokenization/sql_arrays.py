@@ -10,22 +10,26 @@ from typing import Any
 
 def plain(values: Iterable[object]) -> str:
     """Numbers, and words without a comma, a quote or a space."""
-    return "{" + ",".join(map(str, values)) + "}"
+    return _array([str(value) for value in values])
 
 
 def numbers(values: Iterable[int | None]) -> str:
     """Whole numbers."""
-    return plain("NULL" if value is None else value for value in values)
+    return _array(["NULL" if value is None else str(value) for value in values])
 
 
 def texts(values: Iterable[str | None]) -> str:
     """Any texts."""
-    return plain("NULL" if value is None else _quoted(value) for value in values)
+    listed = list(values)
+    whole = "".join([value for value in listed if value is not None])
+    if '"' in whole or "\\" in whole:
+        return _array(["NULL" if value is None else _quoted(value) for value in listed])
+    return _array(["NULL" if value is None else f'"{value}"' for value in listed])
 
 
 def blobs(values: Iterable[bytes | None]) -> str:
     """Bytes."""
-    return plain("NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values)
+    return _array(["NULL" if value is None else f'"\\\\x{value.hex()}"' for value in values])
 
 
 def instants(values: Iterable[datetime | None]) -> str:
@@ -36,6 +40,10 @@ def instants(values: Iterable[datetime | None]) -> str:
 def objects(values: Iterable[Mapping[str, Any] | None]) -> str:
     """JSON objects."""
     return texts(None if value is None else json.dumps(value) for value in values)
+
+
+def _array(written: list[str]) -> str:
+    return "{" + ",".join(written) + "}"
 
 
 def _quoted(value: str) -> str:

@@ -9,10 +9,10 @@ statement takes what ``leaves_of`` makes and calls ``stage_audit_events(bytea[],
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+import json.encoder
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
 
 from sqlalchemy import text
 
@@ -68,19 +68,13 @@ def canonical_bytes(event: AuditEvent) -> bytes:
     Raises: EventMalformed.
     """
     _refuse_malformed(event)
-    shown = _as_it_is if _is_plain(event) else _text
-    fields: dict[str, Any] = {
-        "action": event.action,
-        "actor": shown(event.actor),
-        "at": _milliseconds(event.happened_at),
-        "facts": {name: shown(value) if isinstance(value, str) else value for name, value in event.facts.items()},
-        "merchant_id": shown(event.merchant_id),
-        "origin": shown(event.origin),
-        "outcome": event.outcome.value,
-        "subject": shown(event.subject),
-        "v": SCHEMA_VERSION,
-    }
-    line = _encode(fields).encode()
+    shown = _quoted if _is_plain(event) else _starred
+    line = (
+        f'{{"action":{_quoted(event.action)},"actor":{shown(event.actor)},"at":"{_milliseconds(event.happened_at)}",'
+        f'"facts":{_facts(event.facts, shown)},"merchant_id":{shown(event.merchant_id)},'
+        f'"origin":{shown(event.origin)},"outcome":"{event.outcome.value}","subject":{shown(event.subject)},'
+        f'"v":{SCHEMA_VERSION}}}'
+    ).encode()
     if len(line) > EVENT_BYTES_MAX:
         raise EventMalformed(action=event.action, bytes=len(line))
     return line
@@ -100,21 +94,31 @@ def _is_plain(event: AuditEvent) -> bool:
     """Whether no text of the event needs ``_text``: one look at all of them, as nearly no event's texts do."""
     facts = [value for value in event.facts.values() if isinstance(value, str)]
     texts = "\n".join((event.actor, event.merchant_id, event.origin, event.subject, *facts))
-    return texts.isascii() and "\x00" not in texts and is_plain(texts)
+    return "\x00" not in texts and is_plain(texts)
 
 
-def _as_it_is(value: str) -> str:
-    return value
+def _starred(value: str) -> str:
+    """A text without what looks secret, and without the two things that PostgreSQL's JSON cannot hold, in quotes."""
+    return _quoted(redact_text(value).replace("\x00", "\ufffd").encode("utf-8", "replace").decode())
 
 
-def _text(value: str) -> str:
-    """A text without what looks secret, and without the two things that PostgreSQL's JSON cannot hold."""
-    return redact_text(value).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+def _facts(facts: Mapping[str, str | int | bool], shown: Callable[[str], str]) -> str:
+    return "{" + ",".join([f"{_quoted(name)}:{_fact(facts[name], shown)}" for name in sorted(facts)]) + "}"
 
 
+def _fact(value: str | int | bool, shown: Callable[[str], str]) -> str:
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return int.__repr__(value)
+
+
+@lru_cache(maxsize=8)
 def _milliseconds(at: datetime) -> str:
     utc = at.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_quoted = json.encoder.encode_basestring
+"""A line is written by hand around this: an encoder made for any shape takes twice as long."""

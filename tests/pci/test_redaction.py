@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pci.luhn import passes_luhn
-from pci.redaction import PAN_STARS, redact, redact_text
+from pci.redaction import PAN_STARS, is_plain, redact, redact_text
 from pci.schemes import mask_of
 from pci.secret import STARS, Secret
 
@@ -104,6 +104,18 @@ def test_what_must_never_be_kept_is_hidden_in_running_texts(text: str) -> None:
 @pytest.mark.parametrize("text", ["shipping: 123", "pinned=12", "cvc: none", "the pin is wrong", "coincide=77"])
 def test_words_that_only_look_so_stay(text: str) -> None:
     assert redact_text(text) == text
+
+
+PIECES = (
+    "cvc CVV2 cav2 cid Pin track_1 trac\u212a2 p\u0131n = : 123 kp_live_1 ://a:b@c abcdefgh1 - 4111 4111111111111111 и"
+)
+
+
+@given(st.lists(st.sampled_from([" ", "Bearer ", *PIECES.split(" ")]), max_size=12))
+def test_what_is_plain_stays_as_it_is(parts: list[str]) -> None:
+    text = "".join(parts)
+
+    assert not is_plain(text) or redact_text(text) == text
 
 
 @given(pan=card_numbers())

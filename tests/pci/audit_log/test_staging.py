@@ -48,6 +48,15 @@ def test_the_bytes_of_an_event_are_these_and_stay_these(now: datetime) -> None:
     )
 
 
+def test_the_bytes_are_those_of_an_encoder_that_knows_any_shape(now: datetime) -> None:
+    odd = event(now, b='say "no"\\', a="\u2028\x1f\n", c=-(2**63), d=False, **{'"': "", "\u042f": 1})
+
+    line = canonical_bytes(odd).decode()
+
+    assert line == json.dumps(json.loads(line), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert json.loads(line)["facts"] == dict(odd.facts)
+
+
 async def test_events_are_staged_in_one_statement_and_in_order(
     vault_engine: Engine, vault_database: VaultDatabase, now: datetime
 ) -> None:
