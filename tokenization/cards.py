@@ -332,12 +332,12 @@ def _answer(
 
 
 def _refusal_of(row: Row, use: CardUse, now: datetime) -> TokenRefused | None:
-    status = CardStatus(row["status"])
-    if status is not CardStatus.ACTIVE:
-        return ENDED[status]()
+    if row["status"] != CardStatus.ACTIVE:
+        return ENDED[CardStatus(row["status"])]()
     if row["expires_at"] is not None and row["expires_at"] <= now:
         return TokenExpired()
-    return card_use.from_json(row["restrictions"]).refusal_of(use, now)
+    kept = row["restrictions"]
+    return None if kept is None else card_use.from_json(kept).refusal_of(use, now)
 
 
 def _opened(row: Row, dek: Dek, keys: dict[int, Dek]) -> OpenCard:

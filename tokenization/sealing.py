@@ -24,7 +24,7 @@ def unseal_pan(dek: Dek, blob: bytes, *, token: str, merchant_id: str) -> Pan:
 
     Raises: SealBroken.
     """
-    return Pan(unseal(dek, blob, context(PAN_FIELD, token, merchant_id, dek.number)).decode("ascii"))
+    return Pan.of_sealed(unseal(dek, blob, context(PAN_FIELD, token, merchant_id, dek.number)))
 
 
 def seal_holder(dek: Dek, name: str, *, token: str, merchant_id: str) -> bytes:
