@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ledger.direct import Line
+from ledger.direct import BY_KEYS, Line
 from ledger.group_commit import GroupCommit
 from pci.database import Transactions
 from pci.keys.ring import KeyRing
@@ -26,7 +25,7 @@ def cards_together(
     async def commit_batch(line: Line, jobs: Sequence[CardIn]) -> Sequence[Tokenized]:
         return await together.tokenize_batch(line, transactions, ring, jobs, now=now())
 
-    return GroupCommit(url, commit_batch, connect=_one_line(), writers=writers)
+    return GroupCommit(url, commit_batch, connect=_line, writers=writers)
 
 
 def reads_together(
@@ -37,19 +36,9 @@ def reads_together(
     async def commit_batch(line: Line, jobs: Sequence[Sequence[CardAsk]]) -> Sequence[Opened]:
         return await together.read_batch(line, ring, jobs, now=now())
 
-    return GroupCommit(url, commit_batch, weigh=len, connect=_one_line(), writers=writers)
+    return GroupCommit(url, commit_batch, weigh=len, connect=_line, writers=writers)
 
 
-def _one_line() -> Callable[[str], Awaitable[Line]]:
-    """The writers of a queue share a line: one batch is sealed while PostgreSQL works on the other."""
-    shared: Line | None = None
-    one_at_a_time = asyncio.Lock()
-
-    async def connect(url: str) -> Line:
-        nonlocal shared
-        async with one_at_a_time:
-            if shared is None or shared.closed:
-                shared = await Line.open(url)
-            return shared
-
-    return connect
+async def _line(url: str) -> Line:
+    """A writer's own line: PostgreSQL works on one batch while another waits for its fsync."""
+    return await Line.open(url, BY_KEYS)
