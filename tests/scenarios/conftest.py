@@ -24,7 +24,7 @@ from api.callers import create_key
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.database import Engine, transaction
 
-READY_SECONDS_MAX = 20.0
+READY_SECONDS_MAX = 120.0
 keys = itertools.count(1)
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 REFUSED_ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000999"))
@@ -64,7 +64,7 @@ class Installation:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def until(self, path: str, is_so: Callable[[Any], bool], seconds_max: float = 15.0) -> Any:
+    async def until(self, path: str, is_so: Callable[[Any], bool], seconds_max: float = 60.0) -> Any:
         """Read a path again and again until what it says is so."""
         deadline = time.monotonic() + seconds_max
         while True:
@@ -150,8 +150,8 @@ async def installation(
     }
     headers = {"authorization": f"Bearer {secret.expose()}"}
     async with (
-        httpx.AsyncClient(base_url=urls["api"], headers=headers, timeout=20.0) as api,
-        httpx.AsyncClient(base_url=urls["simulators"], timeout=20.0) as world,
+        httpx.AsyncClient(base_url=urls["api"], headers=headers, timeout=60.0) as api,
+        httpx.AsyncClient(base_url=urls["simulators"], timeout=60.0) as world,
     ):
         found = Installation(api, world, commands)
         for name in commands:
