@@ -25,6 +25,8 @@ _SUMS = ("outstanding_kopecks", "overpaid_kopecks", "penalty_kopecks", "refunded
 async def tell(session: Session, done: Sequence[Reckoned], *, now: datetime) -> None:
     """Publish ``plan.<kind>`` for each movement and ``plan.<standing>`` where the standing changed, and log them.
 
+    ``plan.overpaid`` says that more than before is owed back to the buyer.
+
     Buyers, credit bureaus and tills are told what is theirs in the same transaction.
 
     Locks: the numbering of the plans' events, in the order of their ids.
@@ -81,6 +83,8 @@ def _events(done: Reckoned) -> Iterator[Event]:
         yield Event(f"plan.{movement.kind.value}", plan.id, plan.merchant_id, data)
     if plan.standing is not done.before.plan.standing:
         yield standing
+    if plan.overpaid > done.before.plan.overpaid:
+        yield Event("plan.overpaid", plan.id, plan.merchant_id, standing.data)
 
 
 def _row(plan: Plan) -> dict[str, Any]:

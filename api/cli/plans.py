@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.cli import plan_overpayments
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.data_dir import StartRefused
 from api.plan_night import night_of, run_night
@@ -33,6 +34,7 @@ licence = typer.Typer(help="Our own entry in the register of operators.", no_arg
 terms = typer.Typer(help="What merchants pay for a product.", no_args_is_help=True)
 app.add_typer(licence, name="licence")
 app.add_typer(terms, name="terms")
+app.command("overpaid")(plan_overpayments.overpaid)
 
 STATEMENT_SECONDS_MAX = 900
 """A night of a million plans takes its time."""
