@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from installments import buyer_news, stop_lists
 from installments import buyer_rows as buyers
+from installments.buyer import Buyer
 from installments.buyer_errors import (
     BuyerNotFound,
     CodeExpired,
@@ -143,9 +144,7 @@ async def new_code(
         raise BuyerNotFound(buyer_id=buyer_id)
     await _refuse_too_often(session, buyer_id, policy, now)
     await _refuse_too_many(session, subject, policy, now)
-    if buyer.phone_digest is None:
-        digest = stop_lists.digest_of(key, StopListKind.PHONE, buyer.phone)
-        await buyers.save_standing(session, replace(buyer, phone_digest=digest))
+    await digest_phone(session, buyer, key)
     await session.execute(
         text("""UPDATE buyer_codes SET status = 'over', ended_at = :now
                  WHERE buyer_id = :buyer_id AND purpose = :purpose AND subject = :subject AND status = 'open'"""),
@@ -166,6 +165,13 @@ async def new_code(
     facts = {"code_id": issued.id, "purpose": purpose.value, "subject": subject}
     await buyer_news.log(session, "buyer_code.made", f"buyer:{buyer_id}", now=now, facts=facts)
     return issued
+
+
+async def digest_phone(session: Session, buyer: Buyer, key: Secret) -> None:
+    """Let a buyer be found on stop lists: without a digest every phone on them would name this one too."""
+    if buyer.phone is not None and buyer.phone_digest is None:
+        digest = stop_lists.digest_of(key, StopListKind.PHONE, buyer.phone)
+        await buyers.save_standing(session, replace(buyer, phone_digest=digest))
 
 
 async def _refuse_too_often(session: Session, buyer_id: str, policy: CodePolicy, now: datetime) -> None:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli import plan_overpayments
+from api.cli import plan_buyers, plan_overpayments
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.data_dir import StartRefused
 from api.plan_night import night_of, run_night
@@ -35,6 +35,9 @@ terms = typer.Typer(help="What merchants pay for a product.", no_args_is_help=Tr
 app.add_typer(licence, name="licence")
 app.add_typer(terms, name="terms")
 app.command("overpaid")(plan_overpayments.overpaid)
+app.add_typer(plan_buyers.stop_list, name="stop-list")
+app.command("find-buyer")(plan_buyers.find_buyer)
+app.command("erase-buyer")(plan_buyers.erase_buyer)
 
 STATEMENT_SECONDS_MAX = 900
 """A night of a million plans takes its time."""

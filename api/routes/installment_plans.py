@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api import plan_acts
+from api.buyer_key import buyers_key, required_key
 from api.door import Call, door_router, needs
 from api.errors import FieldFault, RequestInvalid, SandboxOnly
 from api.idempotency import Claim, in_phases, once
@@ -26,6 +27,7 @@ from installments.accepting import Acceptance
 from installments.buyer import PersonalDetails
 from installments.buyers import find_or_add_buyer, tell_of_buyer, verify_phone
 from installments.cancelling import CancelReason
+from installments.codes import digest_phone
 from installments.committing import CommitRequest
 from installments.opening import PlanRequest, open_plan
 from installments.plan import ITEMS_MAX, Item, Plan, PlanStatus
@@ -196,6 +198,7 @@ async def accept_installment_plan(plan_id: str, body: AcceptanceBody, call: CanW
     async def accept(session: Session) -> Plan:
         await load_own(session, plan_id, call)
         buyer = await find_or_add_buyer(session, body.buyer.phone, now=call.now)
+        await digest_phone(session, buyer, required_key(buyers_key(call.door.settings)))
         told = PersonalDetails(body.buyer.first_name, body.buyer.last_name, born_on=body.buyer.born_on)
         await tell_of_buyer(session, buyer.id, told, now=call.now)
         await verify_phone(session, buyer.id, now=call.now)
