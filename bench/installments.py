@@ -35,7 +35,7 @@ TWENTY = "build_schedule twenty times"
 
 def run(*, as_json: bool, plans: int) -> None:
     """Measure and print every row, with the garbage collector set as in an api worker."""
-    from bench import plan_quotes, plans_night  # what is measured is loaded with what measures it
+    from bench import plan_quotes, plans_night  # loaded only when they measure
 
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     show([*rules(), *plans_night.rows(plans), *plan_quotes.rows()], as_json=as_json)
