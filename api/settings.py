@@ -96,8 +96,8 @@ class Settings(BaseSettings):
     payout_bank_key: SecretStr = SecretStr("")
     """What that bank knows us by."""
     bureau_url: str = ""
-    """Base URL of the credit bureau's intake, or of its simulator; empty: its events wait, and a plan that is to be told
-    of does not begin. Over TLS, unless it is near."""
+    """Base URL of the credit bureau's intake, or of its simulator; empty: its events wait, and a plan that is to be
+    told of does not begin. Over TLS, unless it is near."""
     bureau_key: SecretStr = SecretStr("")
     """What the bureau knows us by."""
     bureau_told_of_all: bool = False

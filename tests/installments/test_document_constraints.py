@@ -48,7 +48,8 @@ DAY = {
 SNAPSHOT = {"day_on": "2026-11-22", "plan_id": PLAN, "bucket": "due", "outstanding_kopecks": 1}
 KEPT = {
     "plan_documents": DOCUMENT, "plan_document_files": FILE, "bureau_events": EVENT, "bureau_deliveries": DELIVERY,
-    "receipt_profiles": PROFILE, "plan_receipt_profiles": SAID_PROFILE, "receipt_intents": RECEIPT, "plan_registers": REGISTER, "portfolio_days": DAY,
+    "receipt_profiles": PROFILE, "plan_receipt_profiles": SAID_PROFILE, "receipt_intents": RECEIPT,
+    "plan_registers": REGISTER, "portfolio_days": DAY,
     "portfolio_snapshots": SNAPSHOT,
 }  # fmt: skip
 SECOND: dict[str, dict[str, Any]] = {
