@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import pytest
 
 from pci.keys.kek import KekProvider
@@ -129,6 +131,9 @@ class BaoKeeper:
 
     async def slow(self) -> None:
         os.kill(self.server.process.pid, signal.SIGSTOP)
+        stopping = psutil.Process(self.server.process.pid)
+        while stopping.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110  # its threads stop one after another
+            await asyncio.sleep(0.01)
 
     async def restart(self) -> None:
         os.kill(self.server.process.pid, signal.SIGCONT)
