@@ -5,7 +5,6 @@ Locks: a plan is locked before its buyer; a buyer before codes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +18,6 @@ from ledger.ids import new_id
 from ledger.money import Kopecks
 from pci.secret import Secret
 
-BUYERS_MAX = 500
-"""Buyers loaded together."""
 LIMITS_MAX = 200
 """Changes of a limit on one page."""
 ARREARS_BATCH_MAX = 5_000
@@ -47,15 +44,6 @@ async def load_buyer(session: Session, buyer_id: str, *, lock: bool = False) -> 
     if (row := rows.first()) is None:
         raise BuyerNotFound(buyer_id=buyer_id)
     return _buyer(row)
-
-
-async def load_buyers(session: Session, buyer_ids: Sequence[str]) -> dict[str, Buyer]:
-    """Buyers by id, at most ``BUYERS_MAX``; unknown ids are left out."""
-    assert len(buyer_ids) <= BUYERS_MAX
-    rows = await session.execute(
-        text("SELECT * FROM buyers WHERE id = ANY(CAST(:ids AS text[]))"), {"ids": list(buyer_ids)}
-    )
-    return {row.id: _buyer(row) for row in rows}
 
 
 async def find_by_phone(session: Session, phone: Secret) -> Buyer | None:

@@ -51,12 +51,6 @@ STAGES = (
 _TEMPLATE_OF = {stage.days: stage.template for stage in STAGES}
 
 
-def stage_on(due_on: date, *, on: date) -> int | None:
-    """The stage of a plan whose oldest unpaid installment was due on ``due_on``; none while it is not late."""
-    late = days_past_due(due_on, on=on)
-    return max((stage.days for stage in STAGES if stage.days <= late), default=None)
-
-
 async def remind(session: Session, on: date, *, now: datetime, after: str = "", limit: int = WALK_MAX) -> str | None:
     """Tell the next buyers that an installment of theirs is charged soon. Gives where to go on, if at all."""
     due_on = on + timedelta(days=REMIND_DAYS)

@@ -177,11 +177,6 @@ async def _kept(session: Session, on: date) -> ArrearsReport | None:
     return ArrearsReport(on, tuple(_line(bucket, found.get(bucket)) for bucket in _BUCKETS)) if found else None
 
 
-async def keep_report(session: Session, report: ArrearsReport, *, now: datetime) -> None:
-    """Keep a report under its day. A day that is kept stays as it is."""
-    await _keep(session, report, now)
-
-
 async def _keep(session: Session, report: ArrearsReport, now: datetime) -> None:
     lines = report.lines
     await session.execute(

@@ -14,7 +14,7 @@ from api.idempotency import Claim, once
 from api.wire import Body, Day, Flag, Text, View
 from checkout.errors import MerchantNotFound
 from checkout.repository import load_merchant
-from installments import offering
+from installments import law, offering
 from installments.products import MerchantTerms, PartRounding, Product, RefundPolicy, Step
 from installments.repository import Licence
 from ledger.database import Session, transaction
@@ -159,6 +159,8 @@ class LicenceView(View):
     register_number: str
     is_active: bool
     capital_kopecks: int
+    is_capital_enough: bool
+    """Own funds are at what the law asks; shown, no plan is refused for it."""
 
     @classmethod
     def of(cls, licence: Licence) -> LicenceView:
@@ -166,6 +168,7 @@ class LicenceView(View):
         return cls(
             effective_on=licence.effective_on, register_number=licence.register_number, is_active=licence.is_active,
             capital_kopecks=int(licence.capital),
+            is_capital_enough=law.is_capital_enough(licence.capital, on=licence.effective_on),
         )  # fmt: skip
 
 

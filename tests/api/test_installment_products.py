@@ -131,4 +131,4 @@ async def test_the_register_is_told_by_day(client: Client) -> None:
 
     assert told.status_code == 201, told.text
     assert (taken.status_code, taken.json()["code"]) == (409, "installments.licence_taken")
-    assert (await client.get(LICENCES)).json() == [entry]
+    assert (await client.get(LICENCES)).json() == [{**entry, "is_capital_enough": True}]
