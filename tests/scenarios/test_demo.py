@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,24 @@ def assert_fits(found: dict[str, Any], orders: int) -> None:
     assert "220011175357" not in json.dumps(found["vault"])
 
 
-def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(tmp_path: Path) -> None:
-    found = ended(started(tmp_path, "--orders", "150"))
+@dataclass(frozen=True, slots=True)
+class ShortDemo:
+    """One run that several tests look at."""
 
-    assert_fits(found, 150)
-    report = (tmp_path / "demo-report.html").read_text()
+    folder: Path
+    found: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def short_demo(tmp_path_factory: pytest.TempPathFactory) -> ShortDemo:
+    folder = tmp_path_factory.mktemp("demo")
+    return ShortDemo(folder, ended(started(folder, "--orders", "740")))  # row 732 is of zero dollars
+
+
+def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(short_demo: ShortDemo) -> None:
+    assert_fits(short_demo.found, 740)
+    assert short_demo.found["refused"] == {"checkout.amount_not_positive": 1}
+    report = (short_demo.folder / "demo-report.html").read_text()
     assert "Everything fits" in report
     assert report.count("<svg") == 3
     assert "http://" not in report
@@ -67,17 +81,13 @@ def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(tmp_path: Pa
 
 
 @pytest.mark.skipif(shutil.which("hledger") is None, reason="hledger is not installed")
-def test_hledger_reads_the_journal_and_refused_rows_are_in_none_of_its_entries(tmp_path: Path) -> None:
-    found = ended(started(tmp_path, "--orders", "740"))  # row 732 is of zero dollars
-
-    assert found["refused"] == {"checkout.amount_not_positive": 1}
-    assert_fits(found, 740)
-    journal = str(tmp_path / "demo-journal.hledger")
+def test_hledger_reads_the_journal(short_demo: ShortDemo) -> None:
+    journal, fees_kopecks = str(short_demo.folder / "demo-journal.hledger"), short_demo.found["fees_kopecks"]
     subprocess.run(["hledger", "-f", journal, "check", "--strict"], check=True)
     fees = subprocess.run(
         ["hledger", "-f", journal, "bal", "Income:fee", "-O", "csv"], check=True, capture_output=True, text=True
     )
-    assert f'"-{found["fees_kopecks"] // 100}.{found["fees_kopecks"] % 100:02} RUB"' in fees.stdout
+    assert f'"-{fees_kopecks // 100}.{fees_kopecks % 100:02} RUB"' in fees.stdout
 
 
 @pytest.mark.faults
@@ -97,7 +107,7 @@ def words_of(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGINT])
 def test_a_stopped_demo_leaves_no_process_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
     process = started(tmp_path, "--orders", "5000")
     deadline = time.monotonic() + 60

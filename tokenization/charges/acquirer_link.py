@@ -38,6 +38,8 @@ ANSWER_SECONDS_MAX = 6.0
 """A buyer stands at the till, and the api waits ten. The acquirer's own limit is longer, so late answers do come."""
 ECHO_SECONDS = 30.0
 """A line that was silent for so long is asked whether it lives."""
+CLOSE_SECONDS = 2.0
+"""How long answers that came late may take to be written down when we hang up."""
 WAITING_MAX = 512
 """Messages without an answer on one line; further ones are not sent."""
 
@@ -95,6 +97,8 @@ class AcquirerLink:
             await asyncio.gather(self._opening, return_exceptions=True)
         if self._connection is not None:
             self._drop(self._connection)
+        if self._late_tasks:  # a write cut in its middle would keep its locks until the database loses patience
+            await asyncio.wait(self._late_tasks, timeout=CLOSE_SECONDS)
         for task in self._late_tasks:
             task.cancel()
         await asyncio.gather(*self._late_tasks, return_exceptions=True)
