@@ -111,3 +111,28 @@ def plan_reserve(merchant_id: str) -> str:
 def plan_merchant_receivable(merchant_id: str) -> str:
     """What a merchant owes us for refunds after its payout; taken from its next sales. May not be overdrawn."""
     return f"asset:plan_merchant_receivable:{merchant_id}"
+
+
+def points(programme: str, card_id: str) -> str:
+    """Points that a loyalty card may spend, in ``PTS:<programme>``. May not be overdrawn."""
+    return f"liability:points:{programme}:{card_id}"
+
+
+def points_reserved(programme: str, card_id: str) -> str:
+    """Points of a card set aside for orders that wait for their money. May not be overdrawn."""
+    return f"liability:points_reserved:{programme}:{card_id}"
+
+
+def points_issued(programme: str) -> str:
+    """All points of a programme that are out: what the cards' accounts add up to. Grows by debits."""
+    return f"memo:points_issued:{programme}"
+
+
+def points_worth(programme: str) -> str:
+    """Off the balance sheet: what the points that are out are worth in roubles. Grows by debits."""
+    return f"memo:points_worth:{programme}"
+
+
+def points_promised(programme: str) -> str:
+    """Off the balance sheet: the merchant's promise to take them for goods. Grows by credits."""
+    return f"memo:points_promised:{programme}"
