@@ -6,9 +6,15 @@ Rejected
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, OrderNotRoubles, InvalidOrderNumber, OrderNumberTaken
     ├── OrderNotOpen, OrderNotPaid, AttemptLive
+    ├── SettingUnknown, SettingValueRefused, RailUnknown, RailNotRolledOut
+    ├── CashierNotFound, CashierNumberTaken, CashierGone
+    ├── StoreListRefused, StoreNumberTaken
+    ├── TerminalKeyNotFound, TerminalKeyProved, TerminalKeyRefused, TerminalKeysNotConfigured
     ├── CardPaymentNotFound, NoStoredConsent, CardTokenMalformed
     ├── CardPaymentNotAuthorised, CardCaptureAboveAmount, CardCaptureNotWhole, CardPaymentNotCaptured
-    └── CardRefundAmountNotPositive, CardRefundAboveRest, CardRefundNotCovered, CardRefundNotFound
+    ├── CardRefundAmountNotPositive, CardRefundAboveRest, CardRefundNotCovered, CardRefundNotFound
+    ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
+    └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsAboveCap, PointsReturnAboveSpent
 Unavailable
 └── CardPaymentBusy
 """
@@ -114,6 +120,84 @@ class AttemptLive(CheckoutRejected):
     code = "checkout.attempt_live"
 
 
+class SettingUnknown(CheckoutRejected):
+    """There is no such setting."""
+
+    code = "checkout.setting_unknown"
+
+
+class SettingValueRefused(CheckoutRejected):
+    """The setting cannot have this value."""
+
+    code = "checkout.setting_value_refused"
+
+
+class RailUnknown(CheckoutRejected):
+    """There is no such rail."""
+
+    code = "checkout.rail_unknown"
+
+
+class RailNotRolledOut(CheckoutRejected):
+    """The rail is not on at this terminal."""
+
+    code = "checkout.rail_not_rolled_out"
+
+
+class CashierNotFound(CheckoutRejected):
+    """There is no such cashier."""
+
+    code = "checkout.cashier_not_found"
+
+
+class CashierNumberTaken(CheckoutRejected):
+    """The merchant already has a cashier with this number."""
+
+    code = "checkout.cashier_number_taken"
+
+
+class CashierGone(CheckoutRejected):
+    """The cashier has left."""
+
+    code = "checkout.cashier_gone"
+
+
+class StoreListRefused(CheckoutRejected):
+    """The list of stores has lines that cannot be taken; none was."""
+
+    code = "checkout.store_list_refused"
+
+
+class StoreNumberTaken(CheckoutRejected):
+    """The merchant already has a store with this number."""
+
+    code = "checkout.store_number_taken"
+
+
+class TerminalKeyNotFound(CheckoutRejected):
+    """There is no such key of a terminal."""
+
+    code = "checkout.terminal_key_not_found"
+
+
+class TerminalKeyProved(CheckoutRejected):
+    """The terminal has proved itself with this key: its secret is shown no more. Make another key."""
+
+    code = "checkout.terminal_key_proved"
+
+
+class TerminalKeyRefused(CheckoutRejected):
+    """The terminal's fingerprint or its one-time code is not right now."""
+
+    code = "checkout.terminal_key_refused"
+
+
+class TerminalKeysNotConfigured(CheckoutRejected):
+    """Terminals cannot prove themselves here: the operator has set no key for it."""
+
+    code = "checkout.terminal_keys_not_configured"
+
+
 class CardPaymentNotFound(CheckoutRejected):
     """There is no such payment by card."""
 
@@ -184,3 +268,63 @@ class CardPaymentBusy(Unavailable):
     """The acquirer is being asked about this payment just now."""
 
     code = "checkout.card_payment_busy"
+
+
+class PointsProgrammeNotFound(CheckoutRejected):
+    """There is no such programme of points."""
+
+    code = "checkout.points_programme_not_found"
+
+
+class PointsProgrammeTaken(CheckoutRejected):
+    """A programme of points with this code exists already."""
+
+    code = "checkout.points_programme_taken"
+
+
+class InvalidPointsProgramme(CheckoutRejected):
+    """The programme's code, the worth of a point or its thresholds are out of range."""
+
+    code = "checkout.invalid_points_programme"
+
+
+class InvalidPointsRule(CheckoutRejected):
+    """A share or a number of days of the rule is out of range."""
+
+    code = "checkout.invalid_points_rule"
+
+
+class PointsRuleTaken(CheckoutRejected):
+    """The programme has a rule from this day on; a rule is never rewritten."""
+
+    code = "checkout.points_rule_taken"
+
+
+class PointsRuleOfPast(CheckoutRejected):
+    """A rule counts from a later day than today: what was promised today holds today."""
+
+    code = "checkout.points_rule_of_past"
+
+
+class PointsAmountNotPositive(CheckoutRejected):
+    """Points are moved by one at least, and a billion at most."""
+
+    code = "checkout.points_amount_not_positive"
+
+
+class PointsNotEnough(CheckoutRejected):
+    """The card has fewer points that can be spent now."""
+
+    code = "checkout.points_not_enough"
+
+
+class PointsAboveCap(CheckoutRejected):
+    """The programme's rule lets fewer points pay for this basket."""
+
+    code = "checkout.points_above_cap"
+
+
+class PointsReturnAboveSpent(CheckoutRejected):
+    """More points than the order took cannot come back."""
+
+    code = "checkout.points_return_above_spent"
