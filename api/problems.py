@@ -27,6 +27,7 @@ from api.errors import (
     RouteUnknown,
     VaultRefused,
 )
+from api.till_statuses import OF_THE_TILL
 from ledger.errors import LEDGER_REFUSALS, EntryRejected, KopeykaError, refusal_of
 from pci.errors import PciError
 from pci.redaction import redact, redact_text
@@ -42,7 +43,7 @@ FAULTS_MAX = 50
 """Wrong fields told of at once."""
 INTERNAL = "api.internal"
 
-STATUS: dict[str, int] = {
+STATUS: dict[str, int] = OF_THE_TILL | {
     # The door
     "api.refused": 400,
     "api.http_refused": 400,
@@ -74,28 +75,6 @@ STATUS: dict[str, int] = {
     "vault.unavailable": 503,
     "vault.unknown": 503,
     "vault.not_named": 503,
-    "checkout.card_payment_not_found": 404,
-    "checkout.card_token_malformed": 422,
-    "checkout.no_stored_consent": 422,
-    "checkout.card_payment_not_authorised": 409,
-    "checkout.card_capture_above_amount": 422,
-    "checkout.card_capture_not_whole": 422,
-    "checkout.card_payment_not_captured": 409,
-    "checkout.card_refund_amount_not_positive": 422,
-    "checkout.card_refund_above_rest": 422,
-    "checkout.card_refund_not_covered": 422,
-    "checkout.card_refund_not_found": 404,
-    "checkout.points_programme_not_found": 404,
-    "checkout.points_programme_taken": 409,
-    "checkout.invalid_points_programme": 422,
-    "checkout.invalid_points_rule": 422,
-    "checkout.points_rule_taken": 409,
-    "checkout.points_rule_of_past": 422,
-    "checkout.points_amount_not_positive": 422,
-    "checkout.points_not_enough": 422,
-    "checkout.points_above_cap": 422,
-    "checkout.points_return_above_spent": 422,
-    "checkout.card_payment_busy": 503,
     "idempotency.refused": 400,
     "idempotency.key_missing": 400,
     "idempotency.key_invalid": 400,
@@ -164,35 +143,6 @@ STATUS: dict[str, int] = {
     "ledger.invalid_entry": 422,
     "ledger.busy": 503,
     # The till
-    "checkout.rejected": 422,
-    "checkout.merchant_not_found": 404,
-    "checkout.store_not_found": 404,
-    "checkout.terminal_not_found": 404,
-    "checkout.order_not_found": 404,
-    "checkout.order_number_taken": 409,
-    "checkout.order_not_open": 409,
-    "checkout.setting_unknown": 422,
-    "checkout.setting_value_refused": 422,
-    "checkout.rail_unknown": 422,
-    "checkout.rail_not_rolled_out": 409,
-    "checkout.cashier_not_found": 404,
-    "checkout.cashier_number_taken": 409,
-    "checkout.cashier_gone": 409,
-    "checkout.store_list_refused": 422,
-    "checkout.store_number_taken": 409,
-    "checkout.terminal_key_not_found": 404,
-    "checkout.terminal_key_proved": 409,
-    "checkout.terminal_key_refused": 403,
-    "checkout.terminal_keys_not_configured": 503,
-    "checkout.order_not_paid": 409,
-    "checkout.attempt_live": 409,
-    "checkout.invalid_inn": 422,
-    "checkout.invalid_ogrn": 422,
-    "checkout.invalid_bank_account": 422,
-    "checkout.invalid_order_number": 422,
-    "checkout.amount_not_positive": 422,
-    "checkout.amount_too_large": 422,
-    "checkout.order_not_roubles": 422,
     # SBP
     "sbp_gateway.rejected": 422,
     "sbp_gateway.merchant_not_registered": 422,
