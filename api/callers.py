@@ -27,9 +27,12 @@ SCOPES = {
     "ledger:write": "book entries, place holds, open accounts, close periods",
     "orders:read": "read orders, merchants, stores and terminals",
     "orders:write": "create orders and start payments",
+    "loyalty:read": "read loyalty cards and what was scanned",
+    "loyalty:write": "issue, find and block loyalty cards, let phones show them",
     "refunds:write": "refund payments",
     "payouts:write": "pay out to merchants and read payouts",
     "merchants:write": "create merchants, stores and terminals",
+    "tills:manage": "settings of tills and rollout of rails, cashiers, tills' keys, lists of stores",
     "cards:read": "read tokens, masks and card forms",
     "cards:write": "open card forms, send sealed cards, delete cards",
     "device_tokens:read": "read device tokens and who may put cards on devices",
@@ -42,7 +45,7 @@ SCOPES = {
 }
 """What a key may be allowed to do."""
 MERCHANT_SCOPES = frozenset(
-    {"orders:read", "orders:write", "refunds:write", "events:read", "cards:read", "cards:write"}
+    {"orders:read", "orders:write", "loyalty:read", "loyalty:write", "refunds:write", "events:read", "cards:read", "cards:write", "tills:manage"}
     | {"device_tokens:read", "device_tokens:write", "installments:read", "installments:write"}
 )
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""

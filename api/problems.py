@@ -143,6 +143,21 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "ledger.invalid_entry": 422,
     "ledger.busy": 503,
     # The till
+    # Loyalty cards and barcodes
+    "checkout.loyalty_rejected": 422,
+    "checkout.loyalty_card_not_found": 404,
+    "checkout.loyalty_card_blocked": 422,
+    "checkout.loyalty_phone_taken": 409,
+    "checkout.loyalty_phone_malformed": 422,
+    "checkout.programme_malformed": 422,
+    "checkout.showing_not_found": 404,
+    "checkout.showing_ended": 422,
+    "checkout.showings_too_many": 409,
+    "checkout.barcode_unreadable": 422,
+    "checkout.barcode_not_of_now": 422,
+    "checkout.barcode_used": 409,
+    "checkout.presentment_not_found": 404,
+    "checkout.loyalty_key_missing": 503,
     # SBP
     "sbp_gateway.rejected": 422,
     "sbp_gateway.merchant_not_registered": 422,

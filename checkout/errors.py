@@ -1,4 +1,4 @@
-"""Refusals of the till.
+"""Refusals of the till; those of loyalty cards and barcodes are in ``loyalty_errors``.
 
 Rejected
 └── CheckoutRejected
@@ -6,17 +6,17 @@ Rejected
     ├── InvalidInn, InvalidOgrn, InvalidBankAccount
     ├── AmountNotPositive, AmountTooLarge, OrderNotRoubles, InvalidOrderNumber, OrderNumberTaken
     ├── OrderNotOpen, OrderNotPaid, AttemptLive
-    ├── SettingUnknown, SettingValueRefused, RailUnknown, RailNotRolledOut
+    ├── SettingUnknown, SettingValueRefused, RailUnknown, RailNotRolledOut, ProviderUnknown
     ├── CashierNotFound, CashierNumberTaken, CashierGone
     ├── StoreListRefused, StoreNumberTaken
-    ├── TerminalKeyNotFound, TerminalKeyProved, TerminalKeyRefused, TerminalKeysNotConfigured
+    ├── TerminalKeyNotFound, TerminalKeyProved, TerminalKeyRefused
     ├── CardPaymentNotFound, NoStoredConsent, CardTokenMalformed
     ├── CardPaymentNotAuthorised, CardCaptureAboveAmount, CardCaptureNotWhole, CardPaymentNotCaptured
     ├── CardRefundAmountNotPositive, CardRefundAboveRest, CardRefundNotCovered, CardRefundNotFound
     ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
     └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsAboveCap, PointsReturnAboveSpent
 Unavailable
-└── CardPaymentBusy
+└── CardPaymentBusy, TerminalKeysNotConfigured
 """
 
 from __future__ import annotations
@@ -144,6 +144,12 @@ class RailNotRolledOut(CheckoutRejected):
     code = "checkout.rail_not_rolled_out"
 
 
+class ProviderUnknown(CheckoutRejected):
+    """There is no such provider."""
+
+    code = "checkout.provider_unknown"
+
+
 class CashierNotFound(CheckoutRejected):
     """There is no such cashier."""
 
@@ -192,7 +198,7 @@ class TerminalKeyRefused(CheckoutRejected):
     code = "checkout.terminal_key_refused"
 
 
-class TerminalKeysNotConfigured(CheckoutRejected):
+class TerminalKeysNotConfigured(Unavailable):
     """Terminals cannot prove themselves here: the operator has set no key for it."""
 
     code = "checkout.terminal_keys_not_configured"

@@ -33,10 +33,8 @@ async def tell(
     session: Session, what: str, object_id: str, merchant_id: str, by: TillActor, facts: Mapping[str, Fact], *,
     now: datetime,
 ) -> None:  # fmt: skip
-    """Publish the event ``what`` of an object, and stage its audit leaf. Locks: the numbering of the object's events."""
-    await outbox.publish(
-        session, Event(what, object_id, merchant_id, {"merchant_id": merchant_id, **facts}), now=now
-    )
+    """Publish the event ``what`` of an object, and stage its leaf. Locks: the numbering of the object's events."""
+    await outbox.publish(session, Event(what, object_id, merchant_id, {"merchant_id": merchant_id, **facts}), now=now)
     subject = f"{what.partition('.')[0]}:{object_id}"
     event = AuditEvent(what, by.actor, by.origin, subject, now, merchant_id=merchant_id, facts=dict(facts))
     await stage(session, [event])
