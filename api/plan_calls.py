@@ -15,6 +15,7 @@ from api.card_calls import CardCalls
 from api.card_paying import carry_out
 from api.plan_credit_refunds import follow_credit
 from api.plan_first_payments import complete_if_paid, follow, void_first_payments
+from api.plan_paying import follow_attempt, tie
 from api.plan_work import plans_to_carry_on
 from checkout.card_payments import CardPayment, CardRefund
 from checkout.card_refunding import record_refund
@@ -58,7 +59,10 @@ class PlanCalls:
 
     async def _next(self, session: Session, plan_id: str) -> tuple[list[CardPayment], list[CardRefund]]:
         now = self.clock.now()
+        await tie(session, plan_id)  # orders are locked before accounts
         payments = await follow(session, plan_id, now=now)
+        if await follow_attempt(session, plan_id, now=now):
+            payments = await follow(session, plan_id, now=now)
         await complete_if_paid(session, plan_id, now=now)
         return payments, await follow_credit(session, plan_id, now=now)
 

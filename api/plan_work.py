@@ -36,6 +36,16 @@ async def plans_to_carry_on(session: Session) -> list[str]:
              UNION
             SELECT r.plan_id FROM plan_credit_refunds AS r JOIN card_refunds AS c ON c.id = r.card_refund_id
              WHERE r.ended_at IS NULL AND c.status IN ('succeeded', 'refused')
+             UNION
+            SELECT t.plan_id FROM plan_attempts AS t
+              JOIN attempts AS a ON a.id = t.attempt_id
+              JOIN installment_plans AS p ON p.id = t.plan_id
+             WHERE t.settled_at IS NULL
+               AND (a.status NOT IN ('requested', 'waiting', 'unknown')
+                    OR p.status NOT IN ('new', 'approved', 'wait_for_commit')
+                    OR p.status = 'wait_for_commit' AND NOT EXISTS (
+                        SELECT FROM bureau_deliveries AS b
+                         WHERE b.plan_id = p.id AND b.sequence = 1 AND b.state <> 'acknowledged'))
              LIMIT :limit"""),
         {"limit": BATCH_MAX},
     )

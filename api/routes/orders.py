@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import Field, StrictBool, StrictInt, model_validator
 from starlette.responses import Response
 
+from api import plan_paying
 from api.bindings import BindingRail
 from api.card_rail import CardRail, CardTerms
 from api.cash_link_rail import CashLinkRail
@@ -19,6 +20,10 @@ from api.device_payments import DeviceProof
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.plan_rail import PRODUCT, PlanRail, refunded_by_plan, shown_links
+from api.plan_rail import RAIL as PLAN_RAIL
+from api.routes.installment_plans import actor_of
+from api.routes.installment_products import ProductCode
 from api.sale_watching import take_back
 from api.short_road import ShortRoad
 from api.wire import Body, Instant, Text, View
@@ -70,7 +75,7 @@ class DeviceProofBody(Body):
 class AttemptBody(Body):
     """How the buyer wants to pay."""
 
-    rail: Literal["sbp", "card", "koshelek_pay"]
+    rail: Literal["sbp", "card", "koshelek_pay", "dolyame"]
     card_token: Annotated[str, Field(strict=True, max_length=64)] | None = None
     """Which card, for the rail ``card``; the buyer entered it in the vault's form."""
     capture: StrictBool = True
@@ -83,6 +88,8 @@ class AttemptBody(Body):
     """Arm the till's cash link with the sum, instead of making a new QR."""
     binding_id: Annotated[str, Field(strict=True, max_length=40)] | None = None
     """Charge the buyer by an account binding; nobody scans anything."""
+    plan_product: ProductCode | None = None
+    """Which product of installments, for the rail ``dolyame``; the usual one when none is named."""
     ttl_minutes: Annotated[StrictInt, Field(examples=[10])] | None = None
     """How long the buyer may pay; by a cash link at most 20 minutes."""
 
@@ -96,6 +103,8 @@ class AttemptBody(Body):
             raise ValueError("a card needs card_token")
         if self.rail != "sbp" and any(each is not None for each in of_sbp):
             raise ValueError("cash_link_id, binding_id and ttl_minutes are for the rail sbp")
+        if self.rail != PLAN_RAIL and self.plan_product is not None:
+            raise ValueError("plan_product is for the rail dolyame")
         if (self.rail == "koshelek_pay") != (self.device is not None):
             raise ValueError("device is for the rail koshelek_pay, which needs it")
         if self.rail != "card" and (self.card_token is not None or not self.capture or self.keep_credential):
@@ -217,8 +226,10 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:
-    """A card, a device, a new QR, the same charged by a binding, or the till's cash link."""
+    """A plan, a card, a device, a new QR, the same charged by a binding, or the till's cash link."""
     wiring, settings = call.door.wiring, call.door.settings
+    if body.rail == PLAN_RAIL:
+        return PlanRail(settings, actor_of(call), body.plan_product or PRODUCT)
     if body.card_token is not None:
         terms = CardTerms(body.card_token, body.capture, is_credential_kept=body.keep_credential)
         return CardRail(wiring.cards, terms, call.caller.key_id)
@@ -251,6 +262,7 @@ async def cancel_order(order_id: str, call: CanWrite) -> Response:
             await take_back(call.door.wiring.sales, activation)
 
     async def outcome(session: Session, activation: Activation | None, _done: None) -> OrderView:
+        plan_ids = await plan_paying.lock_plans_of_order(session, order_id)
         locked = await repository.lock_order(session, order_id, merchant_id=call.caller.merchant_id)
         armed = await cash_link_repository.live_of_order(session, order_id)
         if armed is not None and activation is not None and armed.id == activation.id:
@@ -258,6 +270,7 @@ async def cancel_order(order_id: str, call: CanWrite) -> Response:
         if armed is None:
             await till.withdraw_attempts(session, locked)
         order = await till.cancel_order(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
+        await plan_paying.give_up(session, plan_ids, now=call.now)
         return (await _order_views(call, session, [order]))[0]
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200)
@@ -297,6 +310,7 @@ async def _order_views(call: Call, session: Session, orders: Sequence[Order]) ->
     refunded = await refund_rows.refunded_by_payment(session, list(paid.values())) if paid else {}
     if any(attempt.rail != "sbp" for attempt in attempts):
         refunded |= await card_payment_rows.refunded_by_payment(session, list(paid.values()))
+        refunded |= await refunded_by_plan(session, list(paid.values()))
     return [
         OrderView.of(
             order,
@@ -311,4 +325,7 @@ async def _attempt_views(call: Call, session: Session, attempts: Sequence[Attemp
     if not attempts:
         return {}
     codes = await call.door.wiring.rail.shown(session, [attempt.id for attempt in attempts])
+    by_plan = [attempt.id for attempt in attempts if attempt.rail == PLAN_RAIL]
+    if by_plan:
+        codes = {**codes, **await shown_links(session, call.door.settings, by_plan)}
     return {attempt.id: AttemptView.of(attempt, codes.get(attempt.id)) for attempt in attempts}

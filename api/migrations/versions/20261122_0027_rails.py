@@ -1,6 +1,6 @@
-"""Keep rails that buyers prefer and what failed over.
+"""Keep plans that pay at the till, rails that are off, attempts given up, and slips.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: every table is new, and attempts may be by one rail more. Locks: attempts, while that CHECK is read.
 """
 
 from __future__ import annotations

@@ -1,0 +1,135 @@
+"""Plans at the till: the link in the QR, the buyer's yes pays the order, and what comes too late goes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+
+from api.plan_calls import carry_on_plans
+from ledger.database import Engine
+from tests.api.conftest import Client
+from tests.api.plan_shop import BUYER, PHONES, PLANS, PlanShop, plan_shop
+
+TOTAL = 1_000_056
+
+
+@pytest_asyncio.fixture
+async def shop(client: Client, engine: Engine, vault_engine: Engine) -> AsyncIterator[PlanShop]:
+    async with plan_shop(client, engine, vault_engine) as opened:
+        yield opened
+
+
+async def offered(shop: PlanShop, amount: int = TOTAL) -> tuple[str, Any]:
+    """An order and its attempt by a plan."""
+    order_id = await shop.cards.order(amount)
+    return order_id, await shop.cards.made(f"/v1/orders/{order_id}/attempts", {"rail": "dolyame"})
+
+
+async def accept(shop: PlanShop, plan_id: str, card_token: str | None = None) -> Any:
+    body = {"buyer": {**BUYER, "phone": f"+{next(PHONES)}"}, "card_token": card_token or shop.token}
+    return await shop.cards.made(f"{PLANS}/{plan_id}/acceptance", body, 200)
+
+
+async def order_of(shop: PlanShop, order_id: str) -> Any:
+    return await shop.cards.read(f"/v1/orders/{order_id}")
+
+
+async def test_a_till_shows_the_plans_form_and_the_buyers_yes_pays_the_order(shop: PlanShop) -> None:
+    order_id, attempt = await offered(shop)
+    plan_id = attempt["qr"]["qrc_id"]
+    assert (attempt["rail"], attempt["status"], attempt["amount_kopecks"]) == ("dolyame", "waiting", TOTAL)
+    assert attempt["qr"]["payload"].startswith("https://kopeyka.test/plans/")
+
+    await accept(shop, plan_id)
+
+    order = await order_of(shop, order_id)
+    plan = await shop.cards.read(f"{PLANS}/{plan_id}")
+    assert (order["status"], order["attempts"][0]["payment_id"]) == ("paid", plan_id)
+    assert (plan["status"], plan["order_number"], plan["outstanding_kopecks"]) == ("completed", attempt["id"], 750_042)
+    paid = [
+        event for event in (await shop.cards.read("/v1/events?limit=200"))["items"] if event["type"] == "order.paid"
+    ]
+    assert [(one["data"]["payment_id"], one["data"]["fee_kopecks"]) for one in paid] == [(plan_id, 69_003)]
+    assert await carry_on_plans(shop.api.app.state.door.wiring.plans) == 0
+
+
+async def test_a_canceled_order_gives_its_plan_up_and_lets_the_hold_go(shop: PlanShop) -> None:
+    order_id, attempt = await offered(shop)
+
+    canceled = await shop.cards.made(f"/v1/orders/{order_id}/cancel", {}, 200)
+    late = await shop.api.post(
+        f"{PLANS}/{attempt['qr']['qrc_id']}/acceptance",
+        {"buyer": {**BUYER, "phone": f"+{next(PHONES)}"}, "card_token": shop.token},
+    )
+
+    assert (canceled["status"], canceled["attempts"][0]["status"]) == ("canceled", "expired")
+    assert (late.status_code, late.json()["code"]) == (409, "installments.plan_canceled")
+    assert shop.charges.summary["held_kopecks"] == 0
+
+
+async def test_a_plan_that_came_to_nothing_frees_the_order_for_another_rail(shop: PlanShop) -> None:
+    order_id, attempt = await offered(shop)
+    await shop.cards.made(f"{PLANS}/{attempt['qr']['qrc_id']}/cancel", {}, 200)
+    assert (await order_of(shop, order_id))["attempts"][0]["status"] == "expired"
+
+    paid = await shop.cards.attempt(order_id)
+
+    assert paid["status"] == "paid"
+    assert [one["rail"] for one in (await order_of(shop, order_id))["attempts"]] == ["dolyame", "card"]
+
+
+async def test_a_plan_committed_for_an_attempt_that_is_over_goes_back_whole(shop: PlanShop, engine: Engine) -> None:
+    order_id, attempt = await offered(shop)
+    plan_id = attempt["qr"]["qrc_id"]
+    await end_attempt(engine, attempt["id"], "expired")
+    await tie_loose(engine, plan_id)
+    await accept(shop, plan_id)
+    await shop.cards.made(f"{PLANS}/{plan_id}/commit", {}, 200)
+
+    await tie_again(engine, plan_id)
+    calls = shop.api.app.state.door.wiring.plans
+    assert await carry_on_plans(calls) == 1
+    await shop.cards.settle()
+
+    plan = await shop.cards.read(f"{PLANS}/{plan_id}")
+    assert (plan["status"], plan["outstanding_kopecks"], plan["refunded_kopecks"]) == ("refunded", 0, TOTAL)
+    assert (await order_of(shop, order_id))["status"] == "open"
+    assert (await shop.cards.events()).count("payment.late") == 1
+
+
+async def test_a_price_that_plans_do_not_take_leaves_nothing_behind(shop: PlanShop) -> None:
+    order_id = await shop.cards.order(99)
+    answer = await shop.api.post(f"/v1/orders/{order_id}/attempts", {"rail": "dolyame"})
+    other = await shop.api.post(f"/v1/orders/{order_id}/attempts", {"rail": "sbp", "plan_product": "dolyame"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "installments.price_out_of_range")
+    assert (other.status_code, other.json()["code"]) == (422, "api.request_invalid")
+    assert (await order_of(shop, order_id))["attempts"] == []
+
+
+async def test_goods_given_back_are_seen_at_the_order(shop: PlanShop) -> None:
+    order_id, attempt = await offered(shop)
+    plan_id = attempt["qr"]["qrc_id"]
+    await accept(shop, plan_id)
+    await shop.cards.made(f"{PLANS}/{plan_id}/refunds", {"refund_id": "return-1", "amount_kopecks": 300_000})
+
+    assert (await order_of(shop, order_id))["amount_refunded_kopecks"] == 300_000
+
+
+async def end_attempt(engine: Engine, attempt_id: str, status: str) -> None:
+    """As the till ends one that nobody answers."""
+    async with engine.begin() as session:
+        await session.exec_driver_sql(f"UPDATE attempts SET status = '{status}' WHERE id = '{attempt_id}'")
+
+
+async def tie_loose(engine: Engine, plan_id: str) -> None:
+    """As if the worker had not come to the plan yet."""
+    async with engine.begin() as session:
+        await session.exec_driver_sql(f"UPDATE plan_attempts SET settled_at = now() WHERE plan_id = '{plan_id}'")
+
+
+async def tie_again(engine: Engine, plan_id: str) -> None:
+    async with engine.begin() as session:
+        await session.exec_driver_sql(f"UPDATE plan_attempts SET settled_at = NULL WHERE plan_id = '{plan_id}'")
