@@ -19,6 +19,7 @@ from api.asgi import Outermost
 from api.callers import Callers
 from api.card_number_wall import CardNumberWall
 from api.contracts.dolyame import routes as dolyame
+from api.contracts.koshelek_pay import routes as koshelek_pay
 from api.contracts.yookassa import routes as yookassa
 from api.documents import describe
 from api.documents import router as documents_router
@@ -32,6 +33,7 @@ from api.routes import (
     card_sessions,
     cards,
     cash_links,
+    cashiers,
     clock,
     device_tokens,
     events,
@@ -57,6 +59,8 @@ from api.routes import (
     parked_notifications,
     payouts,
     plan_form,
+    premises,
+    promo_codes,
     qr_codes,
     refunds,
     sbp_banks,
@@ -65,6 +69,7 @@ from api.routes import (
     stickers,
     stores,
     tariffs,
+    terminal_keys,
     terminals,
     tkassa_notifications,
     unmatched_payments,
@@ -80,8 +85,15 @@ ROUTERS: tuple[APIRouter, ...] = (
     merchants.router,
     stores.router,
     terminals.router,
+    terminal_keys.router,
+    premises.router,
+    premises.lists_router,
+    premises.stores_router,
+    premises.rails_router,
+    cashiers.router,
     orders.hot_router,
     orders.router,
+    promo_codes.router,
     cash_links.router,
     account_bindings.router,
     stickers.router,
@@ -128,7 +140,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     documents_router,
 )
 """Every router of the native API, in the order of the documents."""
-CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS,)
+CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS, *koshelek_pay.ROUTERS)
 """Routers in another's form: described by the other side's documents, not by ours."""
 
 PAGES: tuple[APIRouter, ...] = (plan_form.router,)

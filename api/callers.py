@@ -40,13 +40,25 @@ SCOPES = {
     "installments:read": "read plans, quotes, schedules and documents",
     "installments:write": "make, commit, cancel and refund plans",
     "installments:manage": "products, terms, the licence, buyers' limits and freezes, disputes, hardship, reports",
+    "promo_codes:write": "make and end promo codes",
     "events:read": "read events",
     "admin": "everything, and the sandbox clock",
 }
 """What a key may be allowed to do."""
 MERCHANT_SCOPES = frozenset(
-    {"orders:read", "orders:write", "loyalty:read", "loyalty:write", "refunds:write", "events:read", "cards:read", "cards:write", "tills:manage"}
+    {
+        "orders:read",
+        "orders:write",
+        "loyalty:read",
+        "loyalty:write",
+        "refunds:write",
+        "events:read",
+        "cards:read",
+        "cards:write",
+        "tills:manage",
+    }
     | {"device_tokens:read", "device_tokens:write", "installments:read", "installments:write"}
+    | {"promo_codes:write"}
 )
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""
 SHOWN_CHARACTERS = 12

@@ -1,1 +1,2 @@
-SELECT 1;
+DROP TABLE promo_redemptions, promo_codes;
+DROP FUNCTION promo_redemptions_go_forward;
