@@ -75,9 +75,9 @@ _OWED = """(SELECT coalesce(sum(i.amount_kopecks - i.paid_kopecks), 0) FROM inst
 _DUE = f"""
 WITH due AS MATERIALIZED (
     SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks
-      FROM installment_plans AS p
-     WHERE p.next_due_on IS NOT NULL AND p.next_due_on <= :on AND NOT p.is_paused
-       AND (p.next_due_on, p.id) > (:after_on, :after_id)
+      FROM installments AS u JOIN installment_plans AS p ON p.id = u.plan_id AND p.next_due_on = u.due_on
+     WHERE u.paid_kopecks < u.amount_kopecks AND u.due_on <= :on AND NOT p.is_paused
+       AND (u.due_on, u.plan_id) > (:after_on, :after_id)
        AND p.collector IS NOT NULL
        AND (p.status <> 'committed' OR NOT EXISTS (SELECT FROM plan_first_payments AS f
                                                     WHERE f.plan_id = p.id AND f.settled_at IS NULL))
@@ -91,7 +91,7 @@ WITH due AS MATERIALIZED (
                                             AND i.paid_kopecks < i.amount_kopecks) END
               FROM plan_charges AS l WHERE l.plan_id = p.id AND l.kind = 'installment_payment'
              ORDER BY l.due_on DESC, l.tries DESC LIMIT 1), true)
-     ORDER BY p.next_due_on, p.id LIMIT :limit)
+     ORDER BY u.due_on, u.plan_id LIMIT :limit)
 SELECT p.id, p.next_due_on, p.collector, p.penalty_kopecks + o.owed AS amount,
        greatest(o.newest_on, (SELECT :on FROM plan_charges AS l
                                WHERE l.plan_id = p.id AND l.kind = 'installment_payment' AND l.due_on >= o.newest_on

@@ -84,14 +84,15 @@ _LATE = """
 SELECT p.id, p.merchant_id, p.buyer_id, p.next_due_on, s.stage,
        (SELECT CAST(sum(i.amount_kopecks - i.paid_kopecks) AS bigint) FROM installments AS i
          WHERE i.plan_id = p.id AND i.due_on < :on) + p.penalty_kopecks AS amount
-  FROM installment_plans AS p
+  FROM installments AS u
+  JOIN installment_plans AS p ON p.id = u.plan_id AND p.next_due_on = u.due_on
  CROSS JOIN LATERAL (SELECT max(each) AS stage FROM unnest(CAST(:stages AS int[])) AS each
                       WHERE each <= :on - p.next_due_on) AS s
- WHERE p.next_due_on IS NOT NULL AND p.next_due_on < :on AND NOT p.is_paused
-   AND (p.next_due_on, p.id) > (:after_on, :after_id)
+ WHERE u.paid_kopecks < u.amount_kopecks AND u.due_on < :on AND NOT p.is_paused
+   AND (u.due_on, u.plan_id) > (:after_on, :after_id)
    AND NOT EXISTS (SELECT FROM plan_dunning_stages AS d
                     WHERE d.plan_id = p.id AND d.overdue_since = p.next_due_on AND d.stage = s.stage)
- ORDER BY p.next_due_on, p.id LIMIT :limit"""
+ ORDER BY u.due_on, u.plan_id LIMIT :limit"""
 
 
 async def move_stages(

@@ -113,12 +113,6 @@ installment_plans = Table(
     ForeignKeyConstraint(["first_payment_id"], ["card_payments.id"], name="installment_plans_payment_fkey"),
     UniqueConstraint("merchant_id", "order_number", name="installment_plans_order_key"),
     UniqueConstraint("link_code", name="installment_plans_link_key"),
-    Index(
-        "installment_plans_due",
-        "next_due_on",
-        "id",
-        postgresql_where=text("next_due_on IS NOT NULL AND NOT is_paused"),
-    ),
     Index("installment_plans_of_buyer", "buyer_id", "id", postgresql_where=text("buyer_id IS NOT NULL")),
     Index("installment_plans_expiring", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     Index("installment_plans_overdue", "id", postgresql_where=text("standing = 'overdue'")),
@@ -138,6 +132,7 @@ installments = Table(
     required("bucket", Code, "'not_due'"),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="installments_plan_fkey"),
     Index("installments_unpaid", "bucket", "due_on", postgresql_where=text("paid_kopecks < amount_kopecks")),
+    Index("installments_due", "due_on", "plan_id", postgresql_where=text("paid_kopecks < amount_kopecks")),
 )
 
 plan_movements = Table(

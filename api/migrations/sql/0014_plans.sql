@@ -151,8 +151,6 @@ CREATE TABLE installment_plans (
     ),
     CONSTRAINT installment_plans_version_positive CHECK (version > 0)
 ) WITH (fillfactor = 80);
-CREATE INDEX installment_plans_due ON installment_plans (next_due_on, id)
-    WHERE next_due_on IS NOT NULL AND NOT is_paused;
 CREATE INDEX installment_plans_of_buyer ON installment_plans (buyer_id, id) WHERE buyer_id IS NOT NULL;
 CREATE INDEX installment_plans_expiring ON installment_plans (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX installment_plans_moving ON installment_plans (id) WHERE status IN ('wait_for_commit', 'committed');
@@ -178,6 +176,8 @@ CREATE TABLE installments (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX installments_unpaid ON installments (bucket, due_on) WHERE paid_kopecks < amount_kopecks;
+-- What is due is found here, so that a plan whose part was paid keeps its place in every index of plans.
+CREATE INDEX installments_due ON installments (due_on, plan_id) WHERE paid_kopecks < amount_kopecks;
 
 CREATE TABLE plan_movements (
     id                 text COLLATE "C" NOT NULL,
