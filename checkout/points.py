@@ -1,0 +1,323 @@
+"""Points (баллы): what happens to a card's points when its orders are placed, paid, canceled and refunded.
+
+Where points stand is said twice: in the books, which count them, and in lots, which say when they end. Every verb moves
+both in the transaction of its order, so they agree whatever repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from checkout import points_baskets, points_rows, points_vouchers
+from checkout.baskets import Line
+from checkout.errors import (
+    PointsAboveCap,
+    PointsAmountNotPositive,
+    PointsNotEnough,
+    PointsProgrammeNotFound,
+    PointsReturnAboveSpent,
+)
+from checkout.points_baskets import Paid
+from checkout.points_rows import NewLot, Spending
+from checkout.points_rules import POINTS_MAX, Programme, Rule, earned, spendable
+from checkout.points_vouchers import Move
+from ledger import accounts, chart, outbox
+from ledger.clock import moscow_day
+from ledger.database import Session
+from ledger.entry import Booked, Posting
+from ledger.ids import new_id
+from ledger.outbox import Event
+
+
+@dataclass(frozen=True, slots=True)
+class PointsBalance:
+    """A card's points."""
+
+    posted: int
+    """All that the card has, with what is set aside and what cannot be spent yet."""
+    pending: int
+    """Of them, what cannot be spent yet."""
+    available: int
+    """Of them, what can be spent now."""
+    reserved: int = 0
+    """Of them, what waits for an order to be paid."""
+
+
+async def balance(session: Session, card_id: str, *, now: datetime) -> PointsBalance:
+    """The card's points; a card that never had any has none. Raises: PointsProgrammeNotFound."""
+    programme, _ = await rule_of(session, card_id, now=now)
+    card = await accounts.find_account(session, chart.points(programme.code, card_id))
+    aside = await accounts.find_account(session, chart.points_reserved(programme.code, card_id))
+    if card is None or aside is None:
+        return PointsBalance(0, 0, 0)
+    pending = sum(lot.points_left for lot in await points_rows.lots_of(session, card_id) if lot.spendable_at > now)
+    available = await points_rows.spendable_of(session, card_id, now=now)
+    return PointsBalance(card.balance + aside.balance, pending, available, aside.balance)
+
+
+async def rule_of(session: Session, card_id: str, *, now: datetime) -> tuple[Programme, Rule]:
+    """The programme of a card and the rule that counts today. Raises: PointsProgrammeNotFound."""
+    code = await points_baskets.programme_of_card(session, card_id)
+    found = await points_rows.rules_on(session, [] if code is None else [code], moscow_day(now))
+    if code not in found:
+        raise PointsProgrammeNotFound(loyalty_card_id=card_id)
+    return found[code]
+
+
+async def reserve_points(
+    session: Session, card_id: str, order_id: str, points: int, *, lines: Sequence[Line] = (), now: datetime
+) -> Spending:
+    """Set points aside for an order that is being placed; with its lines, not above what their rule allows.
+
+    Raises: PointsAmountNotPositive, PointsProgrammeNotFound, PointsAboveCap, PointsNotEnough.
+    Locks: the lots taken from, then the card's accounts.
+    """
+    if not 1 <= points <= POINTS_MAX:
+        raise PointsAmountNotPositive(points_max=POINTS_MAX)
+    if lines:
+        _, rule = await rule_of(session, card_id, now=now)
+        points_max = spendable(lines, rule)
+        if points > points_max:
+            raise PointsAboveCap(points=points, points_max=points_max)
+    spending = await points_rows.reserve(session, card_id, order_id, points, now=now)
+    if spending is None:
+        available = await points_rows.spendable_of(session, card_id, now=now)
+        raise PointsNotEnough(points=points, points_available=available)
+    await _book(session, [spending], "reserve", now=now)
+    return spending
+
+
+async def spend(session: Session, order_ids: Sequence[str], *, now: datetime) -> list[Spending]:
+    """Orders are paid: what they had set aside is spent. Orders without points are none of ours.
+
+    Locks: the accounts, in the order of their codes; the orders are locked.
+    """
+    done = await points_rows.end_spendings(session, order_ids, "spent", now=now)
+    if done:
+        await _book(session, done, "spend", now=now)
+        await outbox.publish_all(session, [_spent_event(each) for each in done], now=now)
+    return done
+
+
+async def release_points(session: Session, order_ids: Sequence[str], *, now: datetime) -> list[Spending]:
+    """Orders will not be paid: what they had set aside goes back to the lots it came from.
+
+    Locks: the lots, then the accounts; the orders are locked.
+    """
+    done = await points_rows.end_spendings(session, order_ids, "released", now=now)
+    if done:
+        await points_rows.refill_lots(session, [each.order_id for each in done])
+        await _book(session, done, "release", now=now)
+    return done
+
+
+async def accrue(session: Session, order_ids: Sequence[str], *, now: datetime) -> int:
+    """Orders are paid: each earns by the rule of today, once. Gives how many points there were.
+
+    What a card still owes after a refund is kept back first.
+    Locks: the purses, in the order of their cards; then the accounts.
+    """
+    paid = await points_baskets.paid_baskets(session, order_ids)
+    known = await points_rows.rules_on(session, sorted({each.programme for each in paid}), moscow_day(now))
+    before = await points_rows.earned_by_orders(session, [each.order_id for each in paid])
+    earnings = [
+        (each, points)
+        for each in paid
+        if each.programme in known and each.order_id not in before
+        if (points := earned(each.lines, known[each.programme][1], each.amount))
+    ]
+    if not earnings:
+        return 0
+    cards = {each.card_id: known[each.programme][0] for each, _ in earnings}
+    await _open(session, cards, now=now)
+    owed = await points_rows.lock_purses(session, sorted(cards))
+    lots, moves, events = [], [], []
+    for each, points in earnings:
+        programme, rule = known[each.programme]
+        kept = min(points, owed[each.card_id])
+        owed[each.card_id] -= kept
+        lots.append(_lot(each.card_id, rule, "earned", each.order_id, points, points - kept, now))
+        moves.append((Move(each.card_id, programme, points), Move(each.card_id, programme, kept), each.order_id))
+        events.append(_earned_event(each, programme, points, kept, lots[-1].expires_at))
+    await points_rows.save_owed(session, owed)
+    await points_rows.add_lots(session, lots, now=now)
+    booked = await points_vouchers.book(
+        session,
+        [
+            points_vouchers.entry_of(
+                f"points_accrual:{order_id}", "points.accrual",
+                points_vouchers.given(move) + (points_vouchers.taken(kept) if kept.points else []),
+                now=now, order_id=order_id,
+            )
+            for move, kept, order_id in moves
+        ],
+        now=now,
+    )  # fmt: skip
+    reached = [event for (move, _, _), entry in zip(moves, booked, strict=True) for event in _reached(move, entry)]
+    for start in range(0, len(events + reached), outbox.PUBLISH_MAX):
+        await outbox.publish_all(session, (events + reached)[start : start + outbox.PUBLISH_MAX], now=now)
+    return sum(points for _, points in earnings)
+
+
+async def grant(
+    session: Session, card_id: str, points: int, reference: str, *, reason: str, now: datetime
+) -> PointsBalance:
+    """Give a card points that no order earned: a welcome, an apology, a reward. The reference gives them once.
+
+    Raises: PointsAmountNotPositive, PointsProgrammeNotFound. Locks: the purse, then the accounts.
+    """
+    if not 1 <= points <= POINTS_MAX:
+        raise PointsAmountNotPositive(points_max=POINTS_MAX)
+    programme, rule = await rule_of(session, card_id, now=now)
+    await _open(session, {card_id: programme}, now=now)
+    await points_rows.lock_purses(session, [card_id])
+    move = Move(card_id, programme, points)
+    entry = points_vouchers.entry_of(
+        f"points_grant:{reference}", "points.grant", points_vouchers.given(move), now=now, reason=reason
+    )
+    (booked,) = await points_vouchers.book(session, [entry], now=now)
+    if not booked.is_replay:
+        lot = _lot(card_id, rule, "granted", None, points, points, now)
+        await points_rows.add_lots(session, [lot], now=now)
+        data = {"points": points, "reason": reason, "expires_at": lot.expires_at.isoformat()}
+        granted = Event("points.granted", card_id, programme.merchant_id, data)
+        await outbox.publish_all(session, [granted, *_reached(move, booked)], now=now)
+    return await balance(session, card_id, now=now)
+
+
+async def give_back(
+    session: Session, order_id: str, refund_id: str, points_back: int, accrued_back: int, *, now: datetime
+) -> None:
+    """A refund of an order is booked: points that paid for it come back, points that it earned go, once a refund.
+
+    What the buyer has spent of the earned points meanwhile is owed, and kept back from what the card earns next.
+    Raises: PointsReturnAboveSpent. Locks: the spending, the purse, the lots, the accounts.
+    """
+    if (points_back < 1 and accrued_back < 1) or await points_rows.has_return(session, refund_id):
+        return
+    spending = await points_rows.lock_spending(session, order_id)
+    if points_back and (spending is None or spending.points_returned + points_back > spending.points):
+        raise PointsReturnAboveSpent(points=points_back)
+    card_id, programme = await _card_of(session, order_id, spending)
+    owed = await points_rows.lock_purses(session, [card_id])
+    postings: list[Posting] = []
+    if points_back and spending is not None:
+        await points_rows.save_returned(session, order_id, spending.points_returned + points_back)
+        await _return_lot(session, spending, points_back, now=now)
+        postings += points_vouchers.given(Move(card_id, programme, points_back))
+    taken = await points_rows.take_of_lots(session, card_id, order_id, accrued_back) if accrued_back else 0
+    if taken:
+        postings += points_vouchers.taken(Move(card_id, programme, taken))
+    await points_rows.save_owed(session, {card_id: owed[card_id] + accrued_back - taken})
+    back = (points_back, accrued_back, accrued_back - taken)
+    await points_rows.add_return(session, refund_id, order_id, card_id, back, now=now)
+    if postings:
+        entry = points_vouchers.entry_of(
+            f"points_return:{refund_id}", "points.return", postings, now=now, order_id=order_id, refund_id=refund_id
+        )
+        await points_vouchers.book(session, [entry], now=now)
+    data = dict(zip(("points_back", "accrued_back", "accrued_owed"), back, strict=True))
+    told = {"order_id": order_id, "refund_id": refund_id, **data}
+    await outbox.publish(session, Event("points.returned", card_id, programme.merchant_id, told), now=now)
+
+
+async def expire_due(session: Session, *, now: datetime) -> int:
+    """Lots whose time is over are emptied, and say how many there were. Skips what others hold.
+
+    Locks: the lots, then the accounts.
+    """
+    due = await points_rows.empty_expired(session, now=now)
+    if not due:
+        return 0
+    known = {each.code: each for each in await points_rows.list_programmes(session, merchant_id=None)}
+    entries = [
+        points_vouchers.entry_of(
+            f"points_expiry:{lot_id}:{new_id('exp', now)}", "points.expiry",
+            points_vouchers.taken(Move(card_id, known[code], points)), now=now, lot_id=lot_id,
+        )
+        for lot_id, card_id, code, points in due
+    ]  # fmt: skip
+    await points_vouchers.book(session, entries, now=now)
+    events = [
+        Event("points.expired", card_id, known[code].merchant_id, {"lot_id": lot_id, "points": points})
+        for lot_id, card_id, code, points in due
+    ]
+    await outbox.publish_all(session, events, now=now)
+    return len(due)
+
+
+async def _open(session: Session, cards: dict[str, Programme], *, now: datetime) -> None:
+    programmes = {card_id: programme.code for card_id, programme in cards.items()}
+    for card_id in sorted(await points_rows.open_purses(session, programmes, now=now)):
+        await points_vouchers.open_card_accounts(session, card_id, cards[card_id], now=now)
+
+
+async def _book(session: Session, spendings: Iterable[Spending], step: str, *, now: datetime) -> None:
+    postings = {
+        "reserve": points_vouchers.set_aside,
+        "spend": points_vouchers.spent,
+        "release": points_vouchers.let_go,
+    }[step]
+    entries = [
+        points_vouchers.entry_of(
+            f"points_{step}:{each.order_id}", f"points.{step}",
+            postings(Move(each.card_id, each.programme, each.points)), now=now, order_id=each.order_id,
+        )
+        for each in spendings
+    ]  # fmt: skip
+    await points_vouchers.book(session, entries, now=now)
+
+
+def _lot(card_id: str, rule: Rule, reason: str, order_id: str | None, points: int, left: int, now: datetime) -> NewLot:
+    spendable_at, expires_at = rule.times(now)
+    return NewLot(card_id, rule.programme, rule.id, reason, order_id, points, left, spendable_at, expires_at)
+
+
+async def _return_lot(session: Session, spending: Spending, points: int, *, now: datetime) -> None:
+    """Points come back as one lot that lives as long as the longest they were taken of, or by the rule of today."""
+    rule_id, ends_at = await points_rows.last_used_lot(session, spending.order_id)
+    _, rule = await rule_of(session, spending.card_id, now=now)
+    expires_at = max(ends_at, now + timedelta(days=rule.return_days))
+    lot = NewLot(
+        spending.card_id, spending.programme.code, rule_id, "returned", spending.order_id, points, points, now,
+        expires_at,
+    )  # fmt: skip
+    await points_rows.add_lots(session, [lot], now=now)
+
+
+async def _card_of(session: Session, order_id: str, spending: Spending | None) -> tuple[str, Programme]:
+    if spending is not None:
+        return spending.card_id, spending.programme
+    earned_by = await points_rows.card_of_lot(session, order_id)
+    if earned_by is None:
+        raise PointsReturnAboveSpent(order_id=order_id)
+    return earned_by[0], await points_rows.load_programme(session, earned_by[1])
+
+
+def _reached(move: Move, booked: Booked) -> list[Event]:
+    """An event for each threshold that this accrual has reached."""
+    after = next(each.credit_balance for each in booked.postings if each.posting.credit == move.card)
+    return [
+        Event(
+            "points.threshold_reached", move.card_id, move.programme.merchant_id,
+            {"threshold": threshold, "points": after, "programme": move.programme.code},
+        )
+        for threshold in move.programme.thresholds
+        if after - move.points < threshold <= after
+    ]  # fmt: skip
+
+
+def _earned_event(each: Paid, programme: Programme, points: int, kept: int, expires_at: datetime) -> Event:
+    return Event(
+        "points.accrued", each.card_id, programme.merchant_id,
+        {"order_id": each.order_id, "points": points, "kept_back": kept, "expires_at": expires_at.isoformat()},
+    )  # fmt: skip
+
+
+def _spent_event(each: Spending) -> Event:
+    return Event(
+        "points.spent", each.card_id, each.programme.merchant_id,
+        {"order_id": each.order_id, "points": each.points, "amount_kopecks": each.amount_kopecks},
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""What points ask of baskets: whose card paid orders were presented with, and what was in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from checkout.basket_rows import baskets_of
+from checkout.baskets import Line
+from ledger.database import Session, text
+from ledger.money import Kopecks
+
+SIMULATED_MAX = 200_000
+"""Past baskets that one simulation reads: a month of a hundred stores."""
+PAGE_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A paid order with a card."""
+
+    order_id: str
+    card_id: str
+    programme: str
+    amount: Kopecks
+    """What the rail brought."""
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A paid basket as a simulation sees it."""
+
+    order_id: str
+    paid_on: date
+    amount: Kopecks
+    points: int
+    """Spent on it."""
+    accrued: int
+    """Earned by it."""
+    lines: tuple[Line, ...]
+
+
+async def programme_of_card(session: Session, card_id: str) -> str | None:
+    """The points programme of a card; a card of a programme that keeps no points has none."""
+    code: str | None = await session.scalar(
+        text("""SELECT g.code FROM loyalty_cards AS c JOIN points_programmes AS g
+                    ON g.code = c.programme AND g.merchant_id = c.merchant_id WHERE c.id = :id"""),
+        {"id": card_id},
+    )
+    return code
+
+
+async def paid_baskets(session: Session, order_ids: Sequence[str]) -> list[Paid]:
+    """The baskets of orders that came with a card of a points programme, by order."""
+    rows = await session.execute(
+        text("""SELECT b.order_id, g.code FROM order_baskets AS b JOIN loyalty_cards AS c ON c.id = b.loyalty_card_id
+                  JOIN points_programmes AS g ON g.code = c.programme AND g.merchant_id = c.merchant_id
+                 WHERE b.order_id = ANY(CAST(:ids AS text[])) ORDER BY b.order_id"""),
+        {"ids": list(order_ids)},
+    )
+    programmes = {row.order_id: row.code for row in rows}
+    if not programmes:
+        return []
+    baskets = await baskets_of(session, list(programmes))
+    return [
+        Paid(order_id, each.loyalty_card_id or "", programmes[order_id], each.amount, each.basket.lines)
+        for order_id, each in baskets.items()
+    ]
+
+
+async def past_baskets(session: Session, programme: str, first_on: date, last_on: date, after: str = "") -> list[Past]:
+    """A page of the programme's paid baskets of some Moscow days, by order; their lines as they were sold."""
+    rows = await session.execute(
+        text("""SELECT b.order_id, (o.paid_at AT TIME ZONE 'Europe/Moscow')::date AS paid_on,
+                       coalesce(l.points, 0) AS accrued
+                  FROM order_baskets AS b JOIN orders AS o ON o.id = b.order_id
+                  JOIN loyalty_cards AS c ON c.id = b.loyalty_card_id
+                  JOIN points_programmes AS g ON g.code = c.programme AND g.merchant_id = c.merchant_id
+                  LEFT JOIN points_lots AS l ON l.order_id = b.order_id AND l.reason = 'earned'
+                 WHERE g.code = :programme AND b.order_id > :after AND o.status = 'paid'
+                   AND o.paid_at >= CAST(:first_on AS date)::timestamp AT TIME ZONE 'Europe/Moscow'
+                   AND o.paid_at < (CAST(:last_on AS date) + 1)::timestamp AT TIME ZONE 'Europe/Moscow'
+                 ORDER BY b.order_id LIMIT :limit"""),
+        {"programme": programme, "first_on": first_on, "last_on": last_on, "after": after, "limit": PAGE_MAX},
+    )
+    found = {row.order_id: row for row in rows}
+    baskets = await baskets_of(session, list(found))
+    return [
+        Past(order_id, row.paid_on, baskets[order_id].amount, baskets[order_id].points, row.accrued,
+             baskets[order_id].basket.lines)
+        for order_id, row in found.items()
+    ]  # fmt: skip
