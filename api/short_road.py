@@ -1,9 +1,9 @@
 """The short road of a dynamic code: nine statements of the usual case are one before NSPK's answer and one after.
 
 Both write all or nothing, and nothing at all in any case but the usual one: an unknown key, an open
-order that nobody holds, a merchant that may take payments; then a code and an attempt that still
-wait. Everything else, every refusal included, goes the long way through the packages, which says why.
-DECISIONS.md, 13.
+order that nobody holds and that costs the same by every rail, a merchant that may take payments; then a code and an
+attempt that still wait. Everything else, every refusal included, goes the long way through the packages, which says
+why. DECISIONS.md, 13.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ locked AS MATERIALIZED (
            left(coalesce(nullif(description, ''), 'Order ' || number), {PURPOSE_CHARACTERS_MAX}) AS purpose
       FROM orders
      WHERE id = $3 AND ($4::text IS NULL OR merchant_id = $4) AND status = 'open' AND NOT EXISTS (SELECT FROM found)
+       AND NOT EXISTS (SELECT FROM order_offers WHERE order_id = $3)
        FOR NO KEY UPDATE SKIP LOCKED
 ), merchant AS MATERIALIZED (
     SELECT m.merchant_id, m.nspk_merchant_id, m.member_id, m.bank_account, m.registration_id

@@ -229,13 +229,14 @@ async def list_orders(
     return found[:limit], len(found) > limit
 
 
-async def save_orders(session: Session, orders: Sequence[Order]) -> None:
-    """Keep the new status of locked orders."""
-    await session.execute(
+async def save_orders(session: Session, orders: Sequence[Order]) -> set[str]:
+    """Keep the new status of locked orders. Gives those that have a basket."""
+    rows = await session.execute(
         text("""UPDATE orders AS o SET status = n.status, paid_at = n.paid_at, version = n.version
                   FROM unnest(CAST(:ids AS text[]), CAST(:statuses AS text[]), CAST(:paid AS timestamptz[]),
                               CAST(:versions AS int[])) AS n (id, status, paid_at, version)
-                 WHERE o.id = n.id AND o.version = n.version - 1"""),
+                 WHERE o.id = n.id AND o.version = n.version - 1
+             RETURNING o.id, EXISTS (SELECT FROM order_baskets AS b WHERE b.order_id = o.id) AS has_basket"""),
         {
             "ids": [order.id for order in orders],
             "statuses": [order.status.value for order in orders],
@@ -243,14 +244,16 @@ async def save_orders(session: Session, orders: Sequence[Order]) -> None:
             "versions": [order.version for order in orders],
         },
     )
+    return {row.id for row in rows if row.has_basket}
 
 
 async def begin_attempt(
     session: Session, attempt_id: str, rail: str, *, order_id: str, merchant_id: str | None, now: datetime
-) -> tuple[Order, bool]:
+) -> tuple[Order, bool, bool]:
     """Lock the order and keep a new attempt to have it paid, if it is open and nothing else pays it.
 
-    Gives the order, and whether the attempt was kept. Raises: OrderNotFound. Locks: the order.
+    Gives the order, whether the attempt was kept, and whether rails take anything off.
+    Raises: OrderNotFound. Locks: the order.
     """
     row = (
         await session.execute(
@@ -265,14 +268,16 @@ async def begin_attempt(
                      WHERE l.status = 'open'
                     ON CONFLICT DO NOTHING RETURNING id
                 )
-                SELECT l.*, EXISTS (SELECT FROM added) AS is_added FROM locked AS l
+                SELECT l.*, EXISTS (SELECT FROM added) AS is_added,
+                       EXISTS (SELECT FROM order_offers AS f WHERE f.order_id = l.id) AS has_offers
+                  FROM locked AS l
             """),  # noqa: S608  # our own column list
             {"id": attempt_id, "order_id": order_id, "merchant_id": merchant_id, "rail": rail, "now": now},
         )
     ).first()
     if row is None:
         raise OrderNotFound(order_id=order_id)
-    return _order(row), row.is_added
+    return _order(row), row.is_added, row.has_offers
 
 
 async def add_attempt(session: Session, attempt: Attempt) -> bool:

@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from checkout import repository
+from checkout import basket_rows, offers, repository, tenders
 from checkout.attempts import ALLOWED, LIVE, Attempt, AttemptStatus, OfOrder
 from checkout.attempts import advance as advance_attempt
 from checkout.errors import AttemptLive, OrderNotOpen
 from checkout.orders import Order, OrderRequest, OrderStatus, check_request
 from checkout.orders import advance as advance_order
 from checkout.rail import Offer, Rail, Start, StartStatus
+from checkout.tenders import TendersWish
 from ledger.database import Session
 
 
 async def place_order(
-    session: Session, order_id: str, request: OrderRequest, *, merchant_id: str | None, now: datetime
-) -> Order:
+    session: Session, order_id: str, request: OrderRequest, *, merchant_id: str | None, now: datetime,
+    wish: TendersWish | None = None,
+) -> Order:  # fmt: skip
     """Write down an order for a terminal, of ``merchant_id`` when the caller speaks for one.
 
-    Raises: what ``check_request`` refuses; TerminalNotFound; OrderNumberTaken.
+    With a basket, promo code and points are set aside in the same transaction, and the rail is asked for the rest.
+    Raises: what ``check_request`` and ``tenders.reserve`` refuse; TerminalNotFound; OrderNumberTaken.
+    Locks: with a basket as ``tenders.reserve``.
     """
     check_request(request)
-    return await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
+    order = await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
+    if wish is None:
+        return order
+    of_order = await tenders.reserve(session, order, wish, now=now)
+    if of_order.amount != order.amount:
+        await basket_rows.ask_of_rail(session, order_id, of_order.amount)
+    return replace(order, amount=of_order.amount)
 
 
 async def cancel_order(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> Order:
-    """Close an order that nothing is trying to have paid; ``withdraw_attempts`` ends what is.
+    """Close an order that nothing is trying to have paid; ``withdraw_attempts`` ends what is. Its tenders are let go.
 
-    Raises: OrderNotFound, OrderNotOpen, AttemptLive. Locks: the order.
+    Raises: OrderNotFound, OrderNotOpen, AttemptLive. Locks: the order, then as ``tenders.release``.
     """
     order = await repository.lock_order(session, order_id, merchant_id=merchant_id)
     canceled = advance_order(order, OrderStatus.CANCELED, now=now)
     if await repository.has_live_attempt(session, order_id):
         raise AttemptLive(order_id=order_id)
-    await repository.save_orders(session, [canceled])
+    if await repository.save_orders(session, [canceled]):
+        await tenders.release(session, [canceled], now=now)
     return canceled
 
 
@@ -58,13 +70,15 @@ async def begin_attempt(
 
     Raises: OrderNotFound, OrderNotOpen, AttemptLive, or the rail's refusal. Locks: the order.
     """
-    order, is_added = await repository.begin_attempt(
+    order, is_added, has_offers = await repository.begin_attempt(
         session, attempt_id, rail.name, order_id=order_id, merchant_id=merchant_id, now=now
     )
     if order.status is not OrderStatus.OPEN:
         raise OrderNotOpen(order_id=order.id, status=order.status.value)
     if not is_added:
         raise AttemptLive(order_id=order.id)
+    if has_offers:
+        order = replace(order, amount=await offers.choose(session, order.id, attempt_id, rail.name))
     attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
     purpose = order.description or f"Order {order.number}"
     offer = Offer(attempt.id, order.merchant_id, order.amount, purpose, terminal_id=order.terminal_id)
@@ -97,7 +111,10 @@ STATUS_AFTER = {
 async def pay_orders(
     session: Session, paid: Sequence[tuple[OfOrder, str]], *, now: datetime
 ) -> list[tuple[Attempt, Order]]:
-    """Mark attempts and their orders paid by the payments named. All of them are payable and locked."""
+    """Mark attempts and their orders paid by the payments named. All of them are payable and locked.
+
+    Their promo codes and points are taken in the same transaction. Locks: as ``tenders.confirm``.
+    """
     assert all(found.is_payable for found, _ in paid)
     done = [
         (
@@ -107,7 +124,8 @@ async def pay_orders(
         for found, payment_id in paid
     ]
     await repository.save_attempts(session, [attempt for attempt, _ in done])
-    await repository.save_orders(session, [order for _, order in done])
+    with_basket = await repository.save_orders(session, [order for _, order in done])
+    await tenders.confirm(session, [order for _, order in done if order.id in with_basket], now=now)
     return done
 
 

@@ -19,6 +19,7 @@ from api.device_payments import RAIL as DEVICE_RAIL
 from api.device_payments import DeviceProof
 from api.door import Call, DirectRoute, door_router, needs
 from api.idempotency import Claim, in_phases, once
+from api.order_baskets import TendersBody, TendersView, tenders_views
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.plan_rail import PRODUCT, PlanRail, refunded_by_plan, shown_links
 from api.plan_rail import RAIL as PLAN_RAIL
@@ -45,16 +46,24 @@ CanWrite = Annotated[Call, needs("orders:write")]
 CanRead = Annotated[Call, needs("orders:read")]
 
 
-class OrderBody(Body):
-    """An order to be placed."""
+class OrderBody(TendersBody):
+    """An order to be placed. With a basket its sum may be left out: it is what the lines come to."""
 
     terminal_id: Annotated[str, Field(strict=True, max_length=40)]
     number: Annotated[str, Field(strict=True, max_length=200, examples=["A-1001"])]
     """The merchant's own number, unique for the merchant."""
-    amount_kopecks: Annotated[StrictInt, Field(examples=[149990])]
+    amount_kopecks: Annotated[StrictInt, Field(examples=[149990])] | None = None
+    """What the buyer owes before promo code and points."""
     currency: Annotated[str, Field(strict=True, max_length=8, examples=["RUB"])] = "RUB"
     description: Annotated[Text, Field(max_length=140)] | None = None
     placed_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def check_amount(self) -> OrderBody:
+        """A sum, or lines that come to one."""
+        if self.amount_kopecks is None and self.basket is None:
+            raise ValueError("either amount_kopecks or a basket")
+        return self
 
 
 class DeviceProofBody(Body):
@@ -161,31 +170,42 @@ class OrderView(View):
     paid_at: Instant | None
     version: int
     attempts: list[AttemptView]
+    tenders: TendersView | None = None
+    """What pays for it, line by line; of an order with a basket."""
 
     @classmethod
-    def of(cls, order: Order, attempts: Sequence[AttemptView], refunded_kopecks: int = 0) -> OrderView:
+    def of(
+        cls, order: Order, attempts: Sequence[AttemptView], refunded_kopecks: int = 0,
+        tenders: TendersView | None = None,
+    ) -> OrderView:  # fmt: skip
         """The order as it is shown."""
         return cls(
             id=order.id, merchant_id=order.merchant_id, store_id=order.store_id, terminal_id=order.terminal_id,
             number=order.number, amount_kopecks=int(order.amount), amount_refunded_kopecks=refunded_kopecks,
             description=order.description, status=order.status, placed_at=order.placed_at, created_at=order.created_at,
-            paid_at=order.paid_at, version=order.version, attempts=list(attempts),
+            paid_at=order.paid_at, version=order.version, attempts=list(attempts), tenders=tenders,
         )  # fmt: skip
 
 
 @hot_router.post("", status_code=201, response_model=OrderView)
 async def create_order(call: CanWrite, body: OrderBody) -> Response:
-    """Place an order for a terminal."""
+    """Place an order for a terminal; with a basket also what is set aside for it: promo code, then points.
+
+    The rail brings the rest, one kopeck at least. An order that nobody pays lets code and points go in the end.
+    """
 
     async def work(session: Session, claim: Claim) -> OrderView:
+        wish = body.wish(body.amount_kopecks)
+        asked = body.amount_kopecks if wish is None else int(wish.basket.subtotal)
+        assert asked is not None
         request = OrderRequest(
-            body.terminal_id, body.number, body.amount_kopecks, body.description, body.placed_at or call.now,
-            body.currency,
-        )  # fmt: skip
-        order = await till.place_order(
-            session, claim.resource_id, request, merchant_id=call.caller.merchant_id, now=call.now
+            body.terminal_id, body.number, asked, body.description, body.placed_at or call.now, body.currency
         )
-        return OrderView.of(order, [])
+        order = await till.place_order(
+            session, claim.resource_id, request, merchant_id=call.caller.merchant_id, now=call.now, wish=wish
+        )
+        kept = {} if wish is None else await tenders_views(session, [order.id])
+        return OrderView.of(order, [], tenders=kept.get(order.id))
 
     return await once(call, work, prefix="ord", location="/v1/orders/{id}")
 
@@ -311,11 +331,13 @@ async def _order_views(call: Call, session: Session, orders: Sequence[Order]) ->
     if any(attempt.rail != "sbp" for attempt in attempts):
         refunded |= await card_payment_rows.refunded_by_payment(session, list(paid.values()))
         refunded |= await refunded_by_plan(session, list(paid.values()))
+    baskets = await tenders_views(session, [order.id for order in orders])
     return [
         OrderView.of(
             order,
             [shown[attempt.id] for attempt in attempts if attempt.order_id == order.id],
             refunded.get(paid.get(order.id, ""), 0),
+            baskets.get(order.id),
         )
         for order in orders
     ]

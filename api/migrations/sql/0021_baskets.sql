@@ -22,6 +22,8 @@ CREATE TABLE order_baskets (
     ended_at         timestamptz,
     CONSTRAINT order_baskets_pkey PRIMARY KEY (order_id),
     CONSTRAINT order_baskets_order_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
+    CONSTRAINT order_baskets_card_fkey FOREIGN KEY (loyalty_card_id) REFERENCES loyalty_cards (id),
+    CONSTRAINT order_baskets_presentment_fkey FOREIGN KEY (presentment_id) REFERENCES presentments (id),
     CONSTRAINT order_baskets_presentment_key UNIQUE (presentment_id),
     CONSTRAINT order_baskets_redemption_key UNIQUE (redemption_id),
     CONSTRAINT order_baskets_lines_in_range CHECK (
@@ -36,7 +38,6 @@ CREATE TABLE order_baskets (
     ),
     CONSTRAINT order_baskets_points_have_a_card CHECK (points = 0 OR loyalty_card_id IS NOT NULL),
     CONSTRAINT order_baskets_points_have_a_value CHECK (points > 0 OR points_kopecks = 0),
-    CONSTRAINT order_baskets_card_is_shown CHECK (loyalty_card_id ~ '^lcd_[0-9a-z]{26}$'),
     CONSTRAINT order_baskets_promo_is_redeemed CHECK (promo_kopecks = 0 OR redemption_id IS NOT NULL),
     CONSTRAINT order_baskets_offer_is_of_a_rail CHECK (offer_kopecks = 0 OR offer_rail IS NOT NULL),
     CONSTRAINT order_baskets_refunds_within_amount CHECK (refund_kopecks BETWEEN 0 AND amount_kopecks),
