@@ -146,7 +146,7 @@ def _is_reward_due(code: PromoCode) -> bool:
 async def _reward(session: Session, code: PromoCode, *, now: datetime) -> None:
     """Make the owner a code of their own for one purchase. It costs the merchant when it is spent; nothing is booked.
 
-    DECISIONS.md, 12.
+    DECISIONS.md, 11.
     """
     assert code.terms.owner_key is not None
     terms = PromoTerms(
