@@ -1,0 +1,35 @@
+"""What every call of the contract does: let a till in, answer in the contract's form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from api.answers import JSON, Answer
+from api.contracts.koshelek_pay.bodies import TillBody
+from api.contracts.koshelek_pay.entrance import merchant_id_of
+from api.contracts.koshelek_pay.terminals import prove_terminal, terminal_of
+from api.door import Call
+from api.terminals_key import terminals_key
+from checkout.merchants import Terminal
+from ledger.database import Session, in_transaction
+
+
+async def let_in(call: Call, body: TillBody, token: str | None, software: str | None = None) -> Terminal:
+    """The till that calls. A refusal is no answer to the request: the same one with the next token may be let in.
+
+    Raises: StoreUnknown, TerminalUnknown, TerminalKeyRefused, TerminalKeysNotConfigured.
+    """
+    house = terminals_key(call.door.settings)
+
+    async def work(session: Session) -> Terminal:
+        terminal = await terminal_of(session, merchant_id_of(call), body.storeId, body.terminalId)
+        await prove_terminal(session, token, terminal, house, software=software, now=call.now)
+        return terminal
+
+    return await in_transaction(call.engine, work)
+
+
+def answer_of(said: dict[str, Any], resource_id: str | None = None) -> Answer:
+    """An object of the contract on its way out. The contract answers 200 to everything that succeeded."""
+    return Answer(200, json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(), JSON, None, resource_id)

@@ -1,0 +1,174 @@
+"""Rows of the contract, joined with those of the till and of its rails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from api.contracts.koshelek_pay.errors import ReceiptDiffers, TransactionUnknown
+from api.contracts.koshelek_pay.payments import Refunded, Transaction, inner_id
+from checkout.attempts import AttemptStatus
+from checkout.orders import OrderStatus
+from ledger.database import Session, text
+from ledger.money import Kopecks
+
+ENDED_MAX = 200
+"""Transactions found ended in one go."""
+
+_TRANSACTION = """
+SELECT k.order_id, o.number AS order_number, o.status AS order_status, k.attempt_id, a.status AS attempt_status,
+       k.merchant_id, o.store_id, o.terminal_id, k.payment_type, k.total_kopecks, o.amount_kopecks, k.created_at,
+       q.payload, q.qrc_id, a.payment_id, s.trx_id AS operation_id, s.kzo
+  FROM koshelek_pay_payments AS k
+  JOIN orders AS o ON o.id = k.order_id
+  JOIN attempts AS a ON a.id = k.attempt_id
+  LEFT JOIN qr_codes AS q ON q.attempt_id = k.attempt_id AND q.status NOT IN ('refused', 'abandoned')
+  LEFT JOIN sbp_payments AS s ON s.id = a.payment_id"""
+_REFUND = """
+SELECT r.order_id, r.refund_id AS id, r.request_id, s.amount_kopecks, s.status, s.trx_id
+  FROM koshelek_pay_refunds AS r JOIN sbp_refunds AS s ON s.id = r.refund_id"""
+
+
+async def add_transaction(session: Session, transaction: Mapping[str, Any]) -> None:
+    """Keep what the contract says of an order just placed."""
+    await session.execute(
+        text("""INSERT INTO koshelek_pay_payments
+                       (order_id, attempt_id, merchant_id, payment_type, session_id, total_kopecks, created_at)
+                VALUES (:order_id, :attempt_id, :merchant_id, :payment_type, :session_id, :total_kopecks, :now)"""),
+        transaction,
+    )
+
+
+async def find_transaction(session: Session, order_id: str, *, merchant_id: str) -> Transaction | None:
+    """The transaction with its refunds, or nothing if this partner has none."""
+    row = (
+        await session.execute(
+            text(f"{_TRANSACTION} WHERE k.order_id = :order_id AND k.merchant_id = :merchant_id"),
+            {"order_id": order_id, "merchant_id": merchant_id},
+        )
+    ).first()
+    return None if row is None else (await _with_refunds(session, [_transaction(row)]))[0]
+
+
+async def load_transaction(session: Session, outer: str, *, merchant_id: str) -> Transaction:
+    """The transaction by the id that tills know. Raises: TransactionUnknown."""
+    order_id = inner_id("ord", outer)
+    found = None if order_id is None else await find_transaction(session, order_id, merchant_id=merchant_id)
+    if found is None:
+        raise TransactionUnknown(parameter="paymentTransactionId")
+    return found
+
+
+async def find_by_number(session: Session, number: str, *, merchant_id: str) -> Transaction | None:
+    """The transaction of a till's own order."""
+    order_id = await session.scalar(
+        text("""SELECT k.order_id FROM koshelek_pay_payments AS k JOIN orders AS o ON o.id = k.order_id
+                 WHERE o.merchant_id = :merchant_id AND o.number = :number"""),
+        {"merchant_id": merchant_id, "number": number},
+    )
+    return None if order_id is None else await find_transaction(session, order_id, merchant_id=merchant_id)
+
+
+async def transactions_by_order(session: Session, order_ids: Sequence[str]) -> dict[str, Transaction]:
+    """The contract's transactions among orders."""
+    rows = await session.execute(
+        text(f"{_TRANSACTION} WHERE k.order_id = ANY(CAST(:ids AS text[]))"), {"ids": list(order_ids)}
+    )
+    found = await _with_refunds(session, [_transaction(row) for row in rows])
+    return {each.order_id: each for each in found}
+
+
+async def orders_of_refunds(session: Session, refund_ids: Sequence[str]) -> dict[str, str]:
+    """Which order each of these refunds is of, as far as tills of the contract asked for them."""
+    rows = await session.execute(
+        text("SELECT refund_id, order_id FROM koshelek_pay_refunds WHERE refund_id = ANY(CAST(:ids AS text[]))"),
+        {"ids": list(refund_ids)},
+    )
+    return {row.refund_id: row.order_id for row in rows}
+
+
+async def add_refund(session: Session, refund: Mapping[str, Any]) -> None:
+    """Keep what a till said of a refund just begun."""
+    await session.execute(
+        text("""INSERT INTO koshelek_pay_refunds (refund_id, order_id, request_id, items, created_at)
+                VALUES (:refund_id, :order_id, :request_id, CAST(:items AS jsonb), :now)"""),
+        {**refund, "items": json.dumps(refund["items"], ensure_ascii=False)},
+    )
+
+
+async def add_receipt(session: Session, order_id: str, code: str, *, now: datetime) -> None:
+    """Keep the receipt of a payment; the same again changes nothing. Raises: ReceiptDiffers."""
+    kept = await session.scalar(
+        text("""INSERT INTO koshelek_pay_receipts AS r (order_id, code, sent_at) VALUES (:order_id, :code, :now)
+                ON CONFLICT (order_id) DO NOTHING RETURNING r.code"""),
+        {"order_id": order_id, "code": code, "now": now},
+    ) or await session.scalar(
+        text("SELECT code FROM koshelek_pay_receipts WHERE order_id = :order_id"), {"order_id": order_id}
+    )
+    if kept != code:
+        raise ReceiptDiffers()
+
+
+async def take_ended(session: Session, *, now: datetime) -> list[tuple[str, str, bool]]:
+    """Mark transactions whose attempt is over: order, merchant, and whether it was paid.
+
+    Locks: the transactions it takes, skipping those that another worker takes at this moment.
+    """
+    rows = await session.execute(
+        text("""
+            WITH over AS MATERIALIZED (
+                SELECT k.order_id, a.status = 'paid' AS is_paid
+                  FROM koshelek_pay_payments AS k JOIN attempts AS a ON a.id = k.attempt_id
+                 WHERE k.ended_at IS NULL AND a.status IN ('paid', 'rejected', 'expired')
+                 ORDER BY k.order_id LIMIT :limit FOR UPDATE OF k SKIP LOCKED
+            )
+            UPDATE koshelek_pay_payments AS k SET ended_at = :now FROM over
+             WHERE k.order_id = over.order_id
+            RETURNING k.order_id, k.merchant_id, over.is_paid
+        """),
+        {"now": now, "limit": ENDED_MAX},
+    )
+    return sorted((row.order_id, row.merchant_id, row.is_paid) for row in rows)
+
+
+async def add_postbacks(session: Session, written: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:
+    """Keep what is told of events: event, order, body."""
+    if written:
+        await session.execute(
+            text("""INSERT INTO koshelek_pay_postbacks (event_id, order_id, body, created_at)
+                    VALUES (:event_id, :order_id, :body, :now)"""),
+            [{"event_id": event, "order_id": order, "body": body, "now": now} for event, order, body in written],
+        )
+
+
+async def postbacks_by_event(session: Session, event_ids: Sequence[str]) -> dict[str, bytes]:
+    """What is told of each event."""
+    rows = await session.execute(
+        text("SELECT event_id, body FROM koshelek_pay_postbacks WHERE event_id = ANY(CAST(:ids AS text[]))"),
+        {"ids": list(event_ids)},
+    )
+    return {row.event_id: bytes(row.body) for row in rows}
+
+
+async def _with_refunds(session: Session, found: Sequence[Transaction]) -> list[Transaction]:
+    rows = await session.execute(
+        text(f"{_REFUND} WHERE r.order_id = ANY(CAST(:ids AS text[])) ORDER BY r.refund_id"),
+        {"ids": [each.order_id for each in found if each.payment_id is not None]},
+    )
+    refunds: dict[str, list[Refunded]] = {}
+    for row in rows:
+        refund = Refunded(row.id, row.request_id, Kopecks(row.amount_kopecks), row.status, row.trx_id)
+        refunds.setdefault(row.order_id, []).append(refund)
+    return [replace(each, refunds=tuple(refunds.get(each.order_id, ()))) for each in found]
+
+
+def _transaction(row: Row[Any]) -> Transaction:
+    said = dict(row._mapping)
+    total, amount = said.pop("total_kopecks"), said.pop("amount_kopecks")
+    statuses = {"order_status": OrderStatus(row.order_status), "attempt_status": AttemptStatus(row.attempt_status)}
+    return Transaction(**{**said, **statuses}, total=Kopecks(total), amount=Kopecks(amount))
