@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from api.answers import JSON, Answer
-from api.contracts.koshelek_pay.bodies import TillBody
+from api.contracts.koshelek_pay.bodies import PaymentType, TillBody
 from api.contracts.koshelek_pay.entrance import merchant_id_of
+from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus, transaction_object
 from api.contracts.koshelek_pay.terminals import prove_terminal, terminal_of
 from api.door import Call
+from api.plan_rail import shown_links
 from api.terminals_key import terminals_key
 from checkout.merchants import Terminal
 from ledger.database import Session, in_transaction
@@ -33,3 +36,11 @@ async def let_in(call: Call, body: TillBody, token: str | None, software: str | 
 def answer_of(said: dict[str, Any], resource_id: str | None = None) -> Answer:
     """An object of the contract on its way out. The contract answers 200 to everything that succeeded."""
     return Answer(200, json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(), JSON, None, resource_id)
+
+
+async def told(session: Session, call: Call, found: Transaction) -> Answer:
+    """A transaction on its way out; who pays by a plan scans the plan's own link."""
+    if found.payment_type == PaymentType.DOLYAME and found.status is TransactionStatus.WAITING:
+        links = await shown_links(session, call.door.settings, [found.attempt_id])
+        found = replace(found, payload=links[found.attempt_id].payload)
+    return answer_of(transaction_object(found), found.order_id)

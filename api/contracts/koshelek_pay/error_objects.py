@@ -62,6 +62,8 @@ CODES = {
     "checkout.barcode_used": "UNKNOWN_SESSION_ID",
     "checkout.showing_ended": "UNKNOWN_SESSION_ID",
     "checkout.loyalty_card_not_found": "UNKNOWN_SESSION_ID",
+    "checkout.presentment_used": "UNKNOWN_SESSION_ID",
+    "checkout.card_not_as_presented": "UNKNOWN_SESSION_ID",
     "checkout.presentment_not_found": "UNKNOWN_SESSION_ID",
     "checkout.rail_not_rolled_out": "PAYMENT_METHOD_IS_NOT_AVAILABLE",
     "checkout.order_number_taken": "ORDER_ALREADY_EXISTS",

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Header
 from starlette.responses import Response
 
+from api import plan_paying
 from api.answers import Answer
 from api.bindings import BindingRail
 from api.contracts.koshelek_pay import repository
-from api.contracts.koshelek_pay.answering import answer_of, let_in
+from api.contracts.koshelek_pay.answering import let_in, told
 from api.contracts.koshelek_pay.bodies import CheckoutBody, PaymentType, StatusBody, basket_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.contracts.koshelek_pay.errors import (
@@ -22,9 +23,11 @@ from api.contracts.koshelek_pay.errors import (
     TransactionOver,
     TransactionPaid,
 )
-from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus, transaction_object
+from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases, once
+from api.plan_rail import PlanRail
+from api.routes.installment_plans import actor_of
 from checkout import repository as till_rows
 from checkout import till
 from checkout.loyalty_errors import PresentmentNotFound
@@ -33,6 +36,7 @@ from checkout.orders import OrderRequest, OrderStatus
 from checkout.presentments import load_presentment
 from checkout.rail import Offer, Rail, Start
 from checkout.rollout import check_rail
+from checkout.tenders import TendersWish
 from ledger.database import Session, transaction
 from ledger.ids import new_id
 
@@ -70,16 +74,18 @@ async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = Non
             await till.record_start(session, rail, offer, start, now=call.now)
         found = await repository.find_transaction(session, order_id, merchant_id=merchant_id_of(call))
         assert found is not None, "what was placed is there"
-        return answer_of(transaction_object(found), order_id)
+        return await told(session, call, found)
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200, prefix="ord")
 
 
 def rail_of(call: Call, body: CheckoutBody) -> Rail:
-    """By what the buyer pays: a QR of SBP, or a charge by the buyer's consent. Raises: MethodUnavailable."""
+    """By what the buyer pays: a QR of SBP, a charge by the buyer's consent, or a plan. Raises: MethodUnavailable."""
     sbp = call.door.wiring.rail
-    if body.paymentType is not PaymentType.SBP:
-        raise MethodUnavailable(parameter="paymentType")
+    if body.paymentType is PaymentType.DOLYAME:
+        if body.subscriptionId is not None:
+            raise MethodUnavailable(parameter="subscriptionId")
+        return PlanRail(call.door.settings, actor_of(call))
     return sbp if body.subscriptionId is None else BindingRail(sbp, body.subscriptionId)
 
 
@@ -88,11 +94,13 @@ async def _place(
 ) -> Offer:
     """The order, its attempt, and what the contract keeps beside them."""
     merchant_id, invoice = merchant_id_of(call), body.invoice
-    basket_of(invoice)
+    wish = TendersWish(
+        basket_of(invoice), presentment_id=body.sessionId, promo_code=body.promoCode, points=body.points
+    )  # fmt: skip
     await check_rail(session, terminal.id, rail.name, now=call.now)
     await _check_session(session, body, terminal)
     request = OrderRequest(terminal.id, invoice.orderId, invoice.totalAmount, None, call.now, invoice.currency)
-    order = await till.place_order(session, order_id, request, merchant_id=merchant_id, now=call.now)
+    order = await till.place_order(session, order_id, request, merchant_id=merchant_id, now=call.now, wish=wish)
     attempt, offer = await till.begin_attempt(
         session, rail, new_id("att", call.now), order_id=order.id, merchant_id=merchant_id, now=call.now
     )
@@ -120,8 +128,8 @@ async def _check_session(session: Session, body: CheckoutBody, terminal: Termina
 async def read_status(call: CanRead, body: StatusBody) -> Response:
     """How a payment stands, with its refunds and what is printed for support."""
     async with transaction(call.engine) as session:
-        found = await find_transaction(session, call, body)
-    return answer_of(transaction_object(found)).response()
+        answer = await told(session, call, await find_transaction(session, call, body))
+    return answer.response()
 
 
 async def find_transaction(session: Session, call: Call, body: StatusBody) -> Transaction:
@@ -144,13 +152,15 @@ async def cancel_payment(call: CanWrite, body: StatusBody) -> Response:
 
     async def work(session: Session, _claim: Claim) -> Answer:
         found = await find_transaction(session, call, body)
+        plan_ids = await plan_paying.lock_plans_of_order(session, found.order_id)
         locked = await till_rows.lock_order(session, found.order_id, merchant_id=merchant_id_of(call))
         found = await repository.load_transaction(session, found.id, merchant_id=merchant_id_of(call))
         refuse_ended(found)
         await till.withdraw_attempts(session, locked)
         await till.cancel_order(session, locked.id, merchant_id=locked.merchant_id, now=call.now)
+        await plan_paying.give_up(session, plan_ids, now=call.now)
         done = await repository.load_transaction(session, found.id, merchant_id=merchant_id_of(call))
-        return answer_of(transaction_object(done), done.order_id)
+        return await told(session, call, done)
 
     return await once(call, work, status=200)
 
