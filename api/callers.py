@@ -41,7 +41,9 @@ SCOPES = {
     "installments:write": "make, commit, cancel and refund plans",
     "installments:manage": "products, terms, the licence, buyers' limits and freezes, disputes, hardship, reports",
     "promo_codes:write": "make and end promo codes",
-    "events:read": "read events",
+    "points:write": "open programmes of points, publish their rules, give points",
+    "events:read": "read events and webhooks",
+    "webhooks:write": "add, change and remove webhooks, read their secrets, replay events",
     "admin": "everything, and the sandbox clock",
 }
 """What a key may be allowed to do."""
@@ -58,7 +60,7 @@ MERCHANT_SCOPES = frozenset(
         "tills:manage",
     }
     | {"device_tokens:read", "device_tokens:write", "installments:read", "installments:write"}
-    | {"promo_codes:write"}
+    | {"promo_codes:write", "points:write"}
 )
 """What a key bound to one merchant may be allowed to do: the books belong to all merchants."""
 SHOWN_CHARACTERS = 12

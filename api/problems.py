@@ -82,6 +82,17 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "idempotency.in_progress": 409,
     "idempotency.key_expired": 409,
     "idempotency.key_reused": 422,
+    # Webhooks
+    "webhooks.rejected": 422,
+    "webhooks.webhook_not_found": 404,
+    "webhooks.delivery_not_found": 404,
+    "webhooks.event_type_unknown": 422,
+    "webhooks.too_many": 422,
+    "webhooks.replay_range_refused": 422,
+    "webhooks.removed": 409,
+    "webhooks.suspended": 409,
+    "webhooks.delivery_pending": 409,
+    "webhooks.not_configured": 503,
     # The contract of YooKassa, which tells them in its own form
     "yookassa.rejected": 400,
     "yookassa.parameter_invalid": 400,

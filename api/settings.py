@@ -113,6 +113,14 @@ class Settings(BaseSettings):
     """What one-time codes, and phones and documents of stop lists, are digested with: at least 32 characters, the
     same in every process. A sandbox makes its own; production without it sends no codes and lists nobody."""
 
+    terminals_key: SecretStr = SecretStr("")
+    """What the secrets of tills' one-time codes are derived from: at least 32 characters, the same in every process.
+    With another one every till needs a new key. A sandbox makes its own; production without it knows no till."""
+
+    webhooks_key: SecretStr = SecretStr("")
+    """What the secrets of webhooks are made of: at least 32 characters, the same in every process. Another key makes
+    other secrets: their events wait. A sandbox makes its own; production without it sends no webhooks."""
+
     vault_url: str = ""
     """Where the vault's service listener is, https only; without it cards are not taken."""
     vault_ca_file: Path | None = None

@@ -1,9 +1,9 @@
 """The short road of a dynamic code: nine statements of the usual case are one before NSPK's answer and one after.
 
-Both write all or nothing, and nothing at all in any case but the usual one: an unknown key, an open
-order that nobody holds and that costs the same by every rail, a merchant that may take payments; then a code and an
-attempt that still wait. Everything else, every refusal included, goes the long way through the packages, which says
-why. DECISIONS.md, 13.
+Both write all or nothing, and nothing at all in any case but the usual one: an unknown key, an open order that nobody
+holds and that costs the same by every rail, a merchant that may take payments and has SBP at every till; then a code
+and an attempt that still wait. Everything else, every refusal included, goes the long way through the packages, which
+says why. DECISIONS.md, 13.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ locked AS MATERIALIZED (
       FROM orders
      WHERE id = $3 AND ($4::text IS NULL OR merchant_id = $4) AND status = 'open' AND NOT EXISTS (SELECT FROM found)
        AND NOT EXISTS (SELECT FROM order_offers WHERE order_id = $3)
+       AND NOT EXISTS (SELECT FROM rail_rollouts AS r WHERE r.merchant_id = orders.merchant_id AND r.rail = 'sbp')
        FOR NO KEY UPDATE SKIP LOCKED
 ), merchant AS MATERIALIZED (
     SELECT m.merchant_id, m.nspk_merchant_id, m.member_id, m.bank_account, m.registration_id

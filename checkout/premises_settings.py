@@ -47,8 +47,8 @@ SETTINGS: Mapping[str, SettingRule] = {
     "shift_hours_max": SettingRule(24, 1, 24),
     "slip_columns": SettingRule(48, words=(32, 42, 48)),
 }
-"""``cancel_after_retries``: calls without an answer after which a till cancels. ``order_minutes_max``: how long an order
-waits for money. ``presentment_skew_steps``: how many 30-second steps a phone's clock may differ.
+"""``cancel_after_retries``: calls without an answer after which a till cancels. ``order_minutes_max``: how long an
+order waits for money. ``presentment_skew_steps``: how many 30-second steps a phone's clock may differ.
 ``shift_hours_max``: a shift is closed within a day. Source: 54-FZ, article 4.3, point 2: at most 24 hours.
 """
 

@@ -1,4 +1,4 @@
-"""What the world and the log are told of the till: an event and an audit leaf, in the transaction of what they tell of."""
+"""What the world and the log are told of the till: an event and an audit leaf, in one transaction with their effect."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from checkout import basket_rows, offers, repository, tenders
+from checkout import basket_rows, offers, repository, rollout, tenders
 from checkout.attempts import ALLOWED, LIVE, Attempt, AttemptStatus, OfOrder
 from checkout.attempts import advance as advance_attempt
 from checkout.errors import AttemptLive, OrderNotOpen
@@ -68,7 +68,7 @@ async def begin_attempt(
 ) -> tuple[Attempt, Offer]:
     """Write down an attempt and what will be asked of the rail. The call itself comes after the commit.
 
-    Raises: OrderNotFound, OrderNotOpen, AttemptLive, or the rail's refusal. Locks: the order.
+    Raises: OrderNotFound, OrderNotOpen, AttemptLive, RailNotRolledOut, or the rail's refusal. Locks: the order.
     """
     order, is_added, has_offers = await repository.begin_attempt(
         session, attempt_id, rail.name, order_id=order_id, merchant_id=merchant_id, now=now
@@ -77,6 +77,7 @@ async def begin_attempt(
         raise OrderNotOpen(order_id=order.id, status=order.status.value)
     if not is_added:
         raise AttemptLive(order_id=order.id)
+    await rollout.check_rail(session, order.terminal_id, rail.name, now=now)
     if has_offers:
         order = replace(order, amount=await offers.choose(session, order.id, attempt_id, rail.name))
     attempt = Attempt(attempt_id, order.id, rail.name, order.amount, AttemptStatus.REQUESTED, None, now, version=1)
