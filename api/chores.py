@@ -1,9 +1,10 @@
-"""The worker's small jobs: the shared clock, a bureau noted, expired holds, day totals, old idempotency keys."""
+"""The worker's small jobs: the clock, a bureau noted, expired holds and points, day totals, old idempotency keys."""
 
 from __future__ import annotations
 
 from api import idempotency
 from api.settings import Mode, Settings
+from checkout import points
 from installments import decision_policies
 from ledger import days, holds
 from ledger.clock import Clock, read_offset
@@ -31,6 +32,12 @@ async def expire_holds(engine: Engine, clock: Clock) -> int:
     """Give back holds whose time has passed."""
     async with transaction(engine) as session:
         return await holds.expire_due(session, now=clock.now())
+
+
+async def expire_points(engine: Engine, clock: Clock) -> int:
+    """Empty lots of points whose time is over."""
+    async with transaction(engine) as session:
+        return await points.expire_due(session, now=clock.now())
 
 
 async def fold_days(engine: Engine) -> int:

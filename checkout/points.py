@@ -23,6 +23,7 @@ from checkout.points_baskets import Paid
 from checkout.points_rows import NewLot, Spending
 from checkout.points_rules import POINTS_MAX, Programme, Rule, earned, spendable
 from checkout.points_vouchers import Move
+from checkout.telling import BY_ITSELF, Fact, TillActor, tell
 from ledger import accounts, chart, outbox
 from ledger.clock import moscow_day
 from ledger.database import Session
@@ -162,8 +163,9 @@ async def accrue(session: Session, order_ids: Sequence[str], *, now: datetime) -
 
 
 async def grant(
-    session: Session, card_id: str, points: int, reference: str, *, reason: str, now: datetime
-) -> PointsBalance:
+    session: Session, card_id: str, points: int, reference: str, *, reason: str, by: TillActor = BY_ITSELF,
+    now: datetime,
+) -> PointsBalance:  # fmt: skip
     """Give a card points that no order earned: a welcome, an apology, a reward. The reference gives them once.
 
     Raises: PointsAmountNotPositive, PointsProgrammeNotFound. Locks: the purse, then the accounts.
@@ -181,9 +183,9 @@ async def grant(
     if not booked.is_replay:
         lot = _lot(card_id, rule, "granted", None, points, points, now)
         await points_rows.add_lots(session, [lot], now=now)
-        data = {"points": points, "reason": reason, "expires_at": lot.expires_at.isoformat()}
-        granted = Event("points.granted", card_id, programme.merchant_id, data)
-        await outbox.publish_all(session, [granted, *_reached(move, booked)], now=now)
+        facts: dict[str, Fact] = {"points": points, "reason": reason, "expires_at": lot.expires_at.isoformat()}
+        await tell(session, "points.granted", card_id, programme.merchant_id, by, facts, now=now)
+        await outbox.publish_all(session, _reached(move, booked), now=now)
     return await balance(session, card_id, now=now)
 
 

@@ -34,7 +34,7 @@ class Day:
         """Count one basket."""
         points_max = spendable(past.lines, rule)
         self.orders += 1
-        self.amount_kopecks += past.amount
+        self.amount_kopecks += int(past.amount)
         self.accrued += past.accrued
         self.accrued_then += earned(past.lines, rule, past.amount)
         self.spent += past.points
