@@ -1,0 +1,149 @@
+"""Postbacks to partners' hosts: how a payment or a refund ended, told once it is known, at least once.
+
+What is told is written down in the transaction that reads the event; these bytes are sent until they are taken. Who
+has no host asks for the status instead. Source: the wallet's developer pages, Pay API: ``postbackUrl`` with a login and
+a password, when the till has a host of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from api.contracts.koshelek_pay import repository
+from api.contracts.koshelek_pay.partners import Partner, partners_of, postback_password
+from api.contracts.koshelek_pay.payments import FINAL, Transaction, refund_object, transaction_object
+from api.errors import AddressRefused
+from api.public_addresses import check_url
+from api.settings import Mode
+from checkout import till
+from checkout.errors import CheckoutRejected
+from ledger import outbox
+from ledger.clock import Clock
+from ledger.database import Engine, Session, is_in_transaction, transaction
+from ledger.outbox import Delivery, Published
+from pci.secret import Secret
+
+READER = "koshelek_pay"
+"""The name of the reader's position in the outbox."""
+DESTINATION = "koshelek_pay:"
+"""How the destination of a partner's deliveries begins; its merchant's id follows."""
+OF_ORDERS = frozenset({"order.paid", "order.canceled"})
+OF_REFUNDS = frozenset({"refund.succeeded", "refund.refused", "refund.failed"})
+DESTINATIONS_MAX = 20
+DELIVERIES_MAX = 10
+"""For one partner at once; with the limits on sending, a round ends well within a lease."""
+
+Written = tuple[str, str, bytes]
+
+
+async def end_transactions(engine: Engine, clock: Clock) -> int:
+    """Close the orders of transactions that ended unpaid, so that codes and points are free; how many ended at all."""
+    now = clock.now()
+    async with transaction(engine) as session:
+        ended = await repository.take_ended(session, now=now)
+        for order_id, merchant_id, is_paid in ended:
+            try:
+                if not is_paid:
+                    await till.cancel_order(session, order_id, merchant_id=merchant_id, now=now)
+            except CheckoutRejected:
+                continue  # canceled already, or tried again through our own API: the order lives on
+    return len(ended)
+
+
+async def tell_partners(
+    engine: Engine, client: aiohttp.ClientSession, mode: Mode, house: Secret | None, clock: Clock
+) -> int:
+    """Write down what new events mean to partners and send what is due; how much there was to do."""
+    if house is None:
+        return 0
+    now = clock.now()
+    async with transaction(engine) as session:
+        events = await outbox.read_next(session, READER)
+        written = await write_down(session, events)
+        await repository.add_postbacks(session, [each for _, each in written], now=now)
+        told = [(event, f"{DESTINATION}{event.merchant_id}") for event, _ in written]
+        await outbox.add_deliveries(session, told, now=now)
+        claimed = await _claim_due(session, clock)
+        bodies = await repository.postbacks_by_event(session, [delivery.event.id for delivery in claimed])
+        merchants = [delivery.event.merchant_id or "" for delivery in claimed]
+        partners = await partners_of(session, sorted(set(merchants))) if merchants else {}
+    if claimed:
+        await _send_all(engine, client, mode, house, clock, claimed, partners, bodies)
+    return len(events) + len(claimed)
+
+
+async def write_down(session: Session, events: Sequence[Published]) -> list[tuple[Published, Written]]:
+    """What of these events is told: the ends of transactions and refunds of partners that have a host."""
+    ours = [event for event in events if event.type in OF_ORDERS | OF_REFUNDS and event.merchant_id is not None]
+    merchants = sorted({event.merchant_id for event in ours if event.merchant_id is not None})
+    hosts = await partners_of(session, merchants) if merchants else {}
+    ours = [event for event in ours if event.merchant_id in hosts and hosts[event.merchant_id].postback_url]
+    if not ours:
+        return []
+    refunds = await repository.orders_of_refunds(
+        session, [event.object_id for event in ours if event.type in OF_REFUNDS]
+    )
+    of_event = {event.id: refunds.get(event.object_id, event.object_id) for event in ours}
+    found = await repository.transactions_by_order(session, sorted(set(of_event.values())))
+    written = []
+    for event in ours:
+        note = None if of_event[event.id] not in found else note_of(event, found[of_event[event.id]])
+        if note is not None:
+            body = json.dumps(note, ensure_ascii=False).encode()
+            written.append((event, (event.id, of_event[event.id], body)))
+    return written
+
+
+def note_of(event: Published, found: Transaction) -> dict[str, Any] | None:
+    """What is told of one event: the transaction, or the refund, as ``status`` and ``refund`` tell them."""
+    if event.type in OF_ORDERS:
+        return transaction_object(found) if found.status in FINAL else None
+    refund = next((each for each in found.refunds if each.id == event.object_id), None)
+    return None if refund is None else refund_object(found, refund)
+
+
+async def _claim_due(session: Session, clock: Clock) -> list[Delivery]:
+    now = clock.now()
+    due = await outbox.due_destinations(session, DESTINATION, now=now, limit=DESTINATIONS_MAX)
+    return [
+        delivery
+        for destination in due
+        for delivery in await outbox.claim(session, destination, now=now, limit=DELIVERIES_MAX)
+    ]
+
+
+async def _send_all(
+    engine: Engine, client: aiohttp.ClientSession, mode: Mode, house: Secret, clock: Clock,
+    claimed: Sequence[Delivery], partners: Mapping[str, Partner], bodies: Mapping[str, bytes],
+) -> None:  # fmt: skip
+    async def send(delivery: Delivery) -> tuple[Delivery, str | None]:
+        partner = partners.get(delivery.event.merchant_id or "")
+        return delivery, await send_postback(client, mode, house, partner, bodies[delivery.event.id])
+
+    outcomes = await asyncio.gather(*(send(delivery) for delivery in claimed))
+    async with transaction(engine) as session:
+        for destination in sorted({delivery.destination for delivery, _ in outcomes}):
+            mine = [outcome for outcome in outcomes if outcome[0].destination == destination]
+            await outbox.settle(session, destination, mine, now=clock.now())
+
+
+async def send_postback(
+    client: aiohttp.ClientSession, mode: Mode, house: Secret, partner: Partner | None, body: bytes
+) -> str | None:
+    """Send one postback; nothing when it was taken, else what went wrong. Any 2xx takes it."""
+    assert not is_in_transaction(), "a postback is sent while a transaction is open"
+    if partner is None or partner.postback_url is None:
+        return "the partner has no host any more"
+    login = aiohttp.BasicAuth(partner.name, postback_password(house, partner.name).expose())
+    headers = {"content-type": "application/json", "authorization": login.encode()}
+    try:
+        where = check_url(partner.postback_url, mode, ports=None)
+        async with client.post(where, data=body, headers=headers, allow_redirects=False) as response:
+            return None if 200 <= response.status < 300 else f"answer {response.status}"
+    except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
+        return type(error).__name__
