@@ -7,6 +7,7 @@ Rejected
     ├── AmountNotPositive, AmountTooLarge, OrderNotRoubles, InvalidOrderNumber, OrderNumberTaken
     ├── OrderNotOpen, OrderNotPaid, AttemptLive
     ├── SettingUnknown, SettingValueRefused, RailUnknown, RailNotRolledOut, ProviderUnknown
+    ├── RailOff, FailoverRefused, SlipIssuesSpent
     ├── CashierNotFound, CashierNumberTaken, CashierGone
     ├── StoreListRefused, StoreNumberTaken
     ├── TerminalKeyNotFound, TerminalKeyProved, TerminalKeyRefused
@@ -142,6 +143,24 @@ class RailNotRolledOut(CheckoutRejected):
     """The rail is not on at this terminal."""
 
     code = "checkout.rail_not_rolled_out"
+
+
+class RailOff(CheckoutRejected):
+    """The rail is switched off, and no rule names another."""
+
+    code = "checkout.rail_off"
+
+
+class FailoverRefused(CheckoutRejected):
+    """A rail that needs more than the order cannot stand in for another, and none for itself."""
+
+    code = "checkout.failover_refused"
+
+
+class SlipIssuesSpent(CheckoutRejected):
+    """The slip of an order is handed out a hundred times at most."""
+
+    code = "checkout.slip_issues_spent"
 
 
 class ProviderUnknown(CheckoutRejected):
@@ -322,12 +341,6 @@ class PointsNotEnough(CheckoutRejected):
     """The card has fewer points that can be spent now."""
 
     code = "checkout.points_not_enough"
-
-
-class PointsAboveCap(CheckoutRejected):
-    """The programme's rule lets fewer points pay for this basket."""
-
-    code = "checkout.points_above_cap"
 
 
 class PointsReturnAboveSpent(CheckoutRejected):

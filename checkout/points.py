@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from checkout import points_baskets, points_rows, points_vouchers
-from checkout.baskets import Line
 from checkout.errors import (
-    PointsAboveCap,
     PointsAmountNotPositive,
     PointsNotEnough,
     PointsProgrammeNotFound,
@@ -21,7 +19,7 @@ from checkout.errors import (
 )
 from checkout.points_baskets import Paid
 from checkout.points_rows import NewLot, Spending
-from checkout.points_rules import POINTS_MAX, Programme, Rule, earned, spendable
+from checkout.points_rules import POINTS_MAX, Programme, Rule, earned
 from checkout.points_vouchers import Move
 from checkout.telling import BY_ITSELF, Fact, TillActor, tell
 from ledger import accounts, chart, outbox
@@ -67,21 +65,14 @@ async def rule_of(session: Session, card_id: str, *, now: datetime) -> tuple[Pro
     return found[code]
 
 
-async def reserve_points(
-    session: Session, card_id: str, order_id: str, points: int, *, lines: Sequence[Line] = (), now: datetime
-) -> Spending:
-    """Set points aside for an order that is being placed; with its lines, not above what their rule allows.
+async def reserve_points(session: Session, card_id: str, order_id: str, points: int, *, now: datetime) -> Spending:
+    """Set points aside for an order that is being placed; the caller has looked how many its basket may take.
 
-    Raises: PointsAmountNotPositive, PointsProgrammeNotFound, PointsAboveCap, PointsNotEnough.
+    Raises: PointsAmountNotPositive, PointsNotEnough.
     Locks: the lots taken from, then the card's accounts.
     """
     if not 1 <= points <= POINTS_MAX:
         raise PointsAmountNotPositive(points_max=POINTS_MAX)
-    if lines:
-        _, rule = await rule_of(session, card_id, now=now)
-        points_max = spendable(lines, rule)
-        if points > points_max:
-            raise PointsAboveCap(points=points, points_max=points_max)
     spending = await points_rows.reserve(session, card_id, order_id, points, now=now)
     if spending is None:
         available = await points_rows.spendable_of(session, card_id, now=now)

@@ -64,7 +64,7 @@ class PointsWorld:
             ),
         )  # fmt: skip
         if points_used:
-            await points.reserve_points(session, card, order_id, points_used, lines=lines, now=now)
+            await points.reserve_points(session, card, order_id, points_used, now=now)
         return order_id
 
     async def pay(self, session: Session, order_ids: Sequence[str], *, now: datetime) -> int:

@@ -12,7 +12,6 @@ import pytest_asyncio
 
 from checkout import points, points_programmes, points_rows, points_simulation
 from checkout.errors import (
-    PointsAboveCap,
     PointsAmountNotPositive,
     PointsNotEnough,
     PointsProgrammeNotFound,
@@ -89,13 +88,8 @@ async def test_an_order_that_is_not_paid_gives_its_points_back_to_the_lots_they_
         assert await points.spend(session, [order_id], now=now + timedelta(days=2)) == []
 
 
-async def test_what_the_rule_or_the_card_does_not_allow_is_refused(
-    engine: Engine, world: PointsWorld, now: datetime
-) -> None:
+async def test_what_the_card_does_not_have_is_refused(engine: Engine, world: PointsWorld, now: datetime) -> None:
     async with transaction(engine) as session:
-        with pytest.raises(PointsAboveCap) as above:
-            await world.place(session, [tea(10_000)], points_used=51, now=now)
-        assert above.value.facts["points_max"] == 50
         with pytest.raises(PointsNotEnough) as short:
             await world.place(session, [tea(900_000)], points_used=1_001, now=now)
         assert short.value.facts["points_available"] == 1_000
