@@ -23,10 +23,12 @@ from api.cli import (
     migrate,
     openapi,
     plans,
+    points,
     retention,
     sbp,
     scan,
     segtest,
+    stores,
     up,
     vault,
     verify,
@@ -59,6 +61,8 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(retention.app, name="retention")
 app.add_typer(sbp.app, name="sbp")
 app.add_typer(plans.app, name="plans")
+app.add_typer(points.app, name="points")
+app.add_typer(stores.app, name="stores")
 app.add_typer(dolyame.app, name="dolyame")
 app.command()(openapi.openapi)
 
