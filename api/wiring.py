@@ -13,6 +13,7 @@ from api.buyer_key import buyers_key
 from api.card_calls import CardCalls
 from api.cash_link_rail import shown_plates
 from api.code_calls import CodeCalls
+from api.failover import RailBoard
 from api.messages_gateway import MessagesGateway, messages_gateway
 from api.nspk_address import tkassa_of, transport_of
 from api.payment_results import StatusReader
@@ -116,6 +117,7 @@ class Wiring:
     messages: MessagesGateway
     codes: CodeCalls
     bureau: BureauCalls
+    rails: RailBoard
 
     async def close(self) -> None:
         """Hang up."""
@@ -162,6 +164,7 @@ def wire(settings: Settings, engine: Engine, clock: Clock) -> Wiring:
         messages,
         CodeCalls(engine, messages, clock, buyers_key(settings)),
         bureau_of(settings, engine, clock),
+        RailBoard(engine),
     )
 
 

@@ -15,7 +15,7 @@ Rejected
     ├── CardPaymentNotAuthorised, CardCaptureAboveAmount, CardCaptureNotWhole, CardPaymentNotCaptured
     ├── CardRefundAmountNotPositive, CardRefundAboveRest, CardRefundNotCovered, CardRefundNotFound
     ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
-    └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsAboveCap, PointsReturnAboveSpent
+    └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsReturnAboveSpent
 Unavailable
 └── CardPaymentBusy, TerminalKeysNotConfigured
 """

@@ -63,3 +63,13 @@ slip_issues = Table(
     required("issued_at", Instant),
     ForeignKeyConstraint(["order_id"], ["orders.id"], name="slip_issues_order_fkey"),
 )
+
+preferred_rails = Table(
+    "preferred_rails",
+    metadata,
+    Column("loyalty_card_id", Code, primary_key=True),
+    optional("rail", Code),
+    required("chosen_at", Instant),
+    required("version", Integer, "1"),
+    ForeignKeyConstraint(["loyalty_card_id"], ["loyalty_cards.id"], name="preferred_rails_card_fkey"),
+)

@@ -11,13 +11,14 @@ from fastapi import APIRouter
 from pydantic import Field, StrictBool, StrictInt, model_validator
 from starlette.responses import Response
 
-from api import plan_paying
+from api import failover, plan_paying
 from api.bindings import BindingRail
 from api.card_rail import CardRail, CardTerms
 from api.cash_link_rail import CashLinkRail
 from api.device_payments import RAIL as DEVICE_RAIL
 from api.device_payments import DeviceProof
 from api.door import Call, DirectRoute, door_router, needs
+from api.failover import Redirect
 from api.idempotency import Claim, in_phases, once
 from api.order_baskets import TendersBody, TendersView, tenders_views
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
@@ -27,12 +28,14 @@ from api.routes.installment_plans import actor_of
 from api.routes.installment_products import ProductCode
 from api.sale_watching import take_back
 from api.short_road import ShortRoad
+from api.till_callers import till_actor
 from api.wire import Body, Instant, Text, View
 from api.wiring import SbpRail
 from checkout import card_payment_rows, repository, till
 from checkout.attempts import Attempt, AttemptStatus
 from checkout.orders import Order, OrderRequest, OrderStatus
 from checkout.rail import Offer, Rail, ShownQr, Start
+from checkout.rail_switches import RailSwitch
 from ledger.database import Session, transaction
 from sbp_gateway import activating, cash_link_repository, refund_rows
 from sbp_gateway.cash_links import Activation
@@ -217,13 +220,19 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
     When NSPK's answer is lost the attempt is ``unknown`` and has no QR yet; read the order again.
     """
     rail = _rail_of(call, body)
+    off = await call.door.wiring.rails.off(call.now)
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:
+        nonlocal rail
         if claim.attempt_no > 1 and await repository.load_attempt(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
+        instead = await _instead(call, session, body, order_id, off)
+        rail = _rail_of(call, body if instead is None else AttemptBody(rail=instead.rail))
         _, offer = await till.begin_attempt(
             session, rail, claim.resource_id, order_id=order_id, merchant_id=call.caller.merchant_id, now=call.now
         )
+        if instead is not None:
+            await failover.keep(session, offer, instead, till_actor(call), now=call.now)
         return claim.resource_id, offer
 
     async def act(intended: tuple[str, Offer | None]) -> Start | None:
@@ -241,8 +250,20 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
         kept = await rail.shown(session, [attempt.id])  # what ``start`` brought may have been given up meanwhile
         return AttemptView.of(attempt, kept.get(attempt.id))
 
-    road = ShortRoad(rail, order_id, AttemptView.of) if isinstance(rail, SbpRail) else None
+    is_stopped = any(switch.rail == body.rail for switch in off)
+    road = ShortRoad(rail, order_id, AttemptView.of) if isinstance(rail, SbpRail) and not is_stopped else None
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att", road=road)
+
+
+async def _instead(
+    call: Call, session: Session, body: AttemptBody, order_id: str, off: Sequence[RailSwitch]
+) -> Redirect | None:
+    """By which rail the buyer is asked instead, if the one wanted is off. Raises: OrderNotFound, RailOff."""
+    provider = "nspk_cash_link" if body.cash_link_id is not None else None
+    return await failover.redirect(
+        session, off, asked=body.rail, provider=provider, order_id=order_id,
+        merchant_id=call.caller.merchant_id, links=call.door.wiring.rail.nspk,
+    )  # fmt: skip
 
 
 def _rail_of(call: Call, body: AttemptBody) -> Rail:

@@ -37,6 +37,30 @@ CREATE INDEX rail_switches_newest ON rail_switches (rail, provider, id DESC);
 CREATE TRIGGER rail_switches_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rail_switches
     FOR EACH STATEMENT EXECUTE FUNCTION books_are_append_only();
 
+-- The rails on at a till today are those rolled out there, without what is switched off for everybody.
+ALTER FUNCTION rails_on_at RENAME TO rails_rolled_out_at;
+CREATE FUNCTION rails_on_at(p_terminal text, p_rails text[], p_day date) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
+    SELECT coalesce(array_agg(r.rail ORDER BY r.place), '{}')
+      FROM unnest(rails_rolled_out_at(p_terminal, p_rails, p_day)) WITH ORDINALITY AS r (rail, place)
+     WHERE coalesce((SELECT s.is_on FROM rail_switches AS s WHERE s.rail = r.rail AND s.provider IS NULL
+                      ORDER BY s.id DESC LIMIT 1), true)
+$$;
+REVOKE ALL ON FUNCTION rails_on_at FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION rails_on_at TO kopeyka_app;
+
+-- The rail that a buyer chose to pay by with a loyalty card. None: taken back, as the till has it.
+CREATE TABLE preferred_rails (
+    loyalty_card_id text COLLATE "C" NOT NULL,
+    rail            text COLLATE "C",
+    chosen_at       timestamptz NOT NULL,
+    version         integer NOT NULL DEFAULT 1,
+    CONSTRAINT preferred_rails_pkey PRIMARY KEY (loyalty_card_id),
+    CONSTRAINT preferred_rails_card_fkey FOREIGN KEY (loyalty_card_id) REFERENCES loyalty_cards,
+    CONSTRAINT preferred_rails_rail_is_known CHECK (rail IN ('sbp', 'card', 'koshelek_pay', 'dolyame')),
+    CONSTRAINT preferred_rails_version_positive CHECK (version > 0)
+);
+
 -- What is offered instead of a rail that is off: of one merchant, or of all. The newest row says; none ends the rule.
 CREATE TABLE failover_rules (
     id          text COLLATE "C" NOT NULL,
@@ -98,4 +122,4 @@ CREATE TRIGGER slip_issues_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON sl
 
 GRANT SELECT, INSERT ON rail_switches, failover_rules, attempt_failovers, unanswered_attempts, slip_issues
     TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON plan_attempts TO kopeyka_app;
+GRANT SELECT, INSERT, UPDATE ON plan_attempts, preferred_rails TO kopeyka_app;

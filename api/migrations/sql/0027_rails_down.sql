@@ -1,4 +1,7 @@
-DROP TABLE slip_issues, unanswered_attempts, attempt_failovers, failover_rules, rail_switches, plan_attempts;
+DROP FUNCTION rails_on_at;
+ALTER FUNCTION rails_rolled_out_at RENAME TO rails_on_at;
+DROP TABLE slip_issues, unanswered_attempts, attempt_failovers, failover_rules, preferred_rails, rail_switches,
+    plan_attempts;
 
 DO $$
 BEGIN

@@ -1,0 +1,91 @@
+"""Failover: which rail a new attempt really goes by when the one asked for is off.
+
+What is off is read once a second in each process, so a sale costs nothing more while every rail is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from checkout.rail import Offer
+from checkout.rail_switches import RailSwitch, keep_failover, newest_switches, stand_in
+from checkout.repository import load_order
+from checkout.telling import TillActor
+from ledger.database import Engine, Session, text, transaction
+from sbp_gateway.nspk import Nspk
+from sbp_gateway.providers import Providers
+
+KNOWN_FOR = timedelta(seconds=1)
+"""How late a process may notice that a rail was switched."""
+PROVIDERS = {"card": "acquirer", "koshelek_pay": "koshelek_pay", "dolyame": "dolyame"}
+"""Rails of one provider. Source: checkout/capabilities.yaml."""
+
+
+@dataclass(slots=True)
+class RailBoard:
+    """Which rails and providers are off, as this process knows."""
+
+    engine: Engine
+    _off: tuple[RailSwitch, ...] = ()
+    _read_at: datetime | None = field(default=None)
+
+    async def off(self, now: datetime) -> tuple[RailSwitch, ...]:
+        """Everything that is off, a second old at most."""
+        if self._read_at is None or not self._read_at <= now < self._read_at + KNOWN_FOR:
+            async with transaction(self.engine) as session:
+                found = await newest_switches(session)
+            self._off, self._read_at = tuple(each for each in found if not each.is_on), now
+        return self._off
+
+    def forget(self) -> None:
+        """A rail was switched here: read at once."""
+        self._read_at = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """By which rail an attempt goes instead, and what stopped the one asked for."""
+
+    asked: str
+    rail: str
+    switch_id: str
+
+
+async def redirect(
+    session: Session, off: Sequence[RailSwitch], *, asked: str, provider: str | None, order_id: str,
+    merchant_id: str | None, links: Nspk,
+) -> Redirect | None:  # fmt: skip
+    """What stands in for the rail asked for, by the merchant's rules; nothing if it is on.
+
+    ``provider``: the one known from the question; else it is the order's merchant's own.
+    Raises: OrderNotFound, RailOff.
+    """
+    of_rail = [switch for switch in off if switch.rail == asked]
+    if not of_rail:
+        return None
+    order = await load_order(session, order_id, merchant_id=merchant_id)
+    reached = provider or PROVIDERS.get(asked) or await _sbp_provider(session, order.merchant_id, links)
+    switch = next((each for each in of_rail if each.stops(asked, reached)), None)
+    if switch is None:
+        return None
+    return Redirect(asked, await stand_in(session, asked, switch, off, order.merchant_id), switch.id)
+
+
+async def keep(session: Session, offer: Offer, instead: Redirect, by: TillActor, *, now: datetime) -> None:
+    """Write down that an attempt begun just now goes by another rail than was asked for."""
+    await keep_failover(
+        session, offer.attempt_id, offer.merchant_id, asked=instead.asked, rail=instead.rail,
+        switch_id=instead.switch_id, by=by, now=now,
+    )  # fmt: skip
+
+
+async def _sbp_provider(session: Session, merchant_id: str, links: Nspk) -> str:
+    """Through whom a merchant's codes are registered: T-Kassa for the members set so, NSPK for the others."""
+    if not isinstance(links, Providers):
+        return "nspk"
+    member_id = await session.scalar(
+        text("SELECT member_id FROM sbp_merchants WHERE merchant_id = :id"), {"id": merchant_id}
+    )
+    return "tkassa" if member_id in links.tkassa_members else "nspk"
