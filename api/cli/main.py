@@ -22,6 +22,7 @@ from api.cli import (
     keys,
     migrate,
     openapi,
+    partners,
     plans,
     points,
     retention,
@@ -64,6 +65,7 @@ app.add_typer(plans.app, name="plans")
 app.add_typer(points.app, name="points")
 app.add_typer(stores.app, name="stores")
 app.add_typer(dolyame.app, name="dolyame")
+app.add_typer(partners.app, name="partners")
 app.command()(openapi.openapi)
 
 

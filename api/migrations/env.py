@@ -21,7 +21,9 @@ PACKAGES = (
     "api",
     "api.contracts.yookassa",
     "api.contracts.dolyame",
+    "api.contracts.koshelek_pay",
     "api.plan_form",
+    "api.webhooks",
 )
 """Whose tables live here. The vault has its own database."""
 

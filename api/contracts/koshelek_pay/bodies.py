@@ -6,7 +6,7 @@ CheckoutInvoice, Item, Invoice; an order id of at most 36 characters, an amount 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,8 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from api.contracts.koshelek_pay.errors import ParameterInvalid
 from api.wire import Text
-from checkout.baskets import LINES_MAX, PRICE_KOPECKS_MAX, QUANTITY_MAX, Basket, Line, Measure, spread
+from checkout.baskets import LINES_MAX, PRICE_KOPECKS_MAX, QUANTITY_MAX, Basket, Line, Measure, part_of, spread
 from checkout.errors import OrderNotRoubles
+from checkout.item_refund_rows import Returned
 from ledger.money import Kopecks
 
 TOTAL_KOPECKS_MAX = 9_999_999_999
@@ -167,9 +168,32 @@ def _check_sums(invoice: InvoiceBody, gross: int) -> None:
         )
 
 
-def quantities_of(items: Sequence[RefundItemBody]) -> dict[str, int]:
-    """How much comes back, by article. Raises: ParameterInvalid if an article stands twice."""
-    found = {item.article: item.quantity for item in items}
-    if len(found) != len(items):
+def lines_back(items: Sequence[RefundItemBody], basket: Basket, gone: Mapping[int, int]) -> list[Returned]:
+    """Which lines of the basket come back: tills name articles, and one article may stand in several lines.
+
+    Raises: ParameterInvalid.
+    """
+    wanted = {item.article: item.quantity for item in items}
+    if len(wanted) != len(items):
         raise ParameterInvalid("Each article once.", parameter="items")
+    found = []
+    for number, line in enumerate(basket.lines, 1):
+        taken = min(wanted.get(line.article, 0), line.quantity - gone.get(number, 0))
+        if taken > 0:
+            found.append(Returned(number, taken))
+            wanted[line.article] -= taken
+    if any(wanted.values()):
+        missing = next(article for article, left in wanted.items() if left)
+        raise ParameterInvalid(f"So much of {missing} was not sold, or came back already.", parameter="items")
     return found
+
+
+def worth_of(lines: Sequence[Returned], basket: Basket, gone: Mapping[int, int]) -> Kopecks:
+    """What the goods that come back cost their buyer, by money, code and points together."""
+    return Kopecks(sum(
+        part_of(
+            int(basket.lines[each.line - 1].amount), basket.lines[each.line - 1].quantity,
+            before=gone.get(each.line, 0), taken=each.quantity,
+        )
+        for each in lines
+    ))  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from checkout.attempts import AttemptStatus
+from checkout.item_refund_rows import ItemRefundStatus
 from checkout.orders import OrderStatus
 from ledger import ids
 from ledger.money import Kopecks
@@ -50,8 +51,12 @@ class RefundTold(StrEnum):
     DECLINED = "DECLINED"
 
 
-REFUND_STATUS = {"succeeded": RefundTold.REFUNDED, "refused": RefundTold.DECLINED, "failed": RefundTold.DECLINED}
-"""Final statuses of refunds of every rail; the others are told as under way."""
+REFUND_STATUS = {
+    ItemRefundStatus.REQUESTED: RefundTold.PROCESSING,
+    ItemRefundStatus.SUCCEEDED: RefundTold.REFUNDED,
+    ItemRefundStatus.REFUSED: RefundTold.DECLINED,
+}
+"""How the status of goods on their way back is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,17 @@ class Refunded:
 
     id: str
     request_id: str
+    total: Kopecks
+    """What the goods cost: what the till asked for."""
     amount: Kopecks
-    status: str
-    """The rail's own word."""
+    """What of it goes back by the rail; the rest are points."""
+    status: ItemRefundStatus
     trx_id: str | None
 
     @property
     def told(self) -> RefundTold:
-        """The same as it is told."""
-        return REFUND_STATUS.get(self.status, RefundTold.PROCESSING)
+        """The status as it is told."""
+        return REFUND_STATUS[self.status]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,8 @@ def refund_object(found: Transaction, refund: Refunded) -> dict[str, Any]:
         "paymentTransactionId": found.id,
         "refundTransactionId": outer_id(refund.id),
         "paymentType": found.payment_type,
-        "refundAmount": int(refund.amount),
+        "refundAmount": int(refund.total),
+        "paymentRefundAmount": int(refund.amount),
         "status": refund.told.value,
         "qrcId": found.qrc_id,
         "kzo": found.kzo,

@@ -85,25 +85,25 @@ async def write_down(session: Session, events: Sequence[Published]) -> list[tupl
     ours = [event for event in ours if event.merchant_id in hosts and hosts[event.merchant_id].postback_url]
     if not ours:
         return []
-    refunds = await repository.orders_of_refunds(
+    refunds = await repository.refunds_of_money(
         session, [event.object_id for event in ours if event.type in OF_REFUNDS]
     )
-    of_event = {event.id: refunds.get(event.object_id, event.object_id) for event in ours}
-    found = await repository.transactions_by_order(session, sorted(set(of_event.values())))
+    of_event = {event.id: refunds.get(event.object_id, ("", event.object_id)) for event in ours}
+    found = await repository.transactions_by_order(session, sorted({order for _, order in of_event.values()}))
     written = []
     for event in ours:
-        note = None if of_event[event.id] not in found else note_of(event, found[of_event[event.id]])
+        refund_id, order_id = of_event[event.id]
+        note = None if order_id not in found else note_of(event, found[order_id], refund_id)
         if note is not None:
-            body = json.dumps(note, ensure_ascii=False).encode()
-            written.append((event, (event.id, of_event[event.id], body)))
+            written.append((event, (event.id, order_id, json.dumps(note, ensure_ascii=False).encode())))
     return written
 
 
-def note_of(event: Published, found: Transaction) -> dict[str, Any] | None:
+def note_of(event: Published, found: Transaction, refund_id: str) -> dict[str, Any] | None:
     """What is told of one event: the transaction, or the refund, as ``status`` and ``refund`` tell them."""
     if event.type in OF_ORDERS:
         return transaction_object(found) if found.status in FINAL else None
-    refund = next((each for each in found.refunds if each.id == event.object_id), None)
+    refund = next((each for each in found.refunds if each.id == refund_id), None)
     return None if refund is None else refund_object(found, refund)
 
 

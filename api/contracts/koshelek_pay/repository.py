@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from api.contracts.koshelek_pay.errors import ReceiptDiffers, TransactionUnknown
 from api.contracts.koshelek_pay.payments import Refunded, Transaction, inner_id
 from checkout.attempts import AttemptStatus
+from checkout.item_refund_rows import ItemRefundStatus
 from checkout.orders import OrderStatus
 from ledger.database import Session, text
 from ledger.money import Kopecks
@@ -30,8 +31,10 @@ SELECT k.order_id, o.number AS order_number, o.status AS order_status, k.attempt
   LEFT JOIN qr_codes AS q ON q.attempt_id = k.attempt_id AND q.status NOT IN ('refused', 'abandoned')
   LEFT JOIN sbp_payments AS s ON s.id = a.payment_id"""
 _REFUND = """
-SELECT r.order_id, r.refund_id AS id, r.request_id, s.amount_kopecks, s.status, s.trx_id
-  FROM koshelek_pay_refunds AS r JOIN sbp_refunds AS s ON s.id = r.refund_id"""
+SELECT r.order_id, r.refund_id AS id, r.request_id, r.total_kopecks, i.amount_kopecks, i.status, s.trx_id
+  FROM koshelek_pay_refunds AS r
+  JOIN item_refunds AS i ON i.id = r.refund_id
+  LEFT JOIN sbp_refunds AS s ON s.id = i.refund_id"""
 
 
 async def add_transaction(session: Session, transaction: Mapping[str, Any]) -> None:
@@ -83,20 +86,22 @@ async def transactions_by_order(session: Session, order_ids: Sequence[str]) -> d
     return {each.order_id: each for each in found}
 
 
-async def orders_of_refunds(session: Session, refund_ids: Sequence[str]) -> dict[str, str]:
-    """Which order each of these refunds is of, as far as tills of the contract asked for them."""
+async def refunds_of_money(session: Session, refund_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of the money's own refunds: the till's refund and its order, as far as tills of the contract asked for them."""
     rows = await session.execute(
-        text("SELECT refund_id, order_id FROM koshelek_pay_refunds WHERE refund_id = ANY(CAST(:ids AS text[]))"),
+        text("""SELECT i.refund_id AS money, r.refund_id, r.order_id FROM koshelek_pay_refunds AS r
+                  JOIN item_refunds AS i ON i.id = r.refund_id WHERE i.refund_id = ANY(CAST(:ids AS text[]))"""),
         {"ids": list(refund_ids)},
     )
-    return {row.refund_id: row.order_id for row in rows}
+    return {row.money: (row.refund_id, row.order_id) for row in rows}
 
 
 async def add_refund(session: Session, refund: Mapping[str, Any]) -> None:
     """Keep what a till said of a refund just begun."""
     await session.execute(
-        text("""INSERT INTO koshelek_pay_refunds (refund_id, order_id, request_id, items, created_at)
-                VALUES (:refund_id, :order_id, :request_id, CAST(:items AS jsonb), :now)"""),
+        text("""INSERT INTO koshelek_pay_refunds
+                       (refund_id, order_id, request_id, items, total_kopecks, created_at)
+                VALUES (:refund_id, :order_id, :request_id, CAST(:items AS jsonb), :total_kopecks, :now)"""),
         {**refund, "items": json.dumps(refund["items"], ensure_ascii=False)},
     )
 
@@ -162,7 +167,10 @@ async def _with_refunds(session: Session, found: Sequence[Transaction]) -> list[
     )
     refunds: dict[str, list[Refunded]] = {}
     for row in rows:
-        refund = Refunded(row.id, row.request_id, Kopecks(row.amount_kopecks), row.status, row.trx_id)
+        refund = Refunded(
+            row.id, row.request_id, Kopecks(row.total_kopecks), Kopecks(row.amount_kopecks),
+            ItemRefundStatus(row.status), row.trx_id,
+        )  # fmt: skip
         refunds.setdefault(row.order_id, []).append(refund)
     return [replace(each, refunds=tuple(refunds.get(each.order_id, ()))) for each in found]
 

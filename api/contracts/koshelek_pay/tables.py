@@ -45,7 +45,9 @@ koshelek_pay_refunds = Table(
     required("order_id", Code),
     required("request_id", Code),
     required("items", JSONB),
+    required("total_kopecks", BigInteger),
     required("created_at", Instant),
+    ForeignKeyConstraint(["refund_id"], ["item_refunds.id"], name="koshelek_pay_refunds_refund_fkey"),
     ForeignKeyConstraint(["order_id"], ["koshelek_pay_payments.order_id"], name="koshelek_pay_refunds_payment_fkey"),
     UniqueConstraint("order_id", "request_id", name="koshelek_pay_refunds_request_key"),
 )

@@ -20,14 +20,14 @@ CREATE TABLE koshelek_pay_partners (
 
 -- A payment transaction: one order with its one attempt.
 CREATE TABLE koshelek_pay_payments (
-    order_id     text COLLATE "C" NOT NULL,
-    attempt_id   text COLLATE "C" NOT NULL,
-    merchant_id  text COLLATE "C" NOT NULL,
-    payment_type text COLLATE "C" NOT NULL,
-    session_id   text COLLATE "C",
+    order_id      text COLLATE "C" NOT NULL,
+    attempt_id    text COLLATE "C" NOT NULL,
+    merchant_id   text COLLATE "C" NOT NULL,
+    payment_type  text COLLATE "C" NOT NULL,
+    session_id    text COLLATE "C",
     total_kopecks bigint NOT NULL,
-    created_at   timestamptz NOT NULL,
-    ended_at     timestamptz,
+    created_at    timestamptz NOT NULL,
+    ended_at      timestamptz,
     CONSTRAINT koshelek_pay_payments_pkey PRIMARY KEY (order_id),
     CONSTRAINT koshelek_pay_payments_attempt_key UNIQUE (attempt_id),
     CONSTRAINT koshelek_pay_payments_order_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
@@ -41,17 +41,19 @@ CREATE INDEX koshelek_pay_payments_open ON koshelek_pay_payments (order_id) WHER
 
 -- A refund asked for by a till, under the till's own id of the request.
 CREATE TABLE koshelek_pay_refunds (
-    refund_id  text COLLATE "C" NOT NULL,
-    order_id   text COLLATE "C" NOT NULL,
-    request_id text COLLATE "C" NOT NULL,
-    items      jsonb NOT NULL,
-    created_at timestamptz NOT NULL,
+    refund_id     text COLLATE "C" NOT NULL,
+    order_id      text COLLATE "C" NOT NULL,
+    request_id    text COLLATE "C" NOT NULL,
+    items         jsonb NOT NULL,
+    total_kopecks bigint NOT NULL,
+    created_at    timestamptz NOT NULL,
     CONSTRAINT koshelek_pay_refunds_pkey PRIMARY KEY (refund_id),
     CONSTRAINT koshelek_pay_refunds_request_key UNIQUE (order_id, request_id),
+    CONSTRAINT koshelek_pay_refunds_refund_fkey FOREIGN KEY (refund_id) REFERENCES item_refunds (id),
     CONSTRAINT koshelek_pay_refunds_payment_fkey FOREIGN KEY (order_id) REFERENCES koshelek_pay_payments (order_id),
-    CONSTRAINT koshelek_pay_refunds_id_is_shown CHECK (refund_id ~ '^[a-z]{3}_[0-9a-z]{26}$'),
     CONSTRAINT koshelek_pay_refunds_request_is_printable CHECK (request_id ~ '^[ -~]{1,64}$'),
-    CONSTRAINT koshelek_pay_refunds_items_are_a_list CHECK (jsonb_typeof(items) = 'array')
+    CONSTRAINT koshelek_pay_refunds_items_are_a_list CHECK (jsonb_typeof(items) = 'array'),
+    CONSTRAINT koshelek_pay_refunds_total_positive CHECK (total_kopecks > 0)
 );
 
 -- The fiscal receipt of a payment, as the QR code on it says; one for a payment.

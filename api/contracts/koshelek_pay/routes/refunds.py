@@ -7,19 +7,23 @@ from typing import Annotated
 from fastapi import Header
 from starlette.responses import Response
 
+from api import item_refunding
 from api.answers import Answer
 from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.answering import answer_of, let_in
-from api.contracts.koshelek_pay.bodies import RefundBody, quantities_of
+from api.contracts.koshelek_pay.bodies import RefundBody, lines_back, worth_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
-from api.contracts.koshelek_pay.errors import TransactionNotPaid
-from api.contracts.koshelek_pay.payments import TransactionStatus, refund_object
+from api.contracts.koshelek_pay.errors import RefundAmountWrong, TransactionNotPaid
+from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus, refund_object
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases
+from api.item_refunding import Money, Returner
+from api.routes.installment_plans import actor_of
+from checkout import basket_rows, item_refund_rows
+from checkout.card_refunding import CardRefundAnswer
+from checkout.item_refund_rows import ItemRefundStatus, Returned, quantities
 from ledger.database import Session
-from sbp_gateway import refund_rows, refunding
-from sbp_gateway.nspk_refunds import RefundRequest
-from sbp_gateway.refunding import RefundWish
+from ledger.money import Kopecks
 from sbp_gateway.refunds import RefundAnswer
 
 router = contract_router("koshelek_pay refunds")
@@ -30,43 +34,58 @@ Token = Annotated[str | None, Header(max_length=100)]
 
 @router.post("/refund/task")
 async def create_refund(call: CanRefund, body: RefundBody, token: Token = None) -> Response:
-    """Set the money aside, ask the bank, and answer what is known; a lost answer is found out by the worker."""
+    """Take goods back and ask the rail for their money; a lost answer is found out by the worker."""
     await let_in(call, body, token)
-    quantities_of(body.items)
 
-    async def intent(session: Session, claim: Claim) -> tuple[str, RefundRequest | None]:
-        if claim.attempt_no > 1 and await refund_rows.find_refund(session, claim.resource_id) is not None:
+    async def intent(session: Session, claim: Claim) -> tuple[str, Money]:
+        if claim.attempt_no > 1 and await item_refund_rows.find_item_refund(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
-        return claim.resource_id, await _request(session, call, body, claim.resource_id)
+        return claim.resource_id, await _begin(session, call, body, claim.resource_id)
 
-    async def act(intended: tuple[str, RefundRequest | None]) -> RefundAnswer | None:
-        return None if intended[1] is None else await call.door.wiring.refunds.ask(intended[1], of_try=1)
+    async def act(intended: tuple[str, Money]) -> RefundAnswer | CardRefundAnswer | None:
+        wiring = call.door.wiring
+        return await item_refunding.ask(wiring.refunds, wiring.cards, intended[1], call.caller.key_id)
 
     async def outcome(
-        session: Session, intended: tuple[str, RefundRequest | None], answer: RefundAnswer | None
+        session: Session, intended: tuple[str, Money], answer: RefundAnswer | CardRefundAnswer | None
     ) -> Answer:
-        if answer is not None:
-            await refunding.record_answer(session, intended[0], answer, now=call.now)
+        await item_refunding.record(session, intended[0], answer, now=call.now)
         return await refund_answer(session, call, body)
 
-    return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200, prefix="ref")
+    return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200, prefix="itr")
 
 
-async def _request(session: Session, call: Call, body: RefundBody, refund_id: str) -> RefundRequest:
-    """The refund of ours, and what the contract keeps beside it."""
-    merchant_id = merchant_id_of(call)
-    found = await repository.load_transaction(session, body.paymentTransactionId, merchant_id=merchant_id)
-    if found.payment_id is None or found.status is not TransactionStatus.PAID:
+async def _begin(session: Session, call: Call, body: RefundBody, refund_id: str) -> Money:
+    """The goods and their money are set aside, and what the contract keeps stands beside them."""
+    found = await repository.load_transaction(session, body.paymentTransactionId, merchant_id=merchant_id_of(call))
+    if found.status is not TransactionStatus.PAID:
         raise TransactionNotPaid()
-    wish = RefundWish(
-        found.payment_id, body.refundAmount, is_fee_returned=call.door.settings.sbp_refund_returns_fee
+    wanted, total = await _goods(session, found, body)
+    by = Returner(
+        found.merchant_id, call.caller.key_id, actor_of(call), call.door.settings.sbp_refund_returns_fee
     )  # fmt: skip
-    refund, request = await refunding.request_refund(session, refund_id, wish, merchant_id=merchant_id, now=call.now)
+    _, money = await item_refunding.begin(session, refund_id, found.order_id, wanted, by, reason=None, now=call.now)
     await repository.add_refund(session, {
-        "refund_id": refund.id, "order_id": found.order_id, "request_id": body.requestId,
-        "items": [{"article": item.article, "quantity": item.quantity} for item in body.items], "now": call.now,
+        "refund_id": refund_id, "order_id": found.order_id, "request_id": body.requestId,
+        "items": [{"article": item.article, "quantity": item.quantity} for item in body.items],
+        "total_kopecks": int(total), "now": call.now,
     })  # fmt: skip
-    return request
+    return money
+
+
+async def _goods(session: Session, found: Transaction, body: RefundBody) -> tuple[list[Returned], Kopecks]:
+    """The lines that come back and what they cost. Raises: ParameterInvalid, RefundAmountWrong. Locks: the basket."""
+    of_order = await basket_rows.lock_basket(session, found.order_id)
+    gone = quantities([
+        each
+        for each in await item_refund_rows.of_order(session, found.order_id)
+        if each.status is not ItemRefundStatus.REFUSED
+    ])  # fmt: skip
+    wanted = lines_back(body.items, of_order.basket, gone)
+    total = worth_of(wanted, of_order.basket, gone)
+    if total != body.refundAmount:
+        raise RefundAmountWrong(f"These items come to {int(total)}.", parameter="refundAmount")
+    return wanted, total
 
 
 async def refund_answer(session: Session, call: Call, body: RefundBody) -> Answer:
