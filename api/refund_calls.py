@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from api.refund_outcomes import record_refund_answer
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
 from ledger.errors import KopeykaError
@@ -113,7 +114,7 @@ class RefundCalls:
         """Outcome: what NSPK said, in one transaction."""
         return await in_transaction(
             self.engine,
-            lambda session: refunding.record_answer(session, refund_id, answer, now=self.clock.now()),
+            lambda session: record_refund_answer(session, refund_id, answer, now=self.clock.now()),
         )
 
     async def carry_on(self, refund: Refund) -> Refund:

@@ -4,7 +4,8 @@ CheckoutRejected
 ├── BasketMissing, BasketEmpty, BasketMalformed, BasketMismatch, BasketTimeInvalid
 ├── TendersNeedBasket, PointsNeedCard, CardNotAsPresented, PresentmentUsed
 ├── RailOfferInvalid, RailOfferTaken, RailOfferNotFound
-└── ItemsUnknown, ItemsMalformed, ItemsNotLeft, MeasureOnlyWhole, RefundByItems, RailRefundElsewhere
+├── ItemsUnknown, ItemsMalformed, ItemsNotLeft, MeasureOnlyWhole, ItemRefundNotFound
+└── RefundByItems, RailRefundElsewhere
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ class MeasureOnlyWhole(CheckoutRejected):
     """What was weighed or measured is given back whole; only pieces are given back one by one."""
 
     code = "checkout.measure_only_whole"
+
+
+class ItemRefundNotFound(CheckoutRejected):
+    """There is no such refund of items."""
+
+    code = "checkout.item_refund_not_found"
 
 
 class RefundByItems(CheckoutRejected):

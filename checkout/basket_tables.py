@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ForeignKeyConstraint,
     Index,
@@ -79,7 +78,6 @@ item_refunds = Table(
     required("lines", JSONB),
     required("amount_kopecks", BigInteger),
     required("points_back", BigInteger, "0"),
-    required("is_whole", Boolean),
     optional("reason", Text),
     required("status", Code, "'requested'"),
     required("created_at", Instant),
@@ -87,5 +85,4 @@ item_refunds = Table(
     ForeignKeyConstraint(["order_id"], ["order_baskets.order_id"], name="item_refunds_basket_fkey"),
     UniqueConstraint("refund_id", name="item_refunds_refund_key"),
     Index("item_refunds_of_order", "order_id", "id"),
-    Index("item_refunds_one_whole", "order_id", unique=True, postgresql_where=text("is_whole AND status <> 'refused'")),
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from checkout import card_payment_rows as rows
 from checkout import card_vouchers as vouchers
+from checkout import item_refunds
 from checkout.card_payments import (
     ANSWER_WAIT,
     CardPayment,
@@ -92,8 +93,10 @@ async def _fee_billed(session: Session, payment: CardPayment, amount: Kopecks) -
 async def record_refund(session: Session, refund_id: str, answer: CardRefundAnswer, *, now: datetime) -> CardRefund:
     """Outcome: what the vault said; a refund that has ended stays as it is.
 
-    Locks: the payment, then the accounts of the voucher.
+    Of a refund of goods points and promo code follow. Locks: the basket, if it is of goods; the payment, then the
+    accounts of the voucher.
     """
+    is_of_items = await item_refunds.hold(session, refund_id)
     known = await rows.load_refund(session, refund_id)
     payment = await rows.load_payment(session, known.payment_id, lock=True)
     refund = await rows.load_refund(session, refund_id)
@@ -112,6 +115,9 @@ async def record_refund(session: Session, refund_id: str, answer: CardRefundAnsw
     await rows.save_refund(session, refund)
     if refund.is_final:
         await outbox.publish_all(session, [event_of(refund)], now=now)
+        if is_of_items:
+            is_given = refund.status is CardRefundStatus.SUCCEEDED
+            await item_refunds.settle(session, refund_id, is_given=is_given, now=now)
     return refund
 
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.refund_outcomes import record_refund_answer
 from api.wire import Body, Instant, Text, View
 from checkout import card_payment_rows as card_rows
-from checkout import card_refunding
+from checkout import card_refunding, item_refunds
 from checkout import repository as till_rows
 from checkout.card_payments import CardRefund, CardRefundStatus
 from checkout.card_refunding import CardRefundAnswer
@@ -98,8 +99,11 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
         if claim.attempt_no > 1 and await refund_rows.find_refund(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
         _refuse_other_money(body.currency)
+        payment_id = await _payment_of(session, body, call)
+        paid = await refund_rows.attempts_of_payments(session, [payment_id])
+        await _refuse_baskets(session, payment_id, paid.get(payment_id))
         wish = RefundWish(
-            await _payment_of(session, body, call), body.amount_kopecks, body.reason,
+            payment_id, body.amount_kopecks, body.reason,
             is_fee_returned=call.door.settings.sbp_refund_returns_fee,
         )  # fmt: skip
         refund, request = await refunding.request_refund(
@@ -116,7 +120,7 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
         if answer is None:
             refund = await refund_rows.load_refund(session, intended[0])
         else:
-            refund = await refunding.record_answer(session, intended[0], answer, now=call.now)
+            refund = await record_refund_answer(session, intended[0], answer, now=call.now)
         return (await _views(call, session, [refund]))[0]
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="ref", location="/v1/refunds/{id}")
@@ -125,6 +129,13 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
 def _refuse_other_money(currency: str) -> None:
     if currency != "RUB":
         raise RefundNotRoubles(currency_expected="RUB")
+
+
+async def _refuse_baskets(session: Session, payment_id: str, attempt_id: str | None) -> None:
+    """What paid for goods is given back by goods; money that came late is not. Raises: RefundByItems."""
+    attempt = None if attempt_id is None else await till_rows.load_attempt(session, attempt_id)
+    if attempt is not None and attempt.payment_id == payment_id:
+        await item_refunds.refuse_other(session, [attempt.order_id])
 
 
 async def _card_payment_of(body: RefundBody, call: Call) -> str | None:
@@ -142,6 +153,8 @@ async def give_back_to_card(call: Call, payment_id: str, amount_kopecks: int | N
     async def intent(session: Session, claim: Claim) -> tuple[str, CardRefund | None]:
         if claim.attempt_no > 1 and await card_rows.find_refund(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
+        payment = await card_rows.load_payment(session, payment_id, merchant_id=call.caller.merchant_id)
+        await _refuse_baskets(session, payment.id, payment.attempt_id)
         refund = await card_refunding.request_refund(
             session, claim.resource_id, payment_id, amount_kopecks=amount_kopecks, reason=reason,
             merchant_id=call.caller.merchant_id, now=call.now,

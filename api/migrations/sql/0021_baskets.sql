@@ -89,7 +89,6 @@ CREATE TABLE item_refunds (
     lines          jsonb NOT NULL,
     amount_kopecks bigint NOT NULL,
     points_back    bigint NOT NULL DEFAULT 0,
-    is_whole       boolean NOT NULL,
     reason         text,
     status         text COLLATE "C" NOT NULL DEFAULT 'requested',
     created_at     timestamptz NOT NULL,
@@ -108,7 +107,6 @@ CREATE TABLE item_refunds (
     CONSTRAINT item_refunds_ended_when_over CHECK ((status = 'requested') = (ended_at IS NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX item_refunds_of_order ON item_refunds (order_id, id);
-CREATE UNIQUE INDEX item_refunds_one_whole ON item_refunds (order_id) WHERE is_whole AND status <> 'refused';
 
 -- At the end of each transaction a basket is paid by what its order asks of the rail.
 CREATE FUNCTION baskets_must_agree() RETURNS trigger LANGUAGE plpgsql AS $$
