@@ -55,6 +55,7 @@ MERCHANT_SCOPES = frozenset(
         "loyalty:write",
         "refunds:write",
         "events:read",
+        "webhooks:write",
         "cards:read",
         "cards:write",
         "tills:manage",

@@ -38,6 +38,7 @@ from api.errors import (
 )
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
+from api.till_memory import TillMemory
 from api.wiring import Wiring
 from installments.quoting import OfferMemory
 from ledger.clock import Clock, read_offset
@@ -84,6 +85,8 @@ class Door:
     """Numbers that look like cards and are none: see ``Settings.allowed_pans_file``."""
     offers: OfferMemory = field(default_factory=OfferMemory)
     """What merchants sell by installments, remembered for seconds: a quote asks the database nothing."""
+    tills: TillMemory = field(default_factory=TillMemory)
+    """Tills and their rails, remembered for seconds: a scan asks the database once."""
     is_draining: bool = False
     running: dict[tuple[str, str], Running] = field(default_factory=dict)
     """Requests being carried out under an idempotency key, by scope and key."""

@@ -1,1 +1,2 @@
-SELECT 1;
+DROP TABLE presentments, loyalty_showings, loyalty_cards;
+DROP FUNCTION fails_luhn;
