@@ -17,10 +17,10 @@ from checkout.errors import (
     PointsProgrammeNotFound,
     PointsReturnAboveSpent,
 )
-from checkout.points_baskets import Paid
+from checkout.points_baskets import PaidBasket
 from checkout.points_rows import NewLot, Spending
 from checkout.points_rules import POINTS_MAX, Programme, Rule, earned
-from checkout.points_vouchers import Move
+from checkout.points_vouchers import PointsMove
 from checkout.telling import BY_ITSELF, Fact, TillActor, tell
 from ledger import accounts, chart, outbox
 from ledger.clock import moscow_day
@@ -131,7 +131,9 @@ async def accrue(session: Session, order_ids: Sequence[str], *, now: datetime) -
         kept = min(points, owed[each.card_id])
         owed[each.card_id] -= kept
         lots.append(_lot(each.card_id, rule, "earned", each.order_id, points, points - kept, now))
-        moves.append((Move(each.card_id, programme, points), Move(each.card_id, programme, kept), each.order_id))
+        moves.append(
+            (PointsMove(each.card_id, programme, points), PointsMove(each.card_id, programme, kept), each.order_id)
+        )
         events.append(_earned_event(each, programme, points, kept, lots[-1].expires_at))
     await points_rows.save_owed(session, owed)
     await points_rows.add_lots(session, lots, now=now)
@@ -166,7 +168,7 @@ async def grant(
     programme, rule = await rule_of(session, card_id, now=now)
     await _open(session, {card_id: programme}, now=now)
     await points_rows.lock_purses(session, [card_id])
-    move = Move(card_id, programme, points)
+    move = PointsMove(card_id, programme, points)
     entry = points_vouchers.entry_of(
         f"points_grant:{reference}", "points.grant", points_vouchers.given(move), now=now, reason=reason
     )
@@ -199,10 +201,10 @@ async def give_back(
     if points_back and spending is not None:
         await points_rows.save_returned(session, order_id, spending.points_returned + points_back)
         await _return_lot(session, spending, points_back, now=now)
-        postings += points_vouchers.given(Move(card_id, programme, points_back))
+        postings += points_vouchers.given(PointsMove(card_id, programme, points_back))
     taken = await points_rows.take_of_lots(session, card_id, order_id, accrued_back) if accrued_back else 0
     if taken:
-        postings += points_vouchers.taken(Move(card_id, programme, taken))
+        postings += points_vouchers.taken(PointsMove(card_id, programme, taken))
     await points_rows.save_owed(session, {card_id: owed[card_id] + accrued_back - taken})
     back = (points_back, accrued_back, accrued_back - taken)
     await points_rows.add_return(session, refund_id, order_id, card_id, back, now=now)
@@ -228,7 +230,7 @@ async def expire_due(session: Session, *, now: datetime) -> int:
     entries = [
         points_vouchers.entry_of(
             f"points_expiry:{lot_id}:{new_id('exp', now)}", "points.expiry",
-            points_vouchers.taken(Move(card_id, known[code], points)), now=now, lot_id=lot_id,
+            points_vouchers.taken(PointsMove(card_id, known[code], points)), now=now, lot_id=lot_id,
         )
         for lot_id, card_id, code, points in due
     ]  # fmt: skip
@@ -256,7 +258,7 @@ async def _book(session: Session, spendings: Iterable[Spending], step: str, *, n
     entries = [
         points_vouchers.entry_of(
             f"points_{step}:{each.order_id}", f"points.{step}",
-            postings(Move(each.card_id, each.programme, each.points)), now=now, order_id=each.order_id,
+            postings(PointsMove(each.card_id, each.programme, each.points)), now=now, order_id=each.order_id,
         )
         for each in spendings
     ]  # fmt: skip
@@ -289,7 +291,7 @@ async def _card_of(session: Session, order_id: str, spending: Spending | None) -
     return earned_by[0], await points_rows.load_programme(session, earned_by[1])
 
 
-def _reached(move: Move, booked: Booked) -> list[Event]:
+def _reached(move: PointsMove, booked: Booked) -> list[Event]:
     """An event for each threshold that this accrual has reached."""
     after = next(each.credit_balance for each in booked.postings if each.posting.credit == move.card)
     return [
@@ -302,7 +304,7 @@ def _reached(move: Move, booked: Booked) -> list[Event]:
     ]  # fmt: skip
 
 
-def _earned_event(each: Paid, programme: Programme, points: int, kept: int, expires_at: datetime) -> Event:
+def _earned_event(each: PaidBasket, programme: Programme, points: int, kept: int, expires_at: datetime) -> Event:
     return Event(
         "points.accrued", each.card_id, programme.merchant_id,
         {"order_id": each.order_id, "points": points, "kept_back": kept, "expires_at": expires_at.isoformat()},

@@ -12,12 +12,12 @@ from ledger.database import Session, text
 from ledger.money import Kopecks
 
 SIMULATED_MAX = 200_000
-"""Past baskets that one simulation reads: a month of a hundred stores."""
+"""PastBasket baskets that one simulation reads: a month of a hundred stores."""
 PAGE_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
+class PaidBasket:
     """A paid order with a card."""
 
     order_id: str
@@ -29,7 +29,7 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastBasket:
     """A paid basket as a simulation sees it."""
 
     order_id: str
@@ -52,7 +52,7 @@ async def programme_of_card(session: Session, card_id: str) -> str | None:
     return code
 
 
-async def paid_baskets(session: Session, order_ids: Sequence[str]) -> list[Paid]:
+async def paid_baskets(session: Session, order_ids: Sequence[str]) -> list[PaidBasket]:
     """The baskets of orders that came with a card of a points programme, by order."""
     rows = await session.execute(
         text("""SELECT b.order_id, g.code FROM order_baskets AS b JOIN loyalty_cards AS c ON c.id = b.loyalty_card_id
@@ -65,12 +65,14 @@ async def paid_baskets(session: Session, order_ids: Sequence[str]) -> list[Paid]
         return []
     baskets = await baskets_of(session, list(programmes))
     return [
-        Paid(order_id, each.loyalty_card_id or "", programmes[order_id], each.amount, each.basket.lines)
+        PaidBasket(order_id, each.loyalty_card_id or "", programmes[order_id], each.amount, each.basket.lines)
         for order_id, each in baskets.items()
     ]
 
 
-async def past_baskets(session: Session, programme: str, first_on: date, last_on: date, after: str = "") -> list[Past]:
+async def past_baskets(
+    session: Session, programme: str, first_on: date, last_on: date, after: str = ""
+) -> list[PastBasket]:
     """A page of the programme's paid baskets of some Moscow days, by order; their lines as they were sold."""
     rows = await session.execute(
         text("""SELECT b.order_id, (o.paid_at AT TIME ZONE 'Europe/Moscow')::date AS paid_on,
@@ -88,7 +90,7 @@ async def past_baskets(session: Session, programme: str, first_on: date, last_on
     found = {row.order_id: row for row in rows}
     baskets = await baskets_of(session, list(found))
     return [
-        Past(order_id, row.paid_on, baskets[order_id].amount, baskets[order_id].points, row.accrued,
+        PastBasket(order_id, row.paid_on, baskets[order_id].amount, baskets[order_id].points, row.accrued,
              baskets[order_id].basket.lines)
         for order_id, row in found.items()
     ]  # fmt: skip

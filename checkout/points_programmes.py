@@ -16,7 +16,7 @@ from ledger.database import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Liability:
+class ProgrammeLiability:
     """What a programme has promised."""
 
     points: int
@@ -52,10 +52,10 @@ async def publish_rule(session: Session, programme: Programme, rule: Rule, *, by
     await tell(session, "points_rule.published", programme.code, programme.merchant_id, by, facts, now=now)
 
 
-async def liability_of(session: Session, programme: Programme) -> Liability:
+async def liability_of(session: Session, programme: Programme) -> ProgrammeLiability:
     """Points that are out and what they are worth, as the books say."""
     issued = await accounts.find_account(session, chart.points_issued(programme.code))
     worth = await accounts.find_account(session, chart.points_worth(programme.code))
     assert issued is not None
     assert worth is not None
-    return Liability(issued.balance, worth.balance)
+    return ProgrammeLiability(issued.balance, worth.balance)

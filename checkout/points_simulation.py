@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from checkout.errors import InvalidPointsRule
-from checkout.points_baskets import PAGE_MAX, SIMULATED_MAX, Past, past_baskets
+from checkout.points_baskets import PAGE_MAX, SIMULATED_MAX, PastBasket, past_baskets
 from checkout.points_rules import Programme, Rule, check_rule, earned, spendable
 from ledger.database import Session
 
@@ -30,7 +30,7 @@ class Day:
     above_cap_then: int = 0
     """Orders whose points the rule would have refused."""
 
-    def add(self, past: Past, rule: Rule) -> None:
+    def add(self, past: PastBasket, rule: Rule) -> None:
         """Count one basket."""
         points_max = spendable(past.lines, rule)
         self.orders += 1
@@ -63,7 +63,7 @@ class Simulation:
         return (self.total.accrued_then - self.total.accrued) * self.programme.point_kopecks
 
 
-def simulate(programme: Programme, rule: Rule, baskets: Iterable[Past], into: dict[date, Day]) -> None:
+def simulate(programme: Programme, rule: Rule, baskets: Iterable[PastBasket], into: dict[date, Day]) -> None:
     """Count baskets into their days by ``rule``."""
     assert rule.point_kopecks == programme.point_kopecks, "what a point is worth never changes"
     for past in baskets:

@@ -19,7 +19,7 @@ from ledger.entry import Booked, Entry, Posting, Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PointsMove:
     """So many points of one card, and what they are worth."""
 
     card_id: str
@@ -42,7 +42,7 @@ class Move:
         return chart.points_issued(self.programme.code)
 
 
-def given(move: Move) -> list[Posting]:
+def given(move: PointsMove) -> list[Posting]:
     """Points come into being.
 
     Дт memo:points_issued:<programme>            Кт liability:points:<programme>:<card>    points
@@ -51,7 +51,7 @@ def given(move: Move) -> list[Posting]:
     return [_points(move, move.issued, move.card), _worth(move, is_more=True)]
 
 
-def taken(move: Move) -> list[Posting]:
+def taken(move: PointsMove) -> list[Posting]:
     """Points that nobody spent go: they expire, or their purchase was given back.
 
     Дт liability:points:<programme>:<card>       Кт memo:points_issued:<programme>         points
@@ -60,17 +60,17 @@ def taken(move: Move) -> list[Posting]:
     return [_points(move, move.card, move.issued), _worth(move, is_more=False)]
 
 
-def set_aside(move: Move) -> list[Posting]:
+def set_aside(move: PointsMove) -> list[Posting]:
     """An order is placed: Дт liability:points:<programme>:<card>  Кт liability:points_reserved:<programme>:<card>."""
     return [_points(move, move.card, move.reserved)]
 
 
-def let_go(move: Move) -> list[Posting]:
+def let_go(move: PointsMove) -> list[Posting]:
     """It will not be paid: Дт liability:points_reserved:<programme>:<card>  Кт liability:points:<programme>:<card>."""
     return [_points(move, move.reserved, move.card)]
 
 
-def spent(move: Move) -> list[Posting]:
+def spent(move: PointsMove) -> list[Posting]:
     """It is paid.
 
     Дт liability:points_reserved:<programme>:<card>  Кт memo:points_issued:<programme>     points
@@ -116,11 +116,11 @@ async def open_card_accounts(session: Session, card_id: str, programme: Programm
         await accounts.open_account(session, AccountTerms(code, programme.commodity, available_min=0), now=now)
 
 
-def _points(move: Move, debit: str, credit: str) -> Posting:
+def _points(move: PointsMove, debit: str, credit: str) -> Posting:
     return Posting(debit, credit, move.points, move.programme.commodity)
 
 
-def _worth(move: Move, *, is_more: bool) -> Posting:
+def _worth(move: PointsMove, *, is_more: bool) -> Posting:
     worth, promised = chart.points_worth(move.programme.code), chart.points_promised(move.programme.code)
     debit, credit = (worth, promised) if is_more else (promised, worth)
     return Posting(debit, credit, move.points * move.programme.point_kopecks)

@@ -12,13 +12,13 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
-from api.loyalty_key import actor_of
+from api.till_callers import till_actor as actor_of
 from api.wire import Body, Day, Instant, Text, View, Whole
 from checkout import points, points_programmes, points_rows
 from checkout.errors import MerchantNotFound
 from checkout.loyalty_cards import load_card
 from checkout.points import PointsBalance
-from checkout.points_programmes import Liability
+from checkout.points_programmes import ProgrammeLiability
 from checkout.points_rows import Lot
 from checkout.points_rules import (
     DELAY_DAYS_MAX,
@@ -149,7 +149,7 @@ class ProgrammeView(View):
     """What they are worth."""
 
     @classmethod
-    def of(cls, programme: Programme, liability: Liability) -> ProgrammeView:
+    def of(cls, programme: Programme, liability: ProgrammeLiability) -> ProgrammeView:
         """The programme as it is shown."""
         return cls(
             code=programme.code, merchant_id=programme.merchant_id, name=programme.name,
@@ -255,7 +255,7 @@ async def create_points_programme(body: ProgrammeBody, call: CanWrite) -> Respon
         )
         rule = body.rule.rule(claim.resource_id, programme, moscow_day(call.now))
         await points_programmes.open_programme(session, programme, rule, by=actor_of(call), now=call.now)
-        return ProgrammeView.of(programme, Liability(0, 0))
+        return ProgrammeView.of(programme, ProgrammeLiability(0, 0))
 
     return await once(call, work, prefix="prl")
 
