@@ -9,6 +9,7 @@ Rejected
 ├── ResourceUnknown               there is no such thing, or it is not the caller's
 ├── ClockFixed                    production time is not moved
 ├── SandboxOnly                   what people do themselves in production
+├── AddressRefused                an address that we do not send to
 ├── CallerRejected                an API key that may not be made so
 └── IdempotencyRejected
     ├── IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyReused
@@ -164,6 +165,12 @@ class SandboxOnly(Rejected):
     """Only a sandbox does this: in production the buyer does it."""
 
     code = "api.sandbox_only"
+
+
+class AddressRefused(Rejected):
+    """We send to https addresses only, on port 443 or 8443, and only where anybody on the Internet may be meant."""
+
+    code = "api.address_refused"
 
 
 class CallerRejected(Rejected):

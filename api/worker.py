@@ -23,9 +23,20 @@ from api import logs
 from api.buyer_payout_calls import carry_out_buyer_payouts
 from api.card_calls import carry_on_card_payments, release_withdrawn_cards
 from api.card_comparing import COMPARED_MAX, Walk, compare_card_payments
-from api.chores import clear_idempotency_keys, expire_holds, fold_days, follow_clock, note_bureau
+from api.chores import (
+    EXPIRED_ORDERS_MAX,
+    clear_idempotency_keys,
+    close_unpaid_orders,
+    expire_holds,
+    expire_points,
+    fold_days,
+    follow_clock,
+    note_bureau,
+)
 from api.contracts.dolyame.notifications import tell_shops
-from api.contracts.yookassa.notifications import end_payments, notify_shops, webhook_client
+from api.contracts.koshelek_pay.postbacks import end_transactions, tell_partners
+from api.contracts.koshelek_pay.repository import ENDED_MAX as TRANSACTIONS_MAX
+from api.contracts.yookassa.notifications import end_payments, notify_shops
 from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
 from api.late_watching import look_for_late_money
@@ -38,14 +49,18 @@ from api.plan_night import Night, work_night
 from api.plan_notices import send_notices
 from api.plan_payouts import pay_out_plans
 from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
+from api.public_addresses import public_client
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
 from api.serve import GARBAGE_THRESHOLDS
 from api.settings import Settings
+from api.terminals_key import key_of_terminals
 from api.watching import poll_links, resume_lost_links
+from api.webhooks.sending import DELIVERIES_MAX, choose_webhooks, send_due
 from api.wiring import Wiring, wire
 from checkout.card_payment_rows import LOOK_BATCH_MAX as CARD_BATCH_MAX
 from checkout.card_payment_rows import WITHDRAWN_MAX
+from checkout.points_rows import LOTS_MAX
 from installments.bureau import OVERDUE_BATCH_MAX
 from installments.bureau_deliveries import CLAIM_MAX as BUREAU_BATCH_MAX
 from installments.cancelling import BATCH_MAX as EXPIRED_MAX
@@ -56,7 +71,7 @@ from installments.notices import Lane
 from ledger.clock import Clock
 from ledger.database import Engine, create_engine
 from ledger.holds import PAGE_MAX
-from ledger.outbox import CLAIM_MAX
+from ledger.outbox import CLAIM_MAX, RELAY_BATCH_MAX
 from reconciliation.repository import SEND_BATCH_MAX
 from sbp_gateway import buyer_payout_repository as buyer_payouts
 from sbp_gateway.bindings import CHARGE_BATCH_MAX
@@ -125,9 +140,23 @@ JOBS: Sequence[Job] = (
         0.5,
         buyer_payouts.SEND_BATCH_MAX,
     ),
+    Job("end_till_transactions", lambda t: end_transactions(t.engine, t.clock), 0.5, TRANSACTIONS_MAX),
+    Job(
+        "tell_partners",
+        lambda t: tell_partners(t.engine, t.webhooks, t.settings.mode, key_of_terminals(t.settings), t.clock),
+        0.5,
+    ),
     Job("end_yookassa_payments", lambda t: end_payments(t.engine, t.clock), 1.0, ENDED_MAX),
     Job("notify_shops", lambda t: notify_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
     Job("tell_shops", lambda t: tell_shops(t.engine, t.webhooks, t.settings.mode, t.clock), 0.5),
+    Job("choose_webhooks", lambda t: choose_webhooks(t.engine, t.clock), 0.5, RELAY_BATCH_MAX),
+    Job(
+        "send_webhooks",
+        lambda t: send_due(t.engine, t.webhooks, t.settings, t.clock, are_failing=False),
+        0.3,
+        DELIVERIES_MAX,
+    ),
+    Job("retry_webhooks", lambda t: send_due(t.engine, t.webhooks, t.settings, t.clock, are_failing=True), 1.0),
     Job("watch_activations", lambda t: watch_activations(t.wiring.sales), 0.3, WATCH_BATCH_MAX),
     Job("poll_bindings", lambda t: t.wiring.bindings.poll_due(), 1.0, CHARGE_BATCH_MAX),
     Job("charge_by_bindings", lambda t: t.wiring.bindings.charge_due(), 0.3, CHARGE_BATCH_MAX),
@@ -164,6 +193,8 @@ JOBS: Sequence[Job] = (
     Job("tell_of_arrears", lambda t: tell_of_arrears(t.engine, t.clock), 60.0, OVERDUE_BATCH_MAX),
     Job("tell_bureau", lambda t: t.wiring.bureau.tell_due(), 0.5, BUREAU_BATCH_MAX),
     Job("expire_holds", lambda t: expire_holds(t.engine, t.clock), 5.0, PAGE_MAX),
+    Job("expire_points", lambda t: expire_points(t.engine, t.clock), 5.0, LOTS_MAX),
+    Job("close_unpaid_orders", lambda t: close_unpaid_orders(t.engine, t.clock), 2.0, EXPIRED_ORDERS_MAX),
     Job("fold_days", lambda t: fold_days(t.engine), 2.0, FOLD_MAX),
     Job("clear_idempotency_keys", lambda t: clear_idempotency_keys(t.engine, t.clock), 60.0),
 )
@@ -187,9 +218,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Do every job until asked to stop, then let what runs end."""
     engine = create_engine(settings.database_url.get_secret_value(), size=CONNECTIONS)
     clock = Clock()
-    tools = Tools(
-        settings, engine, clock, wire(settings, engine, clock), events_client(), webhook_client(settings.mode)
-    )
+    tools = Tools(settings, engine, clock, wire(settings, engine, clock), events_client(), public_client(settings.mode))
     tasks = [asyncio.create_task(repeat(job, tools, stop), name=job.name) for job in JOBS]
     log.info("worker_started", jobs=len(tasks))
     await stop.wait()

@@ -65,6 +65,11 @@ def new_ids(prefix: str, now: datetime, count: int) -> list[str]:
     return [show(prefix, uuid) for uuid in new_uuids(now, count)] if count else []
 
 
+def lowest_id(prefix: str, at: datetime) -> str:
+    """No id made at ``at`` or later is below this one, unless a clock was set back."""
+    return show(prefix, _uuid(int(at.timestamp() * 1000) << 12, 0))
+
+
 def show(prefix: str, uuid: UUID) -> str:
     """The text form of an id."""
     value = uuid.int

@@ -28,9 +28,8 @@ LEASE = timedelta(seconds=30)
 """How long a claimed delivery is left to its worker."""
 PAGE_MAX = 200
 """Events on one page."""
-ATTEMPTS_MAX = 12
-"""Tries before a delivery is parked: about two days by the waits below."""
 WAITS_SECONDS = (1, 5, 15, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000)
+"""Between tries, about two days in all; then a delivery is parked."""
 ERROR_CHARACTERS_MAX = 500
 
 
@@ -70,6 +69,8 @@ class Delivery:
     destination: str
     attempt: int
     """From 1; an outcome is taken only from the latest attempt."""
+    tries: int
+    """The same since the delivery was asked for again: by this the next wait is chosen."""
 
 
 async def publish(session: Session, event: Event, *, now: datetime) -> None:
@@ -80,8 +81,13 @@ async def publish(session: Session, event: Event, *, now: datetime) -> None:
     await publish_all(session, [event], now=now)
 
 
-async def publish_all(session: Session, events: Sequence[Event], *, now: datetime) -> None:
-    """Publish events in one round trip. Locks: the numbering of their objects, in the order of their ids."""
+async def publish_all(
+    session: Session, events: Sequence[Event], *, now: datetime, ids: Sequence[str] | None = None
+) -> None:
+    """Publish events in one round trip, under ids of the caller's own where it must find them again.
+
+    Locks: the numbering of their objects, in the order of their ids.
+    """
     assert len(events) <= PUBLISH_MAX
     if not events:
         return
@@ -89,7 +95,7 @@ async def publish_all(session: Session, events: Sequence[Event], *, now: datetim
         text("""SELECT publish_events(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:objects AS text[]),
                        CAST(:merchants AS text[]), CAST(:data AS text[]), :now)"""),
         {
-            "ids": new_ids("evt", now, len(events)),
+            "ids": new_ids("evt", now, len(events)) if ids is None else list(ids),
             "types": [event.type for event in events],
             "objects": [event.object_id for event in events],
             "merchants": [event.merchant_id for event in events],
@@ -196,13 +202,17 @@ async def read_next(session: Session, reader: str, *, limit: int = RELAY_BATCH_M
 
 
 async def add_deliveries(session: Session, chosen: Sequence[tuple[Published, str]], *, now: datetime) -> None:
-    """Make deliveries of events to the destinations chosen for them, in the transaction that read the events."""
+    """Make deliveries of events to the destinations chosen for them, in the transaction that read the events.
+
+    A delivery that was asked for before its event was read stays the one.
+    """
     if chosen:
         await session.execute(
             text("""INSERT INTO deliveries (event_id, destination, object_id, sequence, next_attempt_at)
                     SELECT n.*, CAST(:now AS timestamptz)
                       FROM unnest(CAST(:events AS text[]), CAST(:destinations AS text[]), CAST(:objects AS text[]),
-                                  CAST(:sequences AS bigint[])) AS n"""),
+                                  CAST(:sequences AS bigint[])) AS n
+                    ON CONFLICT (event_id, destination) DO NOTHING"""),
             {
                 "now": now,
                 "events": [event.id for event, _ in chosen],
@@ -211,6 +221,47 @@ async def add_deliveries(session: Session, chosen: Sequence[tuple[Published, str
                 "sequences": [event.sequence for event, _ in chosen],
             },
         )
+
+
+async def add_claimed(session: Session, event: Published, destination: str, *, now: datetime) -> Delivery:
+    """Make a delivery that its maker sends at once, past the order of the event's object."""
+    await session.execute(
+        text("""INSERT INTO deliveries (event_id, destination, object_id, sequence, attempts, next_attempt_at,
+                                        lease_until)
+                VALUES (:event, :destination, :object, :sequence, 1, :now, :lease_until)"""),
+        {
+            "event": event.id, "destination": destination, "object": event.object_id, "sequence": event.sequence,
+            "now": now, "lease_until": now + LEASE,
+        },
+    )  # fmt: skip
+    return Delivery(event, destination, 1, 1)
+
+
+async def redeliver(session: Session, destination: str, event_ids: Sequence[str], *, now: datetime) -> int:
+    """Have events sent to a destination, again or for the first time; how many were not on their way already.
+
+    Locks: their deliveries.
+    """
+    made = await session.execute(
+        text("""INSERT INTO deliveries AS d (event_id, destination, object_id, sequence, next_attempt_at)
+                SELECT e.id, :destination, e.object_id, e.sequence, CAST(:now AS timestamptz) FROM events AS e
+                 WHERE e.id = ANY(CAST(:ids AS text[])) ORDER BY e.id
+                ON CONFLICT (event_id, destination) DO UPDATE
+                   SET state = 'pending', next_attempt_at = excluded.next_attempt_at, lease_until = NULL,
+                       delivered_at = NULL, replayed_after = d.attempts
+                 WHERE d.state <> 'pending'"""),
+        {"destination": destination, "ids": list(event_ids), "now": now},
+    )
+    return int(made.rowcount)
+
+
+async def load_events(session: Session, event_ids: Sequence[str]) -> list[Published]:
+    """Events by their ids, in that order; unknown ones are left out."""
+    rows = await session.execute(
+        text(f"SELECT {_COLUMNS} FROM events AS e WHERE e.id = ANY(CAST(:ids AS text[])) ORDER BY e.id"),  # noqa: S608
+        {"ids": list(event_ids)},
+    )
+    return [_published(row) for row in rows]
 
 
 async def due_destinations(session: Session, prefix: str, *, now: datetime, limit: int) -> list[str]:
@@ -253,22 +304,23 @@ async def claim(session: Session, destination: str, *, now: datetime, limit: int
             ), taken AS (
                 UPDATE deliveries AS d SET attempts = attempts + 1, lease_until = :lease_until
                   FROM due WHERE d.event_id = due.event_id AND d.destination = :destination
-                RETURNING d.event_id, d.attempts
+                RETURNING d.event_id, d.attempts, d.attempts - d.replayed_after AS tries
             )
-            SELECT {_COLUMNS}, taken.attempts FROM taken JOIN events AS e ON e.id = taken.event_id
+            SELECT {_COLUMNS}, taken.attempts, taken.tries FROM taken JOIN events AS e ON e.id = taken.event_id
              ORDER BY e.xid, e.id
         """),  # noqa: S608  # our own column list
         {"destination": destination, "now": now, "lease_until": now + LEASE, "limit": limit},
     )
-    return [Delivery(_published(row), destination, row.attempts) for row in rows]
+    return [Delivery(_published(row), destination, row.attempts, row.tries) for row in rows]
 
 
 async def settle(
-    session: Session, destination: str, outcomes: Sequence[tuple[Delivery, str | None]], *, now: datetime
-) -> None:
+    session: Session, destination: str, outcomes: Sequence[tuple[Delivery, str | None]], *, now: datetime,
+    waits: Sequence[int] = WAITS_SECONDS,
+) -> None:  # fmt: skip
     """Write down how claimed deliveries went: no error means delivered, an error is tried again later.
 
-    After ``ATTEMPTS_MAX`` tries a delivery is parked with its error and no longer holds up its object.
+    When all ``waits`` are used up a delivery is parked with its error and no longer holds up its object.
     An outcome of an attempt that lost its lease to a later one is ignored.
     """
     await session.execute(
@@ -287,22 +339,27 @@ async def settle(
             "now": now,
             "ids": [delivery.event.id for delivery, _ in outcomes],
             "attempts": [delivery.attempt for delivery, _ in outcomes],
-            "states": [_state_after(delivery, error) for delivery, error in outcomes],
+            "states": [_state_after(delivery, error, waits) for delivery, error in outcomes],
             "errors": [None if error is None else error[:ERROR_CHARACTERS_MAX] for _, error in outcomes],
-            "nexts": [now + wait_after(delivery.attempt) for delivery, _ in outcomes],
+            "nexts": [now + wait_after(delivery.tries, waits) for delivery, _ in outcomes],
         },
     )
 
 
-def wait_after(attempt: int) -> timedelta:
-    """How long a delivery waits after its failed attempt number ``attempt``."""
-    return timedelta(seconds=WAITS_SECONDS[min(attempt, len(WAITS_SECONDS)) - 1])
+def wait_after(tries: int, waits: Sequence[int] = WAITS_SECONDS) -> timedelta:
+    """How long a delivery waits after its failed try number ``tries``; nothing where it is not tried again."""
+    return timedelta(seconds=waits[min(tries, len(waits)) - 1] if waits else 0)
 
 
-def _state_after(delivery: Delivery, error: str | None) -> str:
+def is_last_try(delivery: Delivery, waits: Sequence[int] = WAITS_SECONDS) -> bool:
+    """Whether a delivery that fails now is tried no more."""
+    return delivery.tries > len(waits)
+
+
+def _state_after(delivery: Delivery, error: str | None, waits: Sequence[int]) -> str:
     if error is None:
         return "delivered"
-    return "parked" if delivery.attempt >= ATTEMPTS_MAX else "pending"
+    return "parked" if is_last_try(delivery, waits) else "pending"
 
 
 def _position(cursor: str) -> tuple[str, str]:

@@ -272,7 +272,9 @@ deliveries = Table(
     optional("lease_until", Instant),
     optional("delivered_at", Instant),
     optional("last_error", Text),
+    required("replayed_after", Integer, "0"),
     PrimaryKeyConstraint("event_id", "destination", name="deliveries_pkey"),
     Index("deliveries_pending", "next_attempt_at", postgresql_where=text("state = 'pending'")),
     Index("deliveries_order", "destination", "object_id", "sequence", unique=True),
+    Index("deliveries_of_webhooks", "destination", "event_id", postgresql_where=text("destination LIKE 'webhook:%'")),
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from api.door import Call, door_router, needs
 from api.errors import CursorUnknown
+from api.event_catalogue import EVENT_TYPES, EventType
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.wire import Instant, View
 from ledger import outbox
@@ -13,6 +14,7 @@ from ledger.database import transaction
 from ledger.outbox import Published
 
 router = door_router("/v1/events", "events")
+types_router = door_router("/v1/event-types", "events")
 
 
 class EventView(View):
@@ -57,3 +59,39 @@ async def list_events(
             raise CursorUnknown() from None
     views = [EventView.of(event) for event in found]
     return page_of("events", views, has_more, found[-1].cursor if found else None, after)
+
+
+class EventFieldView(View):
+    """One field of an event's data."""
+
+    name: str
+    kind: str
+    is_optional: bool
+    """It may be null or absent."""
+    example: Any
+
+
+class EventTypeView(View):
+    """One kind of event."""
+
+    name: str
+    summary: str
+    """In Russian."""
+    fields: list[EventFieldView]
+
+    @classmethod
+    def of(cls, event_type: EventType) -> EventTypeView:
+        """The kind of event as it is shown."""
+        fields = [
+            EventFieldView(
+                name=name, kind=field.kind, is_optional=name in event_type.optional, example=field.example
+            )
+            for name, field in event_type.fields.items()
+        ]  # fmt: skip
+        return cls(name=event_type.name, summary=event_type.summary, fields=fields)
+
+
+@types_router.get("")
+async def list_event_types(_call: Annotated[Call, needs("events:read")]) -> list[EventTypeView]:
+    """Every event that there is: its name, what it says, and its fields."""
+    return [EventTypeView.of(event_type) for event_type in EVENT_TYPES.values()]

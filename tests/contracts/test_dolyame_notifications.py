@@ -14,7 +14,7 @@ from tbank.dolyame.webhooks import parse_notification
 from api.contracts.dolyame.errors import NotificationUrlRefused
 from api.contracts.dolyame.notifications import refuse_private, send_note
 from api.contracts.dolyame.shops import Profile
-from api.contracts.yookassa.notifications import webhook_client
+from api.public_addresses import public_client
 from api.settings import Mode
 from tests.contracts.conftest import Receiver, until
 from tests.contracts.dolyame_world import LAMP, RUG, DolyameWorld, ShopAccess
@@ -130,7 +130,7 @@ async def test_a_name_that_leads_to_this_machine_is_not_told_in_production(monke
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
 
     monkeypatch.setattr(socket, "getaddrinfo", here)
-    client: aiohttp.ClientSession = webhook_client(Mode.PRODUCTION)
+    client: aiohttp.ClientSession = public_client(Mode.PRODUCTION)
     async with client:
         said = await send_note(client, Mode.PRODUCTION, "https://shop.example/hook", b"{}")
 

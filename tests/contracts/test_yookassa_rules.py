@@ -22,8 +22,9 @@ from api.contracts.yookassa.bodies import AmountBody, read_metadata
 from api.contracts.yookassa.error_objects import CODES, error_answer, inner_id, internal_error, outer_id
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import PaymentStatus, YookassaPayment, payment_object
-from api.contracts.yookassa.urls import PublicResolver, check_url, is_public
+from api.contracts.yookassa.urls import check_url
 from api.problems import every_error
+from api.public_addresses import PublicResolver, is_public
 from api.settings import Mode
 from checkout.attempts import ALLOWED, AttemptStatus
 from ledger.errors import KopeykaError

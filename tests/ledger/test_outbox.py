@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from ledger import outbox
 from ledger.database import Engine, transaction
-from ledger.outbox import ATTEMPTS_MAX, LEASE, WAITS_SECONDS, Delivery, Event, wait_after
+from ledger.outbox import LEASE, WAITS_SECONDS, Delivery, Event, wait_after
 
 SINK = "http://sink.test/events"
+ATTEMPTS_MAX = len(WAITS_SECONDS) + 1
 
 
 def paid(number: int = 1) -> Event:

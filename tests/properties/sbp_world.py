@@ -19,8 +19,8 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.callers import create_key
-from api.contracts.yookassa.notifications import webhook_client
 from api.deliveries import events_client
+from api.public_addresses import public_client
 from api.settings import Mode, Settings
 from api.wiring import wire
 from api.worker import JOBS, Tools
@@ -159,7 +159,7 @@ async def _open(runner: asyncio.Runner, database: Any, url: str, simulators: htt
         )
     )  # fmt: skip
     tools = Tools(
-        settings, engine, clock, wire(settings, engine, clock), events_client(), webhook_client(settings.mode)
+        settings, engine, clock, wire(settings, engine, clock), events_client(), public_client(settings.mode)
     )
     stack.push_async_callback(engine.dispose)
     for client in (tools.events, tools.webhooks, tools.wiring):

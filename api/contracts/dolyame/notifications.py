@@ -17,8 +17,8 @@ from api.contracts.dolyame.amounts import write_json
 from api.contracts.dolyame.errors import NotificationUrlRefused
 from api.contracts.dolyame.orders import DolyameOrder, OrderPicture, residual_of, schedule_object, status_of
 from api.contracts.dolyame.shops import Profile, shops_by_login
-from api.contracts.yookassa.errors import UrlRefused
-from api.contracts.yookassa.urls import check_url
+from api.errors import AddressRefused
+from api.public_addresses import check_url
 from api.settings import Mode
 from installments import repository as plan_rows
 from installments.plan import PlanStatus
@@ -159,7 +159,7 @@ async def send_note(client: aiohttp.ClientSession, mode: Mode, url: str | None, 
         headers = {"content-type": "application/json"}
         async with client.post(where, data=body, headers=headers, allow_redirects=False) as response:
             return None if 200 <= response.status < 300 else f"answer {response.status}"
-    except (aiohttp.ClientError, TimeoutError, OSError, UrlRefused) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
         return type(error).__name__
 
 
@@ -169,5 +169,5 @@ def refuse_private(url: str | None, mode: Mode) -> None:
         return
     try:
         check_url(url, mode, ports=None)
-    except UrlRefused:
+    except AddressRefused:
         raise NotificationUrlRefused(field="notification_url") from None

@@ -17,7 +17,7 @@ import aiohttp
 from api.contracts.yookassa import refunds, repository, webhooks
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import payment_object
-from api.contracts.yookassa.urls import PublicResolver, check_url
+from api.contracts.yookassa.urls import check_url
 from api.contracts.yookassa.webhooks import DESTINATION, Webhook
 from api.settings import Mode
 from checkout import till
@@ -37,19 +37,8 @@ TOLD_AS = {"order.paid": "payment.succeeded", CANCELED: "payment.canceled", REFU
 DESTINATIONS_MAX = 20
 DELIVERIES_MAX = 5
 """For one webhook at once; with the limits on sending, a round ends well within a lease."""
-SENT_AT_ONCE = 32
-SEND_SECONDS_MAX = 5.0
 TAKEN = 200
 """The only status by which a shop says that it took a notification."""
-
-
-def webhook_client(mode: Mode) -> aiohttp.ClientSession:
-    """A client that reaches public addresses only, follows nobody and waits little."""
-    return aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=SEND_SECONDS_MAX),
-        connector=aiohttp.TCPConnector(limit=SENT_AT_ONCE, resolver=PublicResolver(mode), use_dns_cache=False),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
 
 
 async def end_payments(engine: Engine, clock: Clock) -> int:

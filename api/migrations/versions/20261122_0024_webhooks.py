@@ -1,6 +1,7 @@
-"""Keep webhook endpoints and their deliveries.
+"""Keep webhooks, their secrets and the log of their tries; let a delivery be asked for again.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: tables are new, and ``deliveries`` gets a column with a constant. Locks: ``deliveries`` exclusively, for
+a moment and for the reading that its new CHECK and partial index need.
 """
 
 from __future__ import annotations

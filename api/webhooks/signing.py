@@ -1,0 +1,100 @@
+"""Signatures: who received an event knows that it is ours, when it was sent, and that nothing was changed.
+
+A webhook's secret is made of the house's key and a salt, so the database alone signs nothing.
+Source: Standard Webhooks, specification, "Webhook headers" and "Signature scheme" (symmetric, ``v1``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.data_dir import StartRefused
+from api.settings import Mode, Settings
+from api.webhooks.errors import WebhooksNotConfigured
+from pci.secret import Secret
+
+CHARACTERS_MIN = 32
+SALT_BYTES = 32
+MARK_BYTES = 8
+SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with, and none of them
+_SANDBOX = "kopeyka/webhooks-key/sandbox/v1|"
+_SECRET = b"kopeyka/webhooks/secret/v1|"
+_MARK = b"kopeyka/webhooks/mark/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSecret:
+    """One secret of a webhook as it is kept: never the secret itself."""
+
+    webhook_id: str
+    number: int
+    salt: bytes
+    key_mark: bytes
+    """By which the house's key is known that the secret is made of."""
+    created_at: datetime
+    expires_at: datetime | None
+    """Set when a newer one took its place; until then events are signed with both."""
+
+
+def webhooks_key(settings: Settings) -> Secret | None:
+    """The key of the settings; a sandbox without one makes it of its database's address, whose password is random.
+
+    Raises: StartRefused if it is too short.
+    """
+    key = settings.webhooks_key.get_secret_value()
+    if key:
+        if len(key) < CHARACTERS_MIN:
+            raise StartRefused(f"KOPEYKA_WEBHOOKS_KEY needs at least {CHARACTERS_MIN} characters")
+        return Secret(key)
+    if settings.mode is Mode.PRODUCTION:
+        return None
+    return Secret(hashlib.sha256((_SANDBOX + settings.database_url.get_secret_value()).encode()).hexdigest())
+
+
+def required_key(settings: Settings) -> Secret:
+    """The key, where it is needed. Raises: WebhooksNotConfigured."""
+    key = webhooks_key(settings)
+    if key is None:
+        raise WebhooksNotConfigured()
+    return key
+
+
+def mark_of(key: Secret) -> bytes:
+    """By what a key is known without being told."""
+    return _digest(key, _MARK)[:MARK_BYTES]
+
+
+def secret_of(key: Secret, kept: WebhookSecret) -> Secret:
+    """The secret as the webhook's owner has it: ``whsec_…``.
+
+    Raises: WebhooksNotConfigured if it was made of another key of the house.
+    """
+    if not hmac.compare_digest(kept.key_mark, mark_of(key)):
+        raise WebhooksNotConfigured(webhook_id=kept.webhook_id)
+    raw = _digest(key, _SECRET + kept.webhook_id.encode() + b"|" + kept.salt)
+    return Secret(SECRET_PREFIX + base64.b64encode(raw).decode())
+
+
+def signed_headers(event_id: str, body: bytes, secrets: Iterable[Secret], *, at: datetime) -> Mapping[str, str]:
+    """The headers that an event leaves with, a signature for each secret. ``at``: the machine's time."""
+    seconds = str(int(at.timestamp()))
+    content = b".".join((event_id.encode(), seconds.encode(), body))
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": seconds,
+        "webhook-signature": " ".join("v1," + _signature(secret, content) for secret in secrets),
+    }
+
+
+def _signature(secret: Secret, content: bytes) -> str:
+    raw = base64.b64decode(secret.expose().removeprefix(SECRET_PREFIX))
+    return base64.b64encode(hmac.new(raw, content, hashlib.sha256).digest()).decode()
+
+
+def _digest(key: Secret, told: bytes) -> bytes:
+    return hmac.new(key.expose().encode(), told, hashlib.sha256).digest()
