@@ -1,14 +1,17 @@
-"""The worker's small jobs: the clock, a bureau noted, expired holds and points, day totals, old idempotency keys."""
+"""The worker's small jobs: the clock, a bureau noted, what expires, day totals, old idempotency keys."""
 
 from __future__ import annotations
 
 from api import idempotency
 from api.settings import Mode, Settings
-from checkout import points
+from checkout import basket_rows, points, till
 from installments import decision_policies
 from ledger import days, holds
 from ledger.clock import Clock, read_offset
-from ledger.database import Engine, transaction
+from ledger.database import Engine, in_transaction, transaction
+
+EXPIRED_ORDERS_MAX = 100
+"""Orders closed in one round."""
 
 
 async def follow_clock(settings: Settings, engine: Engine, clock: Clock) -> int:
@@ -38,6 +41,15 @@ async def expire_points(engine: Engine, clock: Clock) -> int:
     """Empty lots of points whose time is over."""
     async with transaction(engine) as session:
         return await points.expire_due(session, now=clock.now())
+
+
+async def close_unpaid_orders(engine: Engine, clock: Clock) -> int:
+    """Close orders with a basket whose time is over, each for itself: promo codes and points are let go."""
+    async with transaction(engine) as session:
+        due = await basket_rows.expired_orders(session, now=clock.now(), limit=EXPIRED_ORDERS_MAX)
+    for order_id in due:
+        await in_transaction(engine, lambda session, each=order_id: till.close_unpaid(session, each, now=clock.now()))
+    return len(due)
 
 
 async def fold_days(engine: Engine) -> int:

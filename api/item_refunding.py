@@ -86,9 +86,11 @@ async def record(
 ) -> ItemRefund:
     """Outcome: the rail's word; points and code follow the money if it has moved already."""
     known = await item_refund_rows.load_item_refund(session, item_refund_id)
-    if known.refund_id is not None and isinstance(answer, CardRefundAnswer):
+    if known.refund_id is None or answer is None:
+        return known
+    if isinstance(answer, CardRefundAnswer):
         await card_refunding.record_refund(session, known.refund_id, answer, now=now)
-    elif known.refund_id is not None and answer is not None:
+    else:
         await record_refund_answer(session, known.refund_id, answer, now=now)
     return await item_refund_rows.load_item_refund(session, item_refund_id)
 

@@ -18,7 +18,7 @@ from checkout.errors import OrderNotPaid
 from checkout.item_refund_rows import ItemRefund, ItemRefundStatus, Returned, quantities
 from checkout.orders import OrderStatus
 from checkout.points_rules import earned_back
-from checkout.telling import TillActor, tell
+from checkout.telling import Fact, TillActor, tell
 from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
@@ -141,7 +141,7 @@ async def _give_back(session: Session, of_order: OrderBasket, refund: ItemRefund
     is_whole = is_all(of_order, quantities([*others, refund]))
     if is_whole and of_order.redemption_id is not None:
         await promo_codes.give_back_redemption(session, refund.order_id, now=now)
-    facts = {
+    facts: dict[str, Fact] = {
         "order_id": refund.order_id, "refund_id": refund.refund_id or "", "amount_kopecks": int(refund.amount),
         "points_back": refund.points_back, "accrued_back": accrued_back, "is_whole": is_whole,
     }  # fmt: skip

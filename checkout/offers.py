@@ -17,7 +17,7 @@ from checkout.basket_errors import RailOfferInvalid, RailOfferNotFound, RailOffe
 from checkout.basket_rows import OrderBasket, OrderOffer
 from checkout.baskets import NOTHING
 from checkout.orders import Order
-from checkout.telling import TillActor, tell
+from checkout.telling import Fact, TillActor, tell
 from ledger.database import Session, text
 from ledger.money import Kopecks, share_of
 
@@ -112,7 +112,7 @@ async def add_rule(session: Session, offer: RailOffer, *, by: TillActor, now: da
     )  # fmt: skip
     if done.rowcount != 1:
         raise RailOfferTaken(rail=offer.rail, valid_from=offer.valid_from)
-    facts = {"rail": offer.rail, "basis_points": offer.basis_points}
+    facts: dict[str, Fact] = {"rail": offer.rail, "basis_points": offer.basis_points}
     await tell(session, "rail_offer.made", offer.id, offer.merchant_id, by, facts, now=now)
 
 

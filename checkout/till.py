@@ -51,6 +51,18 @@ async def cancel_order(session: Session, order_id: str, *, merchant_id: str | No
     return canceled
 
 
+async def close_unpaid(session: Session, order_id: str, *, now: datetime) -> bool:
+    """Close an order whose time to be paid is over, and let its tenders go; not while money may still come.
+
+    Locks: as ``cancel_order``.
+    """
+    order = await repository.lock_order(session, order_id)
+    if order.status is not OrderStatus.OPEN or await repository.has_live_attempt(session, order_id):
+        return False
+    await cancel_order(session, order_id, merchant_id=None, now=now)
+    return True
+
+
 async def withdraw_attempts(session: Session, order: Order) -> list[Attempt]:
     """End the live attempts of a locked order: the till no longer waits for their money.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest_asyncio
 
-from ledger.clock import machine_now
+from api.chores import close_unpaid_orders
+from ledger.clock import Clock, machine_now
 from ledger.database import Engine, transaction
 from tests.api.basket_world import GRANTED, SUBTOTAL, BasketShop, basket_shop
 from tests.api.card_world import card_shop
@@ -174,3 +176,21 @@ async def test_an_offer_of_a_rail_is_taken_when_the_buyer_chooses_it(till: Baske
     assert ended["valid_until"] is not None
     assert (await till.place("B-2"))["tenders"]["offers"] == []
     assert (await till.shop.read("/v1/rail-offers"))["items"] == [ended]
+
+
+async def test_an_order_that_nobody_pays_is_closed_after_its_time(till: BasketShop, engine: Engine) -> None:
+    order = await till.place_with_all()
+    watched = await till.place("B-2", open_minutes=30)
+    till.shop.charges.script("lost_request")
+    assert (await till.shop.attempt(watched["id"]))["status"] == "unknown"
+    clock = Clock()
+    assert await close_unpaid_orders(engine, clock) == 0
+
+    clock.offset = timedelta(minutes=61)
+    assert [await close_unpaid_orders(engine, clock) for _ in range(2)] == [1, 0]
+
+    closed = await till.order(order["id"])
+    assert (closed["status"], closed["tenders"]["status"]) == ("canceled", "released")
+    assert (await till.order(watched["id"]))["status"] == "open"
+    assert (await till.points(), await redemptions(till)) == (GRANTED, {"released": 1})
+    await agree(till)
