@@ -54,7 +54,7 @@ def simulate(
 ) -> None:
     """Try today's rule with other shares on past baskets. Nothing is written."""
     asked = {"earn_basis_points": earn, "line_basis_points": line, "basket_basis_points": basket}
-    change = {name: share for name, share in asked.items() if share is not None}
+    change: dict[str, Any] = {name: share for name, share in asked.items() if share is not None}
 
     async def work(engine: Engine) -> Simulation:
         async with transaction(engine) as session:
