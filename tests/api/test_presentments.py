@@ -163,7 +163,7 @@ async def test_a_till_without_rails_is_good_for_loyalty_alone(
             "merchant_id": tills.merchant_id, "rail": rail, "level": "terminal", "place": tills.terminal_id,
             "effective_on": "2020-01-01", "is_on": False,
         })  # fmt: skip
-    tills.app.state.door.tills._known.clear()
+    tills.app.state.door.tills.forget()
     tills.app.state.door.clock.offset += timedelta(minutes=1)
 
     said = (await tills.scan(await tills.shown())).json()
