@@ -2,7 +2,7 @@
 
 ``K1`` number of the card (12 digits) ``S`` number of the phone's showing (4) and its time code (8):
 
-    K1291234567893S000112345678
+    K1291234567899S000112345678
 
 The letters keep the digits apart, so that no barcode can be taken for the number of a payment card. EAN-13 has no
 room for a time code: it says the card's number and its own check digit, and is good for loyalty alone.

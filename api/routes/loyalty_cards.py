@@ -32,7 +32,7 @@ CanWrite = Annotated[Call, needs("loyalty:write")]
 CanRead = Annotated[Call, needs("loyalty:read")]
 MerchantId = Annotated[str, Field(strict=True, max_length=40, description="Whose; a merchant's own key need not say.")]
 Phone = Annotated[str, Field(strict=True, max_length=40, examples=["+7 916 123-45-67"])]
-Number = Annotated[str, Field(strict=True, pattern=r"^[0-9]{12}$", examples=["291234567893"])]
+Number = Annotated[str, Field(strict=True, pattern=r"^[0-9]{12}$", examples=["291234567899"])]
 
 
 class LoyaltyCardBody(Body):

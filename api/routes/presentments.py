@@ -32,7 +32,7 @@ class PresentmentBody(Body):
 
     terminal_id: Annotated[str, Field(strict=True, max_length=40)]
     barcode: Annotated[
-        str, Field(strict=True, min_length=1, max_length=64, examples=["K1291234567893S000112345678"])
+        str, Field(strict=True, min_length=1, max_length=64, examples=["K1291234567899S000112345678"])
     ]  # fmt: skip
 
 
