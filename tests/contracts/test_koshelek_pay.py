@@ -1,25 +1,376 @@
-"""The contract of tills, call by call, against the real api and the simulators of the outside world."""
+"""The contract of tills, call by call: what the wallet's public pages say, and what we say where they stop."""
 
 from __future__ import annotations
 
-from tests.contracts.koshelek_pay_world import TillWorld, till_world  # noqa: F401  # a fixture: pytest finds it here
+import json
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import psycopg
+import pytest
+
+from api.contracts.koshelek_pay.error_objects import PUBLISHED
+from api.contracts.koshelek_pay.partners import postback_password
+from api.terminals_key import terminals_key
+from tests.contracts.koshelek_pay_world import Till, TillWorld, till_world  # noqa: F401  # a fixture
+
+UNKNOWN = "019b0000-0000-7000-8000-000000000007"
 
 
-async def test_a_sale_is_checked_out_paid_and_refunded(till_world: TillWorld) -> None:  # noqa: F811
-    till = await till_world.till()
+@pytest.fixture(scope="module")
+def till(till_world: TillWorld) -> Till:  # noqa: F811
+    return till_world.till()
 
-    begun = await till.call("checkout", till.checkout())
 
-    assert begun.status_code == 200, begun.text
-    said = begun.json()
-    assert (said["status"], said["totalAmount"], said["paymentType"]) == ("WAITING", 48_000, "SBP")
-    await till_world.pays(said["qrPayload"])
-    named = {"paymentTransactionId": said["paymentTransactionId"]}
+def code_of(answer: Any) -> tuple[int, str]:
+    assert answer.json()["details"], "every refusal has a tip for the cashier"
+    return answer.status_code, answer.json()["code"]
 
-    async def status() -> dict[str, object]:
-        found: dict[str, object] = (await till.call("status", named)).json()
-        return found
 
-    paid = await till_world.until(status, lambda found: found["status"] == "PAID")
-    assert len(str(paid["slip"]["operationId"])) == 32
-    assert paid["slip"]["kzo"] == paid["slip"]["kzo"]
+def test_a_sale_is_checked_out_paid_and_given_back_by_pieces(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+
+    assert (begun["status"], begun["totalAmount"], begun["paymentType"]) == ("WAITING", 48_000, "SBP")
+    assert len(begun["paymentTransactionId"]) == 36
+    till.world.pays(begun["qrPayload"])
+    paid = till.until(begun["paymentTransactionId"], "PAID")
+    assert (len(paid["slip"]["operationId"]), paid["slip"]["currency"], len(paid["slip"]["kzo"]) > 0) == (
+        32,
+        "RUB",
+        True,
+    )
+    assert len(paid["qrcId"]) == 32
+    one = till.said("refund", till.refund(paid["paymentTransactionId"], 4_872, {"bread": 1}))
+    assert (one["refundAmount"], one["paymentRefundAmount"], one["orderId"]) == (4_872, 4_872, paid["orderId"])
+    till.world.until(
+        lambda: till.said("status", {"orderId": paid["orderId"]})["refunds"][0]["status"],
+        lambda status: status == "REFUNDED",
+    )
+    rest = till.refund(paid["paymentTransactionId"], 43_128, {"bread": 1, "cheese": 1125})
+    too_soon = till.call("refund", rest)
+    assert code_of(too_soon) == (422, "REFUND_TOO_SOON")
+    assert "один возврат в час" in too_soon.json()["details"]
+
+
+def test_every_answer_says_that_the_contract_is_partial_and_what_time_it_is(till: Till) -> None:
+    answer = till.call("status", {"orderId": "nobody's"})
+
+    assert answer.headers["x-contract-compat"] == "partial"
+    assert answer.headers["x-server-time"].endswith("Z")
+
+
+def test_the_same_request_is_the_same_payment_and_another_one_is_refused(till: Till) -> None:
+    body = till.checkout(requestId="r-" + UNKNOWN)
+
+    first, again = till.call("checkout", body), till.call("checkout", body)
+
+    assert first.content == again.content
+    other = {**body, "invoice": {**body["invoice"], "orderId": "other"}}
+    assert code_of(till.call("checkout", other)) == (422, "REQUEST_ID_IS_USED")
+
+
+def test_without_a_request_id_the_body_is_the_key_and_the_order_is_one(till: Till) -> None:
+    body = till.checkout()
+
+    first, again = till.call("checkout", body), till.call("checkout", body)
+
+    assert first.json()["paymentTransactionId"] == again.json()["paymentTransactionId"]
+    dearer = {**body, "invoice": {**body["invoice"], "discountAmount": 0, "totalAmount": 49_263}}
+    assert code_of(till.call("checkout", dearer)) == (422, "ORDER_ALREADY_EXISTS")
+
+
+def test_a_payment_is_canceled_once_and_the_cashier_learns_why_not_twice(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+    named = {"paymentTransactionId": begun["paymentTransactionId"]}
+
+    assert till.said("cancel", named)["status"] == "CANCELED"
+    again = till.call("cancel", named)
+
+    assert code_of(again) == (422, "WRONG_TRANSACTION_STATE_CHANGE")
+    assert again.json()["details"] == "Платёж уже отменён."
+
+
+def test_a_repeated_cancel_of_one_request_gives_the_first_answer(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+    named = {"paymentTransactionId": begun["paymentTransactionId"], "requestId": "cancel-1"}
+
+    first, again = till.call("cancel", named), till.call("cancel", named)
+
+    assert (first.status_code, first.content) == (200, again.content)
+
+
+def test_what_is_paid_is_refunded_and_not_canceled(till: Till) -> None:
+    paid = till.paid()
+
+    refused = till.call("cancel", {"paymentTransactionId": paid["paymentTransactionId"]})
+
+    assert code_of(refused) == (422, "WRONG_TRANSACTION_STATE_CHANGE")
+    assert refused.json()["details"] == "Платёж уже принят банком. Оформите возврат."
+
+
+def test_a_buyer_who_says_no_declines_the_payment_and_its_order_is_closed(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+    till.world.pays(begun["qrPayload"], outcome="rejected")
+
+    till.until(begun["paymentTransactionId"], "DECLINED")
+
+    refused = till.call("cancel", {"paymentTransactionId": begun["paymentTransactionId"]})
+    assert code_of(refused) == (422, "WRONG_TRANSACTION_STATE_CHANGE")
+
+
+def test_money_that_comes_after_a_cancel_goes_back_by_itself(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+    till.said("cancel", {"paymentTransactionId": begun["paymentTransactionId"]})
+
+    till.world.pays(begun["qrPayload"])
+
+    order_id = "ord_"
+    with psycopg.connect(till.world.database_url) as connection:
+        row = connection.execute("SELECT id FROM orders WHERE number = %s", [begun["orderId"]]).fetchone()
+        assert row is not None
+        order_id = row[0]
+    refunds = till.world.until(
+        lambda: till.world.read(f"/v1/refunds?order_id={order_id}")["items"],
+        lambda found: [each["status"] for each in found] == ["succeeded"],
+    )
+    assert (refunds[0]["amount_kopecks"], refunds[0]["is_automatic"]) == (48_000, True)
+    assert till.said("status", {"orderId": begun["orderId"]})["status"] == "CANCELED"
+
+
+def test_a_lost_answer_of_the_bank_is_processing_until_the_worker_knows(till: Till) -> None:
+    till.world.faults(lost_answer=1.0, seed=1)
+    try:
+        begun = till.said("checkout", till.checkout())
+    finally:
+        till.world.faults()
+
+    assert (begun["status"], "qrPayload" in begun) == ("PROCESSING", False)
+    found = till.until(begun["paymentTransactionId"], "WAITING")
+    assert found["qrPayload"].startswith("https://qr.nspk.ru/")
+
+
+def test_a_refund_repeated_under_its_request_id_is_one_refund(till: Till) -> None:
+    paid = till.paid()
+    body = till.refund(paid["paymentTransactionId"], 48_000, {"bread": 2, "cheese": 1125})
+
+    first, again = till.call("refund", body), till.call("refund", body)
+
+    assert (first.status_code, first.content) == (200, again.content)
+    assert len(till.said("status", {"orderId": paid["orderId"]})["refunds"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("amount", "items", "code"),
+    [
+        pytest.param(48_001, {"bread": 2, "cheese": 1125}, "REFUND_AMOUNT_WRONG", id="a kopeck too much"),
+        pytest.param(9_744, {"bread": 3}, "INVALID_REQUEST", id="more than was sold"),
+        pytest.param(9_744, {"wine": 1}, "INVALID_REQUEST", id="what was not sold"),
+        pytest.param(20_000, {"cheese": 600}, "REFUND_AMOUNT_WRONG", id="a part at another price"),
+        pytest.param(20_403, {"cheese": 600}, "MEASURE_ONLY_WHOLE", id="a part of what was weighed"),
+    ],
+)
+def test_a_refund_that_does_not_fit_the_sale_is_refused(
+    till: Till, amount: int, items: dict[str, int], code: str
+) -> None:
+    paid = till.paid()
+
+    refused = till.call("refund", till.refund(paid["paymentTransactionId"], amount, items))
+
+    assert code_of(refused) == (422, code)
+    assert "refunds" not in till.said("status", {"orderId": paid["orderId"]})
+
+
+CHANGED: list[Any] = [
+    pytest.param({"invoice": {"currency": "USD"}}, "CURRENCY_IS_NOT_SUPPORTED", id="dollars"),
+    pytest.param({"invoice": {"totalAmount": 47_999}}, "INVALID_REQUEST", id="a kopeck less"),
+    pytest.param({"invoice": {"subTotalAmount": 1}}, "INVALID_REQUEST", id="another sum of items"),
+    pytest.param({"invoice": {"totalAmount": 10**20}}, "INVALID_REQUEST", id="a number that no column holds"),
+    pytest.param({"invoice": {"totalAmount": 480.0}}, "INVALID_REQUEST", id="a fraction"),
+    pytest.param({"invoice": {"orderId": "x" * 37}}, "INVALID_REQUEST", id="an order id of 37 characters"),
+    pytest.param({"invoice": {"orderId": "\u0000"}}, "INVALID_REQUEST", id="a zero character"),
+    pytest.param({"invoice": {"items": []}}, "INVALID_REQUEST", id="nothing"),
+    pytest.param({"paymentType": "CASH"}, "INVALID_REQUEST", id="cash"),
+    pytest.param({"requestId": "я"}, "INVALID_REQUEST", id="a Russian request id"),
+    pytest.param({"requestId": ""}, "INVALID_REQUEST", id="no request id"),
+    pytest.param({"requestId": 5}, "INVALID_REQUEST", id="a number as a request id"),
+    pytest.param({"storeId": "sto_00000000000000000000000009"}, "UNKNOWN_STORE_ID", id="nobody's store"),
+    pytest.param({"terminalId": "Касса 9"}, "UNKNOWN_TERMINAL_ID", id="nobody's till"),
+    pytest.param({"sessionId": "prs_00000000000000000000000009"}, "UNKNOWN_SESSION_ID", id="nobody's scan"),
+    pytest.param({"subscriptionId": "bnd_9"}, "SUBSCRIPTION_IS_NOT_FOUND", id="nobody's consent"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code"), CHANGED)
+def test_a_checkout_that_breaks_a_rule_is_refused_and_leaves_nothing(
+    till: Till, changes: dict[str, Any], code: str
+) -> None:
+    body = till.checkout(**changes)
+
+    refused = till.call("checkout", body)
+
+    assert code_of(refused) == (422, code)
+    assert "status" not in till.call("status", {"orderId": body["invoice"]["orderId"][:30]}).json()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "measure", "is_taken"),
+    [
+        pytest.param("1.0", "PIECE", True, id="a whole number with a zero"),
+        pytest.param("1.5", "PIECE", False, id="half a piece"),
+        pytest.param("1.125", "KILOGRAM", False, id="grams said as kilograms"),
+        pytest.param("1e400", "PIECE", False, id="without end"),
+        pytest.param("9" * 5_000, "PIECE", False, id="a number of 5,000 digits"),
+        pytest.param("true", "PIECE", False, id="no number"),
+        pytest.param("1", "BOX", False, id="a measure that nobody knows"),
+    ],
+)
+def test_a_quantity_is_whole_in_its_measure(till: Till, quantity: str, measure: str, is_taken: bool) -> None:
+    item = {"name": "Хлеб", "article": "bread", "price": 5_000, "quantity": "QUANTITY", "measure": measure}
+    body = till.checkout(invoice={"items": [item], "subTotalAmount": None, "discountAmount": 0, "totalAmount": 5_000})
+    raw = json.dumps(body).replace('"QUANTITY"', quantity)
+
+    answer = till.http.post(
+        f"{till.base_url}/api/v1/merchant/checkout/task", content=raw,
+        headers={"authorization": basic(till.partner, till.api_key), "token": till.token(),
+                 "content-type": "application/json"},
+    )  # fmt: skip
+
+    assert answer.status_code == (200 if is_taken else 422), answer.text
+
+
+def basic(login: str, password: str) -> str:
+    return "Basic " + b64encode(f"{login}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize("name", ["checkout", "refund", "availability-info"])
+@pytest.mark.parametrize("token", ["", "x", "0" * 38, "f" * 32 + "12345"])
+def test_a_till_that_does_not_prove_itself_does_nothing(till: Till, name: str, token: str) -> None:
+    body = {**till.checkout(), **till.refund(UNKNOWN, 1, {"bread": 1}), "cardSession": "K"}
+
+    assert code_of(till.call(name, body, token=token)) == (422, "WRONG_TOKEN")
+
+
+def test_a_right_token_after_a_wrong_one_lets_the_same_request_in(till: Till) -> None:
+    body = till.checkout(requestId="skewed-1")
+    assert code_of(till.call("checkout", body, token=till.fingerprint + "000000")) == (422, "WRONG_TOKEN")
+
+    assert till.said("checkout", body)["status"] == "WAITING"
+
+
+def test_the_token_of_another_till_is_none_of_this_one(till: Till) -> None:
+    other = till.world.till()
+
+    assert code_of(till.call("checkout", till.checkout(), token=other.token())) == (422, "WRONG_TOKEN")
+
+
+@pytest.mark.parametrize("header", ["", "Bearer x", "Basic !!", basic("mer_1", "kp_test_x")])
+def test_a_stranger_is_not_let_in(till: Till, header: str) -> None:
+    answer = till.call("status", {"orderId": "R"}, authorization=header)
+
+    assert answer.status_code in (401, 422)
+    assert answer.json()["code"] in ("UNAUTHORIZED", "UNKNOWN_PARTNER_ID")
+
+
+def test_a_partner_sees_only_its_own(till: Till) -> None:
+    paid, other = till.paid(), till.world.till()
+    named = {"paymentTransactionId": paid["paymentTransactionId"]}
+
+    assert code_of(other.call("status", named)) == (422, "UNKNOWN_TRANSACTION_ID")
+    assert code_of(other.call("cancel", named)) == (422, "UNKNOWN_TRANSACTION_ID")
+    assert code_of(other.call("status", {"orderId": paid["orderId"]})) == (422, "PAYMENT_ORDER_IS_NOT_FOUND")
+    other.partner = till.partner
+    assert code_of(other.call("status", named)) == (422, "UNKNOWN_PARTNER_ID")
+
+
+def test_a_receipt_is_kept_once(till: Till) -> None:
+    paid = till.paid()
+    code = "t=20261122T1200&s=480.00&fn=9289000100000000&i=17&fp=1234567890&n=1"
+    body = {"paymentTransactionId": paid["paymentTransactionId"], "qrCode": code}
+
+    assert till.said("receipt", body)["orderId"] == paid["orderId"]
+    assert till.said("receipt", {**body, "requestId": "again"})["orderId"] == paid["orderId"]
+
+    other = {**body, "qrCode": code.replace("i=17", "i=18")}
+    assert code_of(till.call("receipt", other)) == (422, "RECEIPT_DIFFERS")
+    wrong = {**body, "qrCode": code.replace("480.00", "480.01")}
+    assert code_of(till.call("receipt", wrong)) == (422, "INVALID_REQUEST")
+
+
+def test_nothing_is_refunded_or_printed_before_it_is_paid(till: Till) -> None:
+    begun = till.said("checkout", till.checkout())
+    named = begun["paymentTransactionId"]
+
+    refused = till.call("refund", till.refund(named, 48_000, {"bread": 2, "cheese": 1125}))
+
+    assert code_of(refused) == (422, "PAYMENT_TRANSACTION_IS_NOT_PAID")
+    assert refused.json()["details"] == PUBLISHED["PAYMENT_TRANSACTION_IS_NOT_PAID"]
+    receipt = {"paymentTransactionId": named, "qrCode": "t=20261122T1200&s=480.00&fn=9289000100000000&i=1&fp=1&n=1"}
+    assert code_of(till.call("receipt", receipt)) == (422, "PAYMENT_TRANSACTION_IS_NOT_PAID")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/merchant/nothing/task", "/api/v1/merchant/status"])
+def test_what_the_contract_does_not_know_is_said_in_its_form(till: Till, path: str) -> None:
+    answer = till.http.post(
+        till.base_url + path, json={}, headers={"authorization": basic(till.partner, till.api_key)}
+    )  # fmt: skip
+
+    assert code_of(answer) == (404, "UNKNOWN_CALL")
+
+
+class Host:
+    """A partner's own host: takes postbacks, and may answer badly first."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.received: list[tuple[str, Any]] = []
+        self.url = ""
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    found = Host()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            found.received.append((self.headers["authorization"], body))
+            self.send_response(found.answers.pop(0) if found.answers else 200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        found.url = f"http://127.0.0.1:{http.server_address[1]}/postbacks"
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield found
+        http.shutdown()
+        thread.join()
+
+
+def test_a_partner_with_a_host_is_told_until_it_takes_it(till_world: TillWorld, host: Host) -> None:  # noqa: F811
+    till = till_world.till()
+    name = f"lenta-{till.merchant_id[-6:]}"
+    with psycopg.connect(till_world.database_url) as connection:
+        connection.execute(
+            "INSERT INTO koshelek_pay_partners VALUES (%s, %s, %s, now(), now())", [name, till.merchant_id, host.url]
+        )
+    till.partner = name
+    host.answers = [500]
+
+    paid = till.paid()
+    refund = till.said("refund", till.refund(paid["paymentTransactionId"], 4_872, {"bread": 1}))
+
+    till_world.until(lambda: len(host.received), lambda count: count >= 3)
+    (login, first), (_, again), (_, last) = host.received
+    settings = till_world.app.state.door.settings
+    expected = f"{name}:{postback_password(terminals_key(settings), name).expose()}"
+    assert b64decode(login.removeprefix("Basic ")).decode() == expected
+    told = sorted((each["status"] for _, each in host.received))
+    assert told == ["PAID", "PAID", "REFUNDED"]
+    assert {each.get("refundTransactionId") for each in (first, again, last)} == {None, refund["refundTransactionId"]}

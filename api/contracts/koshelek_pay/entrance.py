@@ -28,6 +28,7 @@ from api.contracts.koshelek_pay.partners import merchant_of
 from api.door import HEADERS, Call, Door, DoorRoute
 from api.errors import KeyMissing
 from api.problems import as_ours
+from api.wire import show_instant
 from ledger.database import transaction
 from ledger.errors import KopeykaError
 from ledger.ids import new_id
@@ -39,6 +40,8 @@ CREDENTIALS_CHARACTERS_MAX = 500
 REQUEST_ID_CHARACTERS_MAX = 64
 CANCEL = "cancel"
 COMPAT = "x-contract-compat"
+TIME = "x-server-time"
+"""Our time of the answer: by it a till sets the clock that its one-time codes are made by."""
 PARTIAL = "partial"
 """Said with every answer: the public pages do not tell all fields."""
 
@@ -81,6 +84,7 @@ class KoshelekPayRoute(DoorRoute):
             except Exception as error:
                 response = tell(error)
             response.headers[COMPAT] = PARTIAL
+            response.headers[TIME] = show_instant(request.app.state.door.clock.now())
             return response
 
         return handler

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -139,8 +140,8 @@ async def send_postback(
     assert not is_in_transaction(), "a postback is sent while a transaction is open"
     if partner is None or partner.postback_url is None:
         return "the partner has no host any more"
-    login = aiohttp.BasicAuth(partner.name, postback_password(house, partner.name).expose())
-    headers = {"content-type": "application/json", "authorization": login.encode()}
+    login = b64encode(f"{partner.name}:{postback_password(house, partner.name).expose()}".encode()).decode()
+    headers = {"content-type": "application/json", "authorization": f"Basic {login}"}
     try:
         where = check_url(partner.postback_url, mode, ports=None)
         async with client.post(where, data=body, headers=headers, allow_redirects=False) as response:
