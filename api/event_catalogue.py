@@ -64,8 +64,9 @@ def read_catalogue(written: str) -> Mapping[str, EventType]:
 
 def _event_type(name: str, summary: str, fields: str, shapes: Mapping[str, str]) -> EventType:
     words = _words(fields, shapes)
-    known = {word.removesuffix(OPTIONAL): FIELDS[word.removesuffix(OPTIONAL)] for word in words}
-    optional = frozenset(word.removesuffix(OPTIONAL) for word in words if word.endswith(OPTIONAL))
+    told = [word.removesuffix(OPTIONAL).partition("=") for word in words]
+    known = {field: FIELDS[meaning or field] for field, _, meaning in told}
+    optional = frozenset(field for (field, _, _), word in zip(told, words, strict=True) if word.endswith(OPTIONAL))
     return EventType(name, summary, known, optional)
 
 

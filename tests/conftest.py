@@ -8,10 +8,11 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -20,8 +21,11 @@ import pytest_asyncio
 import structlog
 
 from api import bootstrap, data_dir, migrate
+from api.event_catalogue import EVENT_TYPES
 from api.postgres import Server
-from ledger.database import Engine, create_engine
+from ledger import outbox
+from ledger.database import Engine, Session, create_engine
+from ledger.outbox import Event
 
 TEMPLATE = "kopeyka_template"
 VAULT_TEMPLATE = "kopeyka_vault_template"
@@ -33,6 +37,8 @@ FILES_IN_ORDER = ("scenarios/", "properties/", "api/", "", "contracts/test_dolya
 that they share runs from the first of them to the end of the run."""
 SMALL_FILE_TESTS = 12
 """Files with fewer come last and even out what the cores have left."""
+MAKE_UP_EVENTS = {"test_outbox.py", "test_webhooks.py"}
+"""Files of tests that are about events and not about what happened."""
 numbers = itertools.count(1)
 
 
@@ -221,6 +227,22 @@ def logs_end_with_their_test() -> Iterator[None]:
     """An application made in a test writes its log to that test's standard error, which is closed after it."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def events_are_as_the_catalogue_says(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test publishes in its own process is compared with the catalogue of events on its way."""
+    if request.path.name in MAKE_UP_EVENTS:
+        return
+    publish_all = outbox.publish_all
+
+    async def publish_known(session: Session, events: Sequence[Event], **how: Any) -> None:
+        for event in events:
+            assert event.type in EVENT_TYPES, f"{event.type} is not in api/event_catalogue.yaml"
+            assert EVENT_TYPES[event.type].faults_of(event.data) == [], event
+        await publish_all(session, events, **how)
+
+    monkeypatch.setattr(outbox, "publish_all", publish_known)
 
 
 @pytest.fixture
