@@ -114,21 +114,21 @@ async def add_redemption(
 ) -> Redemption | None:
     """Keep a new redemption; nothing if the buyer has none left, or another till takes the buyer's next one just now.
 
-    The turn is the buyer's lowest free number: two tills that choose the same one meet at a unique index.
+    The buyer_use is the buyer's lowest free number: two tills that choose the same one meet at a unique index.
     """
     row = (
         await session.execute(
             text(f"""
                 WITH chosen AS (
-                    SELECT min(n) AS turn FROM generate_series(1, CAST(:by_buyer AS integer)) AS n
+                    SELECT min(n) AS buyer_use FROM generate_series(1, CAST(:by_buyer AS integer)) AS n
                      WHERE NOT EXISTS (SELECT FROM promo_redemptions
-                                        WHERE promo_code_id = :code_id AND buyer_key = :buyer_key AND turn = n
+                                        WHERE promo_code_id = :code_id AND buyer_key = :buyer_key AND buyer_use = n
                                           AND {_LIVE})
                 )
-                INSERT INTO promo_redemptions (id, promo_code_id, merchant_id, kind, order_id, buyer_key, turn,
+                INSERT INTO promo_redemptions (id, promo_code_id, merchant_id, kind, order_id, buyer_key, buyer_use,
                                                discount_kopecks, reserved_at)
-                SELECT :id, :code_id, :merchant_id, :kind, :order_id, CAST(:buyer_key AS text), turn, :discount, :now
-                  FROM chosen WHERE CAST(:by_buyer AS integer) IS NULL OR turn IS NOT NULL
+                SELECT :id, :code_id, :merchant_id, :kind, :order_id, CAST(:buyer_key AS text), buyer_use, :discount, :now
+                  FROM chosen WHERE CAST(:by_buyer AS integer) IS NULL OR buyer_use IS NOT NULL
                 ON CONFLICT DO NOTHING RETURNING *
             """),  # noqa: S608  # our own words
             {

@@ -50,7 +50,7 @@ promo_redemptions = Table(
     required("kind", Code),
     required("order_id", Code),
     optional("buyer_key", Code),
-    optional("turn", Integer),
+    optional("buyer_use", Integer),
     required("discount_kopecks", BigInteger),
     required("status", Code, "'reserved'"),
     required("reserved_at", Instant),
@@ -64,8 +64,8 @@ promo_redemptions = Table(
     ),
     UniqueConstraint("order_id", name="promo_redemptions_order_key"),
     Index(
-        "promo_redemptions_one_turn",
-        "promo_code_id", "buyer_key", "turn", unique=True, postgresql_where=text(_LIVE),
+        "promo_redemptions_one_buyer_use",
+        "promo_code_id", "buyer_key", "buyer_use", unique=True, postgresql_where=text(_LIVE),
     ),
     Index(
         "promo_redemptions_one_trial",

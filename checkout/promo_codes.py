@@ -35,8 +35,8 @@ REWARD_LIVES = timedelta(days=90)
 """How long an owner may spend a reward."""
 NEW_CODE_CHARACTERS = 8
 """40 bits of chance: enough not to be guessed at a till."""
-TURN_TRIES_MAX = 5
-"""Tills of one buyer that may choose the same turn one after another."""
+USE_TRIES_MAX = 5
+"""Tills of one buyer that may choose the same use one after another."""
 
 
 async def make_code(
@@ -86,12 +86,12 @@ async def reserve(
     if found.terms.redemptions_max is not None and not await rows.take_use(session, found.id):
         raise PromoCodeSpent(redemptions_max=found.terms.redemptions_max)
     wanted = Redemption(new_id("rdm", now), discount, found.id, order_id, RedemptionStatus.RESERVED, now)
-    return await _reserve_turn(session, wanted, found, buyer_key)
+    return await _reserve_use(session, wanted, found, buyer_key)
 
 
-async def _reserve_turn(session: Session, wanted: Redemption, code: PromoCode, buyer_key: str | None) -> Redemption:
-    """Keep the redemption under the buyer's next turn. Raises: PromoBuyerLimit, PromoTrialTaken."""
-    for _ in range(TURN_TRIES_MAX):
+async def _reserve_use(session: Session, wanted: Redemption, code: PromoCode, buyer_key: str | None) -> Redemption:
+    """Keep the redemption as the next use of the buyer. Raises: PromoBuyerLimit, PromoTrialTaken."""
+    for _ in range(USE_TRIES_MAX):
         kept = await rows.add_redemption(session, wanted, code, buyer_key)
         if kept is not None:
             return kept

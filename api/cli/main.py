@@ -18,6 +18,7 @@ from api.cli import (
     demo,
     dolyame,
     evidence,
+    explain,
     export,
     keys,
     migrate,
@@ -48,6 +49,7 @@ app.command()(demo.demo)
 app.command()(up.up)
 app.command()(migrate.migrate)
 app.command()(verify.verify)
+app.command()(explain.explain)
 app.command()(export.export)
 app.command()(scan.scan)
 app.command()(segtest.segtest)

@@ -20,7 +20,7 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "promo_redemptions": {
         "id": REDEMPTION, "promo_code_id": CODE, "merchant_id": MERCHANT, "kind": "referral", "order_id": ORDER,
-        "buyer_key": "lcd_2", "turn": 1, "discount_kopecks": 200, "reserved_at": NOW,
+        "buyer_key": "lcd_2", "buyer_use": 1, "discount_kopecks": 200, "reserved_at": NOW,
     },
 }  # fmt: skip
 CODE_2 = {"id": shown("pmc", 2), "code": "DRUG-300"}
@@ -29,7 +29,7 @@ DISCOUNT = CODE_2 | {
     "buyer_redemptions_max": None,
 }  # fmt: skip
 ORDER_2, ORDER_3 = shown("ord", 2), shown("ord", 3)
-REDEMPTION_2 = {"id": shown("rdm", 2), "order_id": ORDER_2, "turn": 2}
+REDEMPTION_2 = {"id": shown("rdm", 2), "order_id": ORDER_2, "buyer_use": 2}
 REWARDED = {"reward_code_id": CODE}
 
 VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
@@ -74,15 +74,15 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("promo_redemptions_code_fkey", "promo_redemptions", REDEMPTION_2 | {"kind": "trial"}),
     ("promo_redemptions_id_is_shown", "promo_redemptions", REDEMPTION_2 | {"id": "rdm_2"}),
     ("promo_redemptions_buyer_is_key", "promo_redemptions", REDEMPTION_2 | {"buyer_key": ""}),
-    ("promo_redemptions_turn_of_buyer", "promo_redemptions", REDEMPTION_2 | {"turn": 0}),
-    ("promo_redemptions_turn_of_buyer", "promo_redemptions", REDEMPTION_2 | {"buyer_key": None}),
+    ("promo_redemptions_use_of_buyer", "promo_redemptions", REDEMPTION_2 | {"buyer_use": 0}),
+    ("promo_redemptions_use_of_buyer", "promo_redemptions", REDEMPTION_2 | {"buyer_key": None}),
     ("promo_redemptions_discount_in_range", "promo_redemptions", REDEMPTION_2 | {"discount_kopecks": 0}),
     ("promo_redemptions_status_is_known", "promo_redemptions", REDEMPTION_2 | {"status": "used"}),
     ("promo_redemptions_confirmed_at_when_confirmed", "promo_redemptions", REDEMPTION_2 | {"status": "confirmed"}),
     ("promo_redemptions_confirmed_at_when_confirmed", "promo_redemptions", REDEMPTION_2 | {"confirmed_at": NOW}),
     ("promo_redemptions_ended_at_when_ended", "promo_redemptions", REDEMPTION_2 | {"status": "released"}),
     ("promo_redemptions_ended_at_when_ended", "promo_redemptions", REDEMPTION_2 | {"ended_at": NOW}),
-    ("promo_redemptions_one_turn", "promo_redemptions", REDEMPTION_2 | {"turn": 1}),
+    ("promo_redemptions_one_buyer_use", "promo_redemptions", REDEMPTION_2 | {"buyer_use": 1}),
 ]
 BELOW = {"promo_codes_reward_key", "promo_redemptions_one_trial", "promo_redemptions_forward"}
 """Violated in tests of their own."""
@@ -119,7 +119,7 @@ def test_a_buyer_takes_one_trial_of_a_merchant(filled: psycopg.Connection[Any]) 
     for number in (2, 3):
         trial = {"id": shown("pmc", number), "code": f"TRIAL-{number}", "kind": "trial", "buyer_redemptions_max": 1}
         insert(filled, "promo_codes", ROWS["promo_codes"] | DISCOUNT | trial)
-    use = ROWS["promo_redemptions"] | REDEMPTION_2 | {"kind": "trial", "promo_code_id": shown("pmc", 2), "turn": 1}
+    use = ROWS["promo_redemptions"] | REDEMPTION_2 | {"kind": "trial", "promo_code_id": shown("pmc", 2), "buyer_use": 1}
     insert(filled, "promo_redemptions", use)
     another = use | {"id": shown("rdm", 3), "order_id": ORDER_3, "promo_code_id": shown("pmc", 3)}
     assert refused_by(filled, "promo_redemptions", another) == "promo_redemptions_one_trial"

@@ -149,7 +149,7 @@ async def test_the_tills_of_one_buyer_race_for_what_the_buyer_has_left(shop: Sho
     answers = Counter(await asyncio.gather(*map(try_at_a_till, orders)))
 
     assert answers == {"reserved": 2, "checkout.promo_buyer_limit": 10}
-    assert shop.asked("SELECT turn FROM promo_redemptions ORDER BY turn") == [(1,), (2,)]
+    assert shop.asked("SELECT buyer_use FROM promo_redemptions ORDER BY buyer_use") == [(1,), (2,)]
 
 
 async def test_the_fourth_friend_is_refused_and_the_owner_is_rewarded_after_the_third_has_paid(shop: Shop) -> None:

@@ -72,7 +72,7 @@ CREATE TABLE promo_redemptions (
     kind             text COLLATE "C" NOT NULL,
     order_id         text COLLATE "C" NOT NULL,
     buyer_key        text COLLATE "C",
-    turn             integer,
+    buyer_use             integer,
     discount_kopecks bigint NOT NULL,
     status           text COLLATE "C" NOT NULL DEFAULT 'reserved',
     reserved_at      timestamptz NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE promo_redemptions (
         REFERENCES promo_codes (id, merchant_id, kind),
     CONSTRAINT promo_redemptions_id_is_shown CHECK (id ~ '^rdm_[0-9a-z]{26}$'),
     CONSTRAINT promo_redemptions_buyer_is_key CHECK (length(buyer_key) BETWEEN 1 AND 64),
-    CONSTRAINT promo_redemptions_turn_of_buyer CHECK (turn IS NULL OR turn > 0 AND buyer_key IS NOT NULL),
+    CONSTRAINT promo_redemptions_use_of_buyer CHECK (buyer_use IS NULL OR buyer_use > 0 AND buyer_key IS NOT NULL),
     CONSTRAINT promo_redemptions_discount_in_range CHECK (discount_kopecks BETWEEN 1 AND 100000000),
     CONSTRAINT promo_redemptions_status_is_known CHECK (status IN ('reserved', 'confirmed', 'released', 'returned')),
     CONSTRAINT promo_redemptions_confirmed_at_when_confirmed CHECK (
@@ -95,7 +95,7 @@ CREATE TABLE promo_redemptions (
         (status IN ('released', 'returned')) = (ended_at IS NOT NULL)
     )
 ) WITH (fillfactor = 80);
-CREATE UNIQUE INDEX promo_redemptions_one_turn ON promo_redemptions (promo_code_id, buyer_key, turn)
+CREATE UNIQUE INDEX promo_redemptions_one_buyer_use ON promo_redemptions (promo_code_id, buyer_key, buyer_use)
     WHERE status IN ('reserved', 'confirmed');
 CREATE UNIQUE INDEX promo_redemptions_one_trial ON promo_redemptions (merchant_id, buyer_key)
     WHERE kind = 'trial' AND status IN ('reserved', 'confirmed');
@@ -104,9 +104,9 @@ CREATE INDEX promo_redemptions_of_code ON promo_redemptions (promo_code_id, id);
 -- Triggers refuse, never compute: a redemption goes forward only, and nothing else of it changes.
 CREATE FUNCTION promo_redemptions_go_forward() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (OLD.id, OLD.promo_code_id, OLD.order_id, OLD.buyer_key, OLD.turn, OLD.discount_kopecks, OLD.reserved_at)
+    IF (OLD.id, OLD.promo_code_id, OLD.order_id, OLD.buyer_key, OLD.buyer_use, OLD.discount_kopecks, OLD.reserved_at)
        IS DISTINCT FROM
-       (NEW.id, NEW.promo_code_id, NEW.order_id, NEW.buyer_key, NEW.turn, NEW.discount_kopecks, NEW.reserved_at)
+       (NEW.id, NEW.promo_code_id, NEW.order_id, NEW.buyer_key, NEW.buyer_use, NEW.discount_kopecks, NEW.reserved_at)
        OR (OLD.status, NEW.status) NOT IN
           (('reserved', 'confirmed'), ('reserved', 'released'), ('confirmed', 'returned'))
     THEN

@@ -1,6 +1,6 @@
-"""Keep promo codes and their redemptions.
+"""Keep promo codes and their redemptions; let the audit log's lines about one object be read.
 
-Expand only: every table is new. Locks: none that anybody could wait for.
+Expand only: every table and function is new. Locks: none that anybody could wait for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     run_sql_file("0023_promo_codes.sql")
+    run_sql_file("0023_timeline.sql")
 
 
 def downgrade() -> None:
