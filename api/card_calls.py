@@ -17,6 +17,7 @@ import structlog
 from api.card_paying import carry_out, let_withdrawn_go
 from api.device_payments import DeviceProof, charge_in, question_of
 from api.errors import VaultNotNamed, VaultRefused, VaultUnavailable, VaultUnknown
+from api.unanswered import give_up_if_spent
 from checkout import card_payment_rows as rows
 from checkout.card_payments import (
     ANSWER_WAIT,
@@ -29,7 +30,7 @@ from checkout.card_payments import (
 )
 from checkout.card_refunding import CardRefundAnswer, record_refund
 from ledger.clock import Clock
-from ledger.database import Engine, in_transaction, transaction
+from ledger.database import Engine, Session, in_transaction, transaction
 from ledger.errors import KopeykaError
 
 log = structlog.get_logger("card_calls")
@@ -42,6 +43,8 @@ DEVICE_PAYMENT_NOT_FOUND = "vault.device_payment_not_found"
 """Said of a device's payment, it is kept: the vault refuses that payment if it comes later."""
 TRANSIT_MAX = timedelta(minutes=1)
 """A question to the vault that is on its way for longer arrives no more."""
+UNHEARD = frozenset({CardPaymentStatus.REQUESTED, CardPaymentStatus.UNKNOWN})
+"""Nobody has said yet whether the card was charged."""
 _NEWS = {
     "authorised": ChargeNews.AUTHORISED,
     "captured": ChargeNews.CAPTURED,
@@ -122,9 +125,15 @@ class CardCalls:
     async def carry_on(self, payment: CardPayment) -> CardPayment:
         """Ask about a payment once more and carry out what is said."""
         answer = await self.ask(payment)
-        return await in_transaction(
-            self.engine, lambda session: carry_out(session, payment, answer, now=self.clock.now())
-        )
+
+        async def work(session: Session) -> CardPayment:
+            now = self.clock.now()
+            after = await carry_out(session, payment, answer, now=now)
+            if after.status in UNHEARD and after.attempt_id is not None:
+                await give_up_if_spent(session, after.attempt_id, after.looks, now=now)
+            return after
+
+        return await in_transaction(self.engine, work)
 
     async def ask_refund(self, refund: CardRefund, acting_for: str = "") -> CardRefundAnswer:
         """Call: give money back, under the refund's own id. Never raises for what the network does."""

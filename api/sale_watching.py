@@ -10,6 +10,7 @@ import structlog
 
 from api.cash_link_rail import arm, armed, record_start
 from api.sale_results import SaleReader, end
+from api.unanswered import give_up_if_spent
 from checkout import repository as till_rows
 from checkout import till
 from checkout.attempts import LIVE, AttemptStatus
@@ -124,6 +125,7 @@ async def resume(sales: SaleReader, lost: Activation) -> None:
     """
     now = sales.clock.now()
     async with transaction(sales.engine) as session:
+        await give_up_if_spent(session, lost.attempt_id, lost.arms - 1, now=now)
         (attempt,) = await till_rows.lock_attempts(session, [lost.attempt_id])
     params_id = await sales.find(lost)
     if params_id is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from api.unanswered import code_retries, give_up_if_spent
 from api.wiring import Wiring
 from checkout import repository as till_rows
 from checkout import till
@@ -122,6 +123,10 @@ async def _new_offer(session: Session, lost: QrCode, clock: Clock) -> Offer | No
     if replaced is None:
         return None
     qr, registration = replaced
+    retries = await code_retries(session, lost.attempt_id)
+    if await give_up_if_spent(session, lost.attempt_id, retries, now=now):
+        await repository.abandon_qr(session, qr.id)
+        return None
     (attempt,) = await till_rows.lock_attempts(session, [lost.attempt_id])
     if attempt.status in LIVE and now < attempt.created_at + registering.GIVE_UP_AFTER:
         return Offer(attempt.id, qr.merchant_id, qr.amount, qr.purpose, qr.id, registration)
