@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from api.demo.caller import Caller
 from api.demo.errors import DemoFailed
-from api.demo.sale import Sale
 from ledger.clock import monotonic
 
 PAGE = 200
@@ -21,12 +20,20 @@ SILENCE_SECONDS_MAX = 180.0
 """Payments are waited for as long as some are still booked: the slowest are polled after a minute."""
 
 
+class Awaited(Protocol):
+    """A sale whose payment is to be heard of."""
+
+    order_id: str
+    paid_at: float
+    """By the monotonic clock: when its payer said yes."""
+
+
 @dataclass(slots=True)
 class Hearing:
     """Which orders are known to be paid."""
 
     caller: Caller
-    expected: dict[str, Sale] = field(default_factory=dict)
+    expected: dict[str, Awaited] = field(default_factory=dict)
     paid: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By order: the data of its event."""
     booked_seconds: list[float] = field(default_factory=list)
@@ -34,10 +41,11 @@ class Hearing:
     twice: list[str] = field(default_factory=list)
     """Orders that were told to be paid more than once: must stay empty."""
     heard_at: float = 0.0
-    _cursor: str = ""
+    cursor: str = ""
+    """How far the list has been read."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def expect(self, sale: Sale) -> None:
+    def expect(self, sale: Awaited) -> None:
         """The payer of a sale is about to pay."""
         sale.paid_at = monotonic()
         self.expected[sale.order_id] = sale
@@ -75,8 +83,8 @@ class Hearing:
 
     async def _listen(self) -> None:
         while True:
-            page = await self.caller.get(f"/v1/events?type=order.paid&limit={PAGE}&after={quote(self._cursor)}")
-            self._cursor = page["next"] or self._cursor
+            page = await self.caller.get(f"/v1/events?type=order.paid&limit={PAGE}&after={quote(self.cursor)}")
+            self.cursor = page["next"] or self.cursor
             for event in page["items"]:
                 self._take(event)
             if page["items"]:
