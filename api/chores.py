@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
 from api import idempotency
 from api.settings import Mode, Settings
 from checkout import basket_rows, points, till
 from installments import decision_policies
 from ledger import days, holds
 from ledger.clock import Clock, read_offset
-from ledger.database import Engine, in_transaction, transaction
+from ledger.database import Engine, Session, in_transaction, transaction
 
 EXPIRED_ORDERS_MAX = 100
 """Orders closed in one round."""
@@ -48,8 +51,12 @@ async def close_unpaid_orders(engine: Engine, clock: Clock) -> int:
     async with transaction(engine) as session:
         due = await basket_rows.expired_orders(session, now=clock.now(), limit=EXPIRED_ORDERS_MAX)
     for order_id in due:
-        await in_transaction(engine, lambda session, each=order_id: till.close_unpaid(session, each, now=clock.now()))
+        await in_transaction(engine, _closing(order_id, clock.now()))
     return len(due)
+
+
+def _closing(order_id: str, now: datetime) -> Callable[[Session], Awaitable[bool]]:
+    return lambda session: till.close_unpaid(session, order_id, now=now)
 
 
 async def fold_days(engine: Engine) -> int:
