@@ -18,6 +18,7 @@ from datetime import datetime
 from api.card_rail import CardTerms, request_payment
 from api.plan_first_payments import commit_by_itself, take_first_installment, void_first_payments
 from checkout import card_payment_rows as cards
+from checkout import shift_operations
 from checkout.card_payments import ENDED, Initiator
 from installments import accepting, buyer_rows, cancelling, clearing, committing, correcting, deciding, feeds, refunding
 from installments import repository as rows
@@ -30,7 +31,7 @@ from installments.plan import CollectorName, Plan, PlanStatus
 from installments.plan_refunds import PlanRefund
 from installments.refunding import RefundRequest
 from installments.telling import PlanActor
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.ids import new_id
 from sbp_gateway.binding_repository import load_binding
 from sbp_gateway.bindings import BindingStatus
@@ -95,7 +96,8 @@ async def refund(
 
     Raises: as ``installments.refunding.refund``. Locks: the plan, accounts.
     """
-    return await refunding.refund(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+    made = await refunding.refund(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+    return await _into_shift(session, made, now)
 
 
 async def correct(
@@ -106,7 +108,8 @@ async def correct(
 
     Raises: as ``installments.correcting.correct``. Locks: the plan, accounts.
     """
-    return await correcting.correct(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+    made = await correcting.correct(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+    return await _into_shift(session, made, now)
 
 
 async def complete_delivery(
@@ -118,6 +121,17 @@ async def complete_delivery(
     Raises: as ``installments.correcting.complete_delivery``. Locks: the plan, accounts.
     """
     return await correcting.complete_delivery(session, plan_id, request, by, merchant_id=merchant_id, now=now)
+
+
+async def _into_shift(session: Session, made: PlanRefund, now: datetime) -> PlanRefund:
+    """Goods of a plan that was a till's rail go back into the shift of that till; of no other plan."""
+    attempt_id = await session.scalar(
+        text("SELECT attempt_id FROM plan_attempts WHERE plan_id = :id"), {"id": made.plan_id}
+    )
+    if attempt_id is not None and made.amount > 0:
+        refund_id = f"{made.plan_id}:{made.refund_id}"  # the merchant's own id is unique within the plan only
+        await shift_operations.note_refund(session, refund_id, attempt_id, made.amount, now=now)
+    return made
 
 
 async def _decide(session: Session, plan: Plan, acceptance: Acceptance, by: PlanActor, now: datetime) -> Plan:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from checkout import card_payment_rows as rows
 from checkout import card_vouchers as vouchers
-from checkout import item_refunds
+from checkout import item_refunds, shift_operations
 from checkout.card_payments import (
     ANSWER_WAIT,
     CardPayment,
@@ -113,6 +113,8 @@ async def record_refund(session: Session, refund_id: str, answer: CardRefundAnsw
         left = Kopecks(payment.refunded - refund.amount)
         await rows.save_payment(session, replace(payment, refunded=left, version=payment.version + 1))
     await rows.save_refund(session, refund)
+    if refund.status is CardRefundStatus.SUCCEEDED and payment.attempt_id is not None:
+        await shift_operations.note_refund(session, refund.id, payment.attempt_id, refund.amount, now=now)
     if refund.is_final:
         await outbox.publish_all(session, [event_of(refund)], now=now)
         if is_of_items:

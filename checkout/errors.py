@@ -10,6 +10,7 @@ Rejected
     ├── RailOff, FailoverRefused, SlipIssuesSpent
     ├── CashierNotFound, CashierNumberTaken, CashierGone
     ├── StoreListRefused, StoreNumberTaken
+    ├── ShiftNotFound, ShiftOpen, ShiftClosed, ShiftDiffers, ShiftTotalsRefused
     ├── TerminalKeyNotFound, TerminalKeyProved, TerminalKeyRefused
     ├── CardPaymentNotFound, NoStoredConsent, CardTokenMalformed
     ├── CardPaymentNotAuthorised, CardCaptureAboveAmount, CardCaptureNotWhole, CardPaymentNotCaptured
@@ -17,7 +18,7 @@ Rejected
     ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
     └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsReturnAboveSpent
 Unavailable
-└── CardPaymentBusy, TerminalKeysNotConfigured
+└── CardPaymentBusy, TerminalKeysNotConfigured, SheetsNotInstalled
 """
 
 from __future__ import annotations
@@ -199,6 +200,36 @@ class StoreNumberTaken(CheckoutRejected):
     code = "checkout.store_number_taken"
 
 
+class ShiftNotFound(CheckoutRejected):
+    """There is no such shift."""
+
+    code = "checkout.shift_not_found"
+
+
+class ShiftOpen(CheckoutRejected):
+    """The terminal has an open shift: close it first."""
+
+    code = "checkout.shift_open"
+
+
+class ShiftClosed(CheckoutRejected):
+    """The shift is closed; its Z report stands."""
+
+    code = "checkout.shift_closed"
+
+
+class ShiftDiffers(CheckoutRejected):
+    """The till has counted otherwise: say why, and close again."""
+
+    code = "checkout.shift_differs"
+
+
+class ShiftTotalsRefused(CheckoutRejected):
+    """The till's own totals cannot be read."""
+
+    code = "checkout.shift_totals_refused"
+
+
 class TerminalKeyNotFound(CheckoutRejected):
     """There is no such key of a terminal."""
 
@@ -347,3 +378,9 @@ class PointsReturnAboveSpent(CheckoutRejected):
     """More points than the order took cannot come back."""
 
     code = "checkout.points_return_above_spent"
+
+
+class SheetsNotInstalled(Unavailable):
+    """Workbooks need an extra: pip install 'kopeyka[registers]'."""
+
+    code = "checkout.sheets_not_installed"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checkout import basket_rows, offers, repository, rollout, tenders
+from checkout import basket_rows, offers, repository, rollout, shift_operations, tenders
 from checkout.attempts import ALLOWED, LIVE, Attempt, AttemptStatus, OfOrder
 from checkout.attempts import advance as advance_attempt
+from checkout.basket_rows import OrderBasket, OrderOffer
 from checkout.errors import AttemptLive, OrderNotOpen
 from checkout.orders import Order, OrderRequest, OrderStatus, check_request
 from checkout.orders import advance as advance_order
@@ -17,24 +18,43 @@ from checkout.tenders import TendersWish
 from ledger.database import Session
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order just placed with its basket, and what rails take off."""
+
+    order: Order
+    basket: OrderBasket
+    offers: Sequence[OrderOffer]
+
+
 async def place_order(
     session: Session, order_id: str, request: OrderRequest, *, merchant_id: str | None, now: datetime,
     wish: TendersWish | None = None,
 ) -> Order:  # fmt: skip
     """Write down an order for a terminal, of ``merchant_id`` when the caller speaks for one.
 
-    With a basket, promo code and points are set aside in the same transaction, and the rail is asked for the rest.
+    Raises: what ``check_request`` refuses; TerminalNotFound; OrderNumberTaken; with a basket as ``place_basket``.
+    """
+    if wish is not None:
+        return (await place_basket(session, order_id, request, wish, merchant_id=merchant_id, now=now)).order
+    check_request(request)
+    return await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
+
+
+async def place_basket(
+    session: Session, order_id: str, request: OrderRequest, wish: TendersWish, *, merchant_id: str | None, now: datetime
+) -> Placed:
+    """Write down an order with its basket: promo code and points are set aside, and the rail is asked for the rest.
+
     Raises: what ``check_request`` and ``tenders.reserve`` refuse; TerminalNotFound; OrderNumberTaken.
-    Locks: with a basket as ``tenders.reserve``.
+    Locks: as ``tenders.reserve``.
     """
     check_request(request)
     order = await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
-    if wish is None:
-        return order
-    of_order = await tenders.reserve(session, order, wish, now=now)
+    of_order, made = await tenders.reserve(session, order, wish, now=now)
     if of_order.amount != order.amount:
         await basket_rows.ask_of_rail(session, order_id, of_order.amount)
-    return replace(order, amount=of_order.amount)
+    return Placed(replace(order, amount=of_order.amount), of_order, made)
 
 
 async def cancel_order(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> Order:
@@ -126,7 +146,8 @@ async def pay_orders(
 ) -> list[tuple[Attempt, Order]]:
     """Mark attempts and their orders paid by the payments named. All of them are payable and locked.
 
-    Their promo codes and points are taken in the same transaction. Locks: as ``tenders.confirm``.
+    Their promo codes and points are taken, and they go into the shifts of their tills, in the same transaction.
+    Locks: as ``tenders.confirm``, then the shifts.
     """
     assert all(found.is_payable for found, _ in paid)
     done = [
@@ -139,6 +160,7 @@ async def pay_orders(
     await repository.save_attempts(session, [attempt for attempt, _ in done])
     with_basket = await repository.save_orders(session, [order for _, order in done])
     await tenders.confirm(session, [order for _, order in done if order.id in with_basket], now=now)
+    await shift_operations.note_sales(session, done, now=now)
     return done
 
 
