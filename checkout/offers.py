@@ -78,10 +78,11 @@ def offers_for(order_id: str, amount: Kopecks, rules: Sequence[RailOffer]) -> li
     return [made[rail] for rail in RAILS if rail in made and made[rail].discount > 0]
 
 
-async def make(session: Session, order: Order, of_order: OrderBasket, *, now: datetime) -> None:
-    """Keep what each rail takes off a new order by the merchant's offers of now."""
-    rules = await rules_on(session, order.merchant_id, now=now)
-    await basket_rows.add_order_offers(session, offers_for(order.id, of_order.amount, rules))
+async def make(session: Session, order: Order, of_order: OrderBasket, *, now: datetime) -> list[OrderOffer]:
+    """Keep what each rail takes off a new order by the merchant's offers of now. Gives them."""
+    made = offers_for(order.id, of_order.amount, await rules_on(session, order.merchant_id, now=now))
+    await basket_rows.add_order_offers(session, made)
+    return made
 
 
 async def choose(session: Session, order_id: str, attempt_id: str, rail: str) -> Kopecks:

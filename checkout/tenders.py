@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from checkout import basket_rows, loyalty_cards, offers, points, presentments, promo_codes
 from checkout.basket_errors import BasketTimeInvalid, CardNotAsPresented, PointsNeedCard
-from checkout.basket_rows import OrderBasket, TendersStatus
+from checkout.basket_rows import OrderBasket, OrderOffer, TendersStatus
 from checkout.baskets import NOTHING, Basket, Line, spread
 from checkout.errors import AmountNotPositive
 from checkout.loyalty_cards import LoyaltyCardStatus
@@ -52,7 +52,9 @@ class TendersWish:
         return now + timedelta(minutes=self.open_minutes)
 
 
-async def reserve(session: Session, order: Order, wish: TendersWish, *, now: datetime) -> OrderBasket:
+async def reserve(
+    session: Session, order: Order, wish: TendersWish, *, now: datetime
+) -> tuple[OrderBasket, list[OrderOffer]]:
     """Set aside promo code and points for an order just placed, and keep its basket and what rails take off.
 
     Raises: BasketTimeInvalid, AmountNotPositive, CardNotAsPresented, PresentmentUsed, PointsNeedCard; the refusals
@@ -79,8 +81,7 @@ async def reserve(session: Session, order: Order, wish: TendersWish, *, now: dat
         expires_at=expires_at,
     )  # fmt: skip
     await basket_rows.add_basket(session, of_order)
-    await offers.make(session, order, of_order, now=now)
-    return of_order
+    return of_order, await offers.make(session, order, of_order, now=now)
 
 
 async def card_of(session: Session, order: Order, wish: TendersWish) -> str | None:

@@ -204,11 +204,12 @@ async def create_order(call: CanWrite, body: OrderBody) -> Response:
         request = OrderRequest(
             body.terminal_id, body.number, asked, body.description, body.placed_at or call.now, body.currency
         )
-        order = await till.place_order(
-            session, claim.resource_id, request, merchant_id=call.caller.merchant_id, now=call.now, wish=wish
-        )
-        kept = {} if wish is None else await tenders_views(session, [order.id])
-        return OrderView.of(order, [], tenders=kept.get(order.id))
+        whose, now = call.caller.merchant_id, call.now
+        if wish is None:
+            order = await till.place_order(session, claim.resource_id, request, merchant_id=whose, now=now)
+            return OrderView.of(order, [])
+        placed = await till.place_basket(session, claim.resource_id, request, wish, merchant_id=whose, now=now)
+        return OrderView.of(placed.order, [], tenders=TendersView.of(placed.basket, placed.offers))
 
     return await once(call, work, prefix="ord", location="/v1/orders/{id}")
 
