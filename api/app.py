@@ -58,6 +58,7 @@ from api.routes import (
     loyalty_cards,
     merchants,
     nspk_notifications,
+    order_quotes,
     orders,
     parked_notifications,
     payouts,
@@ -81,6 +82,7 @@ from api.routes import (
     terminal_keys,
     terminals,
     timeline,
+    timeline_page,
     tkassa_notifications,
     unmatched_payments,
     webhooks,
@@ -121,6 +123,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     refunds.router,
     item_refunds.router,
     rail_offers.router,
+    order_quotes.router,
     card_payments.router,
     card_sessions.router,
     cards.router,
@@ -167,7 +170,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS, *koshelek_pay.ROUTERS)
 """Routers in another's form: described by the other side's documents, not by ours."""
 
-PAGES: tuple[APIRouter, ...] = (plan_form.router,)
+PAGES: tuple[APIRouter, ...] = (plan_form.router, timeline_page.router,)
 """Routers that people's browsers call: pages, not described for programs."""
 
 CLOCK_SECONDS = 1.0

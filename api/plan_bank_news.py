@@ -12,6 +12,7 @@ from checkout import card_payment_rows as cards
 from installments import repository as rows
 from installments import vouchers
 from installments.clearing import BANK_REFERENCE, CARD_REFERENCE, clearing_accounts, operator_of
+from installments.debt_sales import check_not_sold
 from installments.errors import UndoneMovementUnknown
 from installments.movement_rows import load_movements
 from installments.movements import Movement, MovementKind
@@ -54,13 +55,15 @@ async def record_bank_payment(session: Session, payment: BankPayment, by: PlanAc
     """Tell a plan of money that came by itself; of a debt written off it is a recovery.
 
     Дт asset:operator_bank                Кт as ``vouchers.payment`` lists
-    Raises: PlanNotFound, PlanNotCommitted, MovementDiffers, MovementInFuture, MovementBeforePlan. Locks: the plan,
-    accounts.
+    Raises: PlanNotFound, PlanNotCommitted, DebtSold, MovementDiffers, MovementInFuture, MovementBeforePlan. Locks: the
+    plan, accounts.
     """
     plan = await rows.load_plan(session, payment.plan_id, lock=True)
     is_lost = plan.standing is Standing.WRITTEN_OFF
     reference = f"{BANK_REFERENCE}:{payment.bank_reference}"
     known = (await load_movements(session, [plan.id])).get(plan.id, ())
+    if not any(one.reference == reference for one in known):
+        await check_not_sold(session, [plan.id])
     first = next((one.kind for one in known if one.reference == reference), None)
     kind = first or (MovementKind.RECOVERY if is_lost else MovementKind.INSTALLMENT_PAYMENT)
     movement = Movement(

@@ -19,7 +19,8 @@ Rejected
     ├── CommitAboveApproved, CommitDiffers
     ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
-    ├── NoDebtOwed, NoPenaltyOwed, GoodwillAboveDebt, EarlyPaymentOutOfRange, NoCollectorKnown
+    ├── DebtNotWrittenOff, DebtSaleTaken, DebtSaleNotFound, DebtSold, NoDebtOwed, NoPenaltyOwed
+    ├── GoodwillAboveDebt, EarlyPaymentOutOfRange, NoCollectorKnown
     ├── DisputeOpenAlready, NoOpenDispute, DisputeDiffers
     └── RefundAmountNotPositive, RefundAboveRest, RefundDiffers, RefundItemsMismatch, CorrectionAboveTotal
 Unavailable
@@ -395,6 +396,30 @@ class ReceiptDiffers(InstallmentsRejected):
     """The receipt was issued with other fiscal signs."""
 
     code = "installments.receipt_differs"
+
+
+class DebtNotWrittenOff(InstallmentsRejected):
+    """Only a debt that was written off is sold: its loss is in the books then."""
+
+    code = "installments.debt_not_written_off"
+
+
+class DebtSaleTaken(InstallmentsRejected):
+    """A sale under this contract is in the books."""
+
+    code = "installments.debt_sale_taken"
+
+
+class DebtSaleNotFound(InstallmentsRejected):
+    """No such sale of debts."""
+
+    code = "installments.debt_sale_not_found"
+
+
+class DebtSold(InstallmentsRejected):
+    """The debt was sold: its money is owed to somebody else now."""
+
+    code = "installments.debt_sold"
 
 
 class NoDebtOwed(InstallmentsRejected):

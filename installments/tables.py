@@ -204,6 +204,28 @@ plan_credit_refunds = Table(
     Index("plan_credit_refunds_open", "plan_id", postgresql_where=text("ended_at IS NULL")),
 )
 
+debt_sales = Table(
+    "debt_sales",
+    metadata,
+    Column("id", Code, primary_key=True),
+    required("to_inn", Code),
+    required("contract_number", Text),
+    required("proceeds_kopecks", BigInteger),
+    required("sold_at", Instant),
+    UniqueConstraint("to_inn", "contract_number", name="debt_sales_contract_key"),
+)
+
+debt_sale_plans = Table(
+    "debt_sale_plans",
+    metadata,
+    Column("plan_id", Code, primary_key=True),
+    required("sale_id", Code),
+    required("amount_kopecks", BigInteger),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="debt_sale_plans_plan_fkey"),
+    ForeignKeyConstraint(["sale_id"], ["debt_sales.id"], name="debt_sale_plans_sale_fkey"),
+    Index("debt_sale_plans_of_sale", "sale_id", "plan_id"),
+)
+
 plan_operator = Table(
     "plan_operator",
     metadata,

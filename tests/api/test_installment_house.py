@@ -16,6 +16,7 @@ from tests.api.conftest import Client, new_key
 from tests.api.installment_world import api_key_of, today_plus
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 
+SALES = "/v1/installments/debt-sales"
 QUARTER, TOTAL = 250_014, 1_000_056
 
 
@@ -160,6 +161,34 @@ async def test_only_a_card_payment_of_the_plan_is_taken_back(shop: PlanShop, is_
     )
 
     assert (answer.status_code, answer.json()["code"]) == (422, "installments.undone_movement_unknown"), answer.text
+
+
+async def test_a_debt_written_off_is_sold_once_and_its_money_is_not_ours_any_more(shop: PlanShop) -> None:
+    lost, open_plan = await shop.begun(), await shop.begun()
+    await shop.cards.made(f"{PLANS}/{lost['id']}/write-offs", {"reason": "Должник банкрот"})
+    await shop.cards.made(f"{PLANS}/{lost['id']}/bank-payments", {"amount_kopecks": 40_000, "bank_reference": "in-1"})
+    sale = {
+        "to_inn": "7707083893", "contract_number": "Ц-1", "proceeds_kopecks": 100_000, "plan_ids": [lost["id"]],
+    }  # fmt: skip
+    refusals = [
+        await shop.api.post(SALES, {**sale, "plan_ids": [open_plan["id"]]}),
+        await shop.api.post(SALES, {**sale, "to_inn": "7707083894"}),
+        await shop.api.post(SALES, {**sale, "plan_ids": [f"pln_{'0' * 26}"]}),
+    ]
+
+    sold = await shop.cards.made(SALES, sale)
+    again = await shop.api.post(SALES, {**sale, "contract_number": "Ц-2"})
+    late = await shop.api.post(f"{PLANS}/{lost['id']}/bank-payments", {"amount_kopecks": 1, "bank_reference": "in-2"})
+
+    assert [refused.json()["code"] for refused in refusals] == [
+        "installments.debt_not_written_off", "checkout.invalid_inn", "installments.plan_not_found",
+    ]  # fmt: skip
+    assert sold["owed_kopecks"] == TOTAL - QUARTER - 40_000
+    assert (await shop.api.get(f"{SALES}/{sold['id']}")).json() == sold
+    assert (again.status_code, again.json()["code"]) == (409, "installments.debt_sold")
+    assert (late.status_code, late.json()["code"]) == (409, "installments.debt_sold")
+    books = await books_of(shop)
+    assert (books[chart.OPERATOR_BANK], books[chart.PLAN_LOSS]) == (140_000, TOTAL - QUARTER - 100_000)
 
 
 async def test_a_merchant_does_none_of_it(shop: PlanShop) -> None:

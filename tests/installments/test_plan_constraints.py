@@ -61,10 +61,13 @@ CREDIT = {
 CREDIT_2 = {"card_refund_id": shown("ref", 2)}
 URLS = {"plan_id": PLAN, "success_url": "https://shop.test/yes", "fail_url": "https://shop.test/no"}
 URLS_2 = {"plan_id": OTHER}
+SALE = {"id": shown("dsl"), "to_inn": "7707083893", "contract_number": "1", "proceeds_kopecks": 0, "sold_at": NOW}
+SALE_2 = {"id": shown("dsl", 2), "contract_number": "2"}
 GOOD: dict[str, dict[str, Any]] = {
     "installment_products": PRODUCT, "installment_merchant_terms": TERMS, "operator_licences": LICENCE,
     "plan_operator": {"merchant_id": MERCHANT}, "installment_plans": PLAN_ROW, "plan_first_payments": FIRST,
     "plan_refunds": RETURN, "plan_credit_refunds": CREDIT, "plan_return_urls": URLS,
+    "debt_sales": SALE, "debt_sale_plans": {"plan_id": PLAN, "sale_id": shown("dsl"), "amount_kopecks": 1},
 }  # fmt: skip
 
 VIOLATIONS: list[tuple[str, dict[str, Any]]] = [
@@ -156,6 +159,15 @@ VIOLATIONS: list[tuple[str, dict[str, Any]]] = [
     ("plan_return_urls_plan_fkey", {"plan_id": shown("pln", 9)}),
     ("plan_return_urls_form", URLS_2 | {"success_url": "javascript:alert(1)"}),
     ("plan_return_urls_form", URLS_2 | {"fail_url": "https://shop.test/a b"}),
+    ("debt_sales_pkey", SALE_2 | {"id": shown("dsl")}),
+    ("debt_sales_contract_key", SALE_2 | {"contract_number": "1"}),
+    ("debt_sales_id_is_shown", SALE_2 | {"id": "dsl_1"}),
+    ("debt_sales_inn_form", SALE_2 | {"to_inn": "12345678901"}),
+    ("debt_sales_contract_length", SALE_2 | {"contract_number": ""}),
+    ("debt_sales_proceeds_not_negative", SALE_2 | {"proceeds_kopecks": -1}),
+    ("debt_sale_plans_pkey", {}),
+    ("debt_sale_plans_plan_fkey", {"plan_id": shown("pln", 9)}),
+    ("debt_sale_plans_amount_not_negative", {"plan_id": OTHER, "amount_kopecks": -1}),
 ]
 
 UPDATES = {
@@ -163,6 +175,7 @@ UPDATES = {
     "plan_credit_refunds_plan_fkey": f"UPDATE plan_credit_refunds SET plan_id = '{shown('pln', 9)}'",
     "plan_credit_refunds_payment_fkey": f"UPDATE plan_credit_refunds SET payment_id = '{shown('cpy', 9)}'",
     "plan_credit_refunds_movement_fkey": f"UPDATE plan_credit_refunds SET movement_id = '{shown('mov', 9)}'",
+    "debt_sale_plans_sale_fkey": f"UPDATE debt_sale_plans SET sale_id = '{shown('dsl', 9)}'",
 }
 """What a second row would be refused for by another key first."""
 

@@ -342,6 +342,31 @@ CREATE TABLE plan_credit_refunds (
 );
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
 
+-- Debts written off and then made over to somebody who collects them from now on.
+CREATE TABLE debt_sales (
+    id               text COLLATE "C" NOT NULL,
+    to_inn           text COLLATE "C" NOT NULL,
+    contract_number  text NOT NULL,
+    proceeds_kopecks bigint NOT NULL,
+    sold_at          timestamptz NOT NULL,
+    CONSTRAINT debt_sales_pkey PRIMARY KEY (id),
+    CONSTRAINT debt_sales_contract_key UNIQUE (to_inn, contract_number),
+    CONSTRAINT debt_sales_id_is_shown CHECK (id ~ '^dsl_[0-9a-z]{26}$'),
+    CONSTRAINT debt_sales_inn_form CHECK (to_inn ~ '^([0-9]{10}|[0-9]{12})$'),
+    CONSTRAINT debt_sales_contract_length CHECK (length(contract_number) BETWEEN 1 AND 64),
+    CONSTRAINT debt_sales_proceeds_not_negative CHECK (proceeds_kopecks >= 0)
+);
+CREATE TABLE debt_sale_plans (
+    plan_id        text COLLATE "C" NOT NULL,
+    sale_id        text COLLATE "C" NOT NULL,
+    amount_kopecks bigint NOT NULL,
+    CONSTRAINT debt_sale_plans_pkey PRIMARY KEY (plan_id),
+    CONSTRAINT debt_sale_plans_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT debt_sale_plans_sale_fkey FOREIGN KEY (sale_id) REFERENCES debt_sales (id),
+    CONSTRAINT debt_sale_plans_amount_not_negative CHECK (amount_kopecks >= 0)
+);
+CREATE INDEX debt_sale_plans_of_sale ON debt_sale_plans (sale_id, plan_id);
+
 -- Where the buyer's form leads back to, as the shop asked.
 CREATE TABLE plan_return_urls (
     plan_id     text COLLATE "C" NOT NULL,
@@ -373,6 +398,7 @@ VALUES ('operator', 'card', '2023-05-01', 0, NULL, 'down', 'our own house', true
        ('operator', 'sbp', '2023-05-01', 0, NULL, 'down', 'our own house', true);
 
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
-    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls TO kopeyka_app;
+    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls, debt_sales,
+    debt_sale_plans TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_first_payments,
     plan_credit_refunds TO kopeyka_app;
