@@ -14,11 +14,11 @@ from checkout import basket_rows, loyalty_cards, offers, points, presentments, p
 from checkout.basket_errors import BasketTimeInvalid, CardNotAsPresented, PointsNeedCard
 from checkout.basket_rows import OrderBasket, OrderOffer, TendersStatus
 from checkout.baskets import NOTHING, Basket, Line, spread
-from checkout.errors import AmountNotPositive
+from checkout.errors import AmountNotPositive, PointsProgrammeNotFound
 from checkout.loyalty_cards import LoyaltyCardStatus
 from checkout.loyalty_errors import LoyaltyCardBlocked
 from checkout.orders import Order
-from checkout.points_rules import Rule, spendable
+from checkout.points_rules import Rule, earned, spendable
 from checkout.promo_rules import Redemption
 from ledger import outbox
 from ledger.database import Session
@@ -67,10 +67,7 @@ async def reserve(
     redemption = await _redeem(session, order, wish, card_id, now)
     promo = NOTHING if redemption is None else redemption.discount
     promo_shares = spread(int(promo), [int(line.amount) for line in basket.lines])
-    left = [
-        replace(line, discount=Kopecks(line.discount + share))
-        for line, share in zip(basket.lines, promo_shares, strict=True)
-    ]
+    left = lines_after(basket, promo_shares)
     shares, value = await _set_points_aside(session, order, wish, card_id, left, now)
     of_order = OrderBasket(
         order_id=order.id, basket=basket, promo=promo, promo_shares=promo_shares, points=sum(shares),
@@ -132,6 +129,27 @@ def points_caps(lines: Sequence[Line], rule: Rule) -> tuple[int, ...]:
         else int(share_of(line.amount, rule.line_basis_points)) // rule.point_kopecks
         for line in lines
     )  # fmt: skip
+
+
+async def points_terms(session: Session, of_order: OrderBasket, *, now: datetime) -> tuple[int, int]:
+    """How many points may pay for this basket by the rule of today, and how many the order will earn."""
+    if of_order.loyalty_card_id is None:
+        return 0, 0
+    try:
+        _, rule = await points.rule_of(session, of_order.loyalty_card_id, now=now)
+    except PointsProgrammeNotFound:  # a card for prices alone
+        return 0, 0
+    lines = lines_after(of_order.basket, of_order.promo_shares)
+    most = min(sum(points_caps(lines, rule)), spendable(lines, rule))
+    return most, earned(of_order.basket.lines, rule, of_order.amount)
+
+
+def lines_after(basket: Basket, promo_shares: Sequence[int]) -> list[Line]:
+    """The lines as a promo code leaves them."""
+    return [
+        replace(line, discount=Kopecks(line.discount + share))
+        for line, share in zip(basket.lines, promo_shares, strict=True)
+    ]
 
 
 async def confirm(session: Session, orders: Sequence[Order], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from api.chores import close_unpaid_orders
 from ledger.clock import Clock, machine_now
 from ledger.database import Engine, transaction
-from tests.api.basket_world import GRANTED, SUBTOTAL, BasketShop, basket_shop
+from tests.api.basket_world import GRANTED, LINES, SUBTOTAL, BasketShop, basket_shop
 from tests.api.card_world import card_shop
 from tests.api.conftest import Client
 from tests.checkout.points_world import differences
@@ -194,3 +194,21 @@ async def test_an_order_that_nobody_pays_is_closed_after_its_time(till: BasketSh
     assert (await till.order(watched["id"]))["status"] == "open"
     assert (await till.points(), await redemptions(till)) == (GRANTED, {"released": 1})
     await agree(till)
+
+
+async def test_a_quote_says_what_an_order_would_be_and_leaves_nothing(till: BasketShop) -> None:
+    asked = {"loyalty_card_id": till.card_id, "promo_code": "osen-10", "points": 100}
+    body = {"terminal_id": till.shop.terminal_id, "basket": {"lines": LINES}, **asked}
+
+    quoted = await till.shop.made("/v1/order-quotes", body, 200)
+
+    assert (quoted["amount_kopecks"], quoted["points_max"], quoted["points_earned"]) == (RAIL, 270, EARNED)
+    assert quoted["tenders"]["promo_kopecks"] == PROMO
+    assert (await till.shop.read("/v1/orders"))["items"] == []
+    assert await redemptions(till) == {}
+    order = await till.place_with_all()
+    assert {**quoted["tenders"], "redemption_id": "", "expires_at": ""} == {
+        **order["tenders"], "redemption_id": "", "expires_at": "",
+    }  # fmt: skip
+    refused = await till.shop.made("/v1/order-quotes", {**body, "promo_code": "nobody"}, 404)
+    assert refused["code"] == "checkout.promo_code_not_found"
