@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from api.cli import (
     audit,
     bench,
+    certify,
     clock,
     components,
     demo,
@@ -68,6 +69,7 @@ app.add_typer(points.app, name="points")
 app.add_typer(stores.app, name="stores")
 app.add_typer(dolyame.app, name="dolyame")
 app.add_typer(partners.app, name="partners")
+app.command()(certify.certify)
 app.command()(openapi.openapi)
 
 
