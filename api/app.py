@@ -77,6 +77,7 @@ from api.routes import (
     sbp_registers,
     sbp_registrations,
     shifts,
+    slips,
     stickers,
     stores,
     tariffs,
@@ -84,6 +85,7 @@ from api.routes import (
     terminals,
     timeline,
     timeline_page,
+    till_pages,
     tkassa_notifications,
     unmatched_payments,
     webhooks,
@@ -105,6 +107,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     premises.stores_router,
     premises.rails_router,
     rail_switches.router,
+    slips.router,
     preferred_rails.router,
     cashiers.router,
     shifts.router,
@@ -172,7 +175,11 @@ ROUTERS: tuple[APIRouter, ...] = (
 CONTRACTS: tuple[APIRouter, ...] = (*yookassa.ROUTERS, *koshelek_pay.ROUTERS)
 """Routers in another's form: described by the other side's documents, not by ours."""
 
-PAGES: tuple[APIRouter, ...] = (plan_form.router, timeline_page.router,)
+PAGES: tuple[APIRouter, ...] = (
+    plan_form.router,
+    till_pages.router,
+    timeline_page.router,
+)
 """Routers that people's browsers call: pages, not described for programs."""
 
 CLOCK_SECONDS = 1.0

@@ -41,15 +41,13 @@ class SettingRule:
 
 SETTINGS: Mapping[str, SettingRule] = {
     "cancel_after_retries": SettingRule(10, 1, 20),
-    "order_minutes_max": SettingRule(60, 5, 10_080),
     "preferred_rail": SettingRule(RAILS[0], words=RAILS),
-    "presentment_skew_steps": SettingRule(1, 0, 2),
     "shift_hours_max": SettingRule(24, 1, 24),
     "slip_columns": SettingRule(48, words=(32, 42, 48)),
 }
-"""``cancel_after_retries``: how often a rail that keeps silent is asked again before its attempt is given up.
-``order_minutes_max``: how long an order waits for money. ``presentment_skew_steps``: how many 30-second steps a phone's
-clock may differ. ``shift_hours_max``: a shift is closed within a day. Source: 54-FZ, article 4.3, point 2: at most 24 hours.
+"""``cancel_after_retries``: calls without an answer after which an attempt is given up. ``preferred_rail``: offered
+first. ``shift_hours_max``: after how long a shift is overdue. Source: 54-FZ, article 4.3, point 2: at most 24 hours.
+``slip_columns``: the width of the till's paper.
 """
 
 _ROW = "s.merchant_id, s.level, s.place, s.name, s.value, s.changed_at, s.version"
