@@ -7,8 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from checkout import repository
-from checkout.errors import RailNotRolledOut, RailUnknown
+from checkout.errors import RailNotRolledOut, RailUnknown, TerminalNotFound
 from checkout.premises import RAILS, Level, RailRollout
 from checkout.premises_settings import check_place
 from checkout.telling import TillActor, tell
@@ -20,28 +19,34 @@ ROLLOUTS_MAX = 2_000
 
 
 async def rails_on(session: Session, terminal_id: str, *, now: datetime) -> tuple[str, ...]:
-    """The rails that are on at a till today, in the order in which they are offered. Raises: TerminalNotFound.
+    """The rails that are on at a till today, the one that its premises prefer first. Raises: TerminalNotFound.
 
     A rail that the merchant never rolled out is on at all of its tills: rollout begins with its first row.
     """
-    found = await _rails_of(session, terminal_id, RAILS, moscow_day(now))
-    if not found:
-        await repository.load_terminal(session, terminal_id)
-    return found
+    row = (await session.execute(_RAILS_ON, {"id": terminal_id, "rails": list(RAILS), "day": moscow_day(now)})).first()
+    if row is None:
+        raise TerminalNotFound(terminal_id=terminal_id)
+    return tuple(sorted(row.rails, key=lambda rail: rail != row.preferred))
+
+
+_RAILS_ON = text("""
+    SELECT rails_on_at(t.id, CAST(:rails AS text[]), :day) AS rails,
+           (SELECT s.value #>> '{}' FROM premises_settings AS s
+             WHERE s.merchant_id = t.merchant_id AND s.name = 'preferred_rail' AND s.value IS NOT NULL
+               AND (s.level, s.place) IN (('merchant', t.merchant_id), ('region', p.region), ('store', t.store_id),
+                                          ('terminal', t.id))
+             ORDER BY array_position(ARRAY['terminal', 'store', 'region', 'merchant'], s.level) LIMIT 1) AS preferred
+      FROM terminals AS t LEFT JOIN store_places AS p ON p.store_id = t.store_id WHERE t.id = :id""")
 
 
 async def check_rail(session: Session, terminal_id: str, rail: str, *, now: datetime) -> None:
     """Refuse a rail that is not on at a till today. Raises: RailNotRolledOut."""
-    if not await _rails_of(session, terminal_id, (rail,), moscow_day(now)):
-        raise RailNotRolledOut(rail=rail, terminal_id=terminal_id)
-
-
-async def _rails_of(session: Session, terminal_id: str, rails: tuple[str, ...], day: date) -> tuple[str, ...]:
     found = await session.scalar(
-        text("SELECT rails_on_at(:id, CAST(:rails AS text[]), :day)"),
-        {"id": terminal_id, "rails": list(rails), "day": day},
+        text("SELECT rails_on_at(:id, ARRAY[CAST(:rail AS text)], :day)"),
+        {"id": terminal_id, "rail": rail, "day": moscow_day(now)},
     )
-    return tuple(found or ())
+    if not found:
+        raise RailNotRolledOut(rail=rail, terminal_id=terminal_id)
 
 
 async def roll_out(

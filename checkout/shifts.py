@@ -9,7 +9,7 @@ from checkout import cashiers, repository, shift_rows
 from checkout.errors import ShiftClosed, ShiftDiffers, ShiftOpen, TerminalNotFound
 from checkout.premises_settings import setting_of
 from checkout.shift_report import Shift, ShiftDifference, ShiftReport, ShiftTotal, differences_of
-from checkout.telling import TillActor, tell
+from checkout.telling import Fact, TillActor, tell
 from ledger.database import Session
 
 
@@ -30,7 +30,7 @@ async def open_shift(
         raise ShiftOpen(terminal_id=terminal_id)
     await shift_rows.begin_turn(session, shift, cashier_id, now)
     await shift_rows.adopt(session, shift)
-    facts = {"terminal_id": terminal_id, "number": shift.number, "cashier_id": cashier_id}
+    facts: dict[str, Fact] = {"terminal_id": terminal_id, "number": shift.number, "cashier_id": cashier_id}
     await tell(session, "shift.opened", shift.id, shift.merchant_id, by, facts, now=now)
     return shift
 
@@ -74,7 +74,7 @@ async def close_shift(
     reason = difference_reason if differences else None
     closed = await shift_rows.close(session, shift, cashier_id, reason, differences, max(now, shift.opened_at))
     report = await _report(session, closed, now)
-    facts = {
+    facts: dict[str, Fact] = {
         "terminal_id": shift.terminal_id, "number": shift.number, "operations": sum(each.operations for each in ours),
         "takings_kopecks": report.takings, "differences": len(differences),
     }  # fmt: skip

@@ -15,6 +15,7 @@ from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.till_callers import till_actor
 from api.wire import Body, Instant, Text, View
 from checkout import shift_rows, shifts
+from checkout.premises_settings import setting_of
 from checkout.shift_report import OperationKind, Shift, ShiftDifference, ShiftReport, ShiftTotal
 from checkout.shift_sheet import render_xlsx
 from checkout.shift_text import render_text
@@ -236,11 +237,17 @@ async def read_report(shift_id: str, call: CanRead) -> ShiftReportView:
 
 @router.get("/{shift_id}/report.txt", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def read_report_text(
-    shift_id: str, call: CanRead, columns: Annotated[Columns, Query(description="The paper's width.")] = Columns.WIDE
+    shift_id: str,
+    call: CanRead,
+    columns: Annotated[
+        Columns | None, Query(description="The paper's width; the till's setting slip_columns when not said.")
+    ] = None,
 ) -> Response:
     """The same as a till prints it."""
-    said = render_text(await _report(shift_id, call), columns)
-    return Response(said, media_type="text/plain; charset=utf-8")
+    async with transaction(call.engine) as session:
+        report = await shifts.report_of(session, shift_id, merchant_id=call.caller.merchant_id, now=call.now)
+        width = columns or await setting_of(session, report.shift.terminal_id, "slip_columns")
+    return Response(render_text(report, int(width)), media_type="text/plain; charset=utf-8")
 
 
 @router.get("/{shift_id}/report.xlsx", response_class=Response, responses={200: {"content": {XLSX: {}}}})

@@ -133,6 +133,20 @@ async def test_a_rail_is_on_where_and_when_its_rollout_says(client: Client, till
     assert (await premises(client, till))["rails"] == ["sbp", "card", "koshelek_pay"]
 
 
+async def test_the_rail_that_premises_prefer_is_offered_first_where_it_is_on(
+    client: Client, till: dict[str, Any]
+) -> None:
+    body = {"merchant_id": till["merchant_id"], "name": "preferred_rail", "value": "card"}
+    for said in ({"level": "merchant"}, {"level": "store", "place": till["store_id"], "value": "dolyame"}):
+        await made(client, "/v1/premises/settings", body | said)
+    before = (await premises(client, till))["rails"]
+
+    await roll(client, till, "merchant", None, is_on=False)
+
+    assert before == ["dolyame", "sbp", "card", "koshelek_pay"]
+    assert (await premises(client, till))["rails"] == ["sbp", "card", "koshelek_pay"]
+
+
 async def test_a_rail_that_is_none_is_not_rolled_out(client: Client, till: dict[str, Any]) -> None:
     body = {"merchant_id": till["merchant_id"], "rail": "barter", "level": "merchant"}
 
