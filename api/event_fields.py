@@ -171,7 +171,7 @@ FIELDS: Mapping[str, EventField] = {
     "refusal_code": _text("RQ05042"),
     "ruling": _text("buyer"),
     "settlement_mode": _text("collected"),
-    "stage": _text("soft"),
+    "stage": _whole(1),
     "standing": _text("current"),
     "status": _text("succeeded"),
     "suspension_reason": _text("failing"),
