@@ -129,10 +129,11 @@ class Bench:
     async def ends(self, order_id: str, at_till: SaleStatus, here: str) -> dict[str, Any]:
         """The sale ends so, at the till and here alike; gives what we know of it."""
         seen = await self.until(lambda: self.at_till(order_id), lambda sale: sale.get("status") == at_till)
-        self.state(f"касса считает продажу «{at_till.value}», а видит «{seen.get('status')}»",
-                   seen.get("status") == at_till)  # fmt: skip
+        shown = seen.get("status")
+        self.state(f"продажа на кассе: ждали {at_till.value}, видим {shown}", shown == at_till)
         known = await self.until(lambda: self.here(order_id), lambda found: found.get("status") == here)
-        self.state(f"у нас платёж «{here}», а видим «{known.get('status')}»", known.get("status") == here)
+        status = known.get("status")
+        self.state(f"платёж у нас: ждали {here}, видим {status}", status == here)
         return known
 
     def refunded(self, known: dict[str, Any]) -> list[int]:
@@ -142,8 +143,8 @@ class Bench:
     async def gives_back_whole(self, order_id: str, amount: int) -> dict[str, Any]:
         """So much is back with the buyer, once; gives what we know of it."""
         known = await self.until(lambda: self.here(order_id), lambda found: sum(self.refunded(found)) >= amount)
-        self.state(f"возвращено {amount} коп. одним возвратом, а видим {self.refunded(known)}",
-                   self.refunded(known) == [amount])  # fmt: skip
+        moved = self.refunded(known)
+        self.state(f"возвраты в копейках: ждали [{amount}], видим {moved}", moved == [amount])
         seen = await self.until(lambda: self.at_till(order_id), lambda sale: sale.get("refundedAmount") == amount)
         self.state("касса знает о возврате", seen.get("refundedAmount") == amount)
         return known

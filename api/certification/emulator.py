@@ -187,11 +187,11 @@ class TillEmulator:
 
 
 @asynccontextmanager
-async def open_emulator(access: TillAccess) -> AsyncIterator[str]:
+async def open_emulator(access: TillAccess, kind: type[TillEmulator] = TillEmulator) -> AsyncIterator[str]:
     """The till while the block runs; gives the address at which its cashier is told what to do."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
     async with aiohttp.ClientSession(timeout=timeout) as http:
-        till = TillEmulator(access, http=http)
+        till = kind(access, http=http)
         async with serving(control_of(till)) as url:
             try:
                 yield url

@@ -11,7 +11,7 @@ import aiohttp
 
 from api.certification.access import TillAccess
 from api.certification.bench import Bench
-from api.certification.emulator import open_emulator
+from api.certification.emulator import TillEmulator, open_emulator
 from api.certification.proxy import open_proxy
 from api.contracts.koshelek_pay.entrance import BASE
 from api.data_dir import StartRefused
@@ -46,8 +46,9 @@ class TillUnderTest:
 
 @asynccontextmanager
 async def open_bench(
-    house: House, terminal_id: str, till: TillUnderTest | None, patience_seconds: float = PATIENCE_SECONDS
-) -> AsyncIterator[tuple[Bench, str]]:
+    house: House, terminal_id: str, till: TillUnderTest | None, patience_seconds: float = PATIENCE_SECONDS,
+    kind: type[TillEmulator] = TillEmulator,
+) -> AsyncIterator[tuple[Bench, str]]:  # fmt: skip
     """The bench while the block runs, and the merchant whose till it is. Without ``till`` our emulator stands on it.
 
     Raises: StartRefused if the sandbox does not know the terminal.
@@ -60,7 +61,7 @@ async def open_bench(
         access, merchant_id = await access_of(http, house, terminal_id, is_issued=till is None)
         access = replace(access, base_url=f"{proxy.url}{BASE}/{merchant_id}")
         if till is None:
-            url, has_host = await stack.enter_async_context(open_emulator(access)), True
+            url, has_host = await stack.enter_async_context(open_emulator(access, kind)), True
         else:
             url, has_host = till.url, till.postback_password is not None
             access = replace(access, postback_password=till.postback_password or access.postback_password)

@@ -61,4 +61,4 @@ def line_of(exchange: Exchange) -> str:
     happened = "" if exchange.fault is None else f" [{exchange.fault.value}]"
     answered = "без ответа" if exchange.status is None else str(exchange.status)
     code = exchange.answer.get("code") if isinstance(exchange.answer, dict) else None
-    return f"{exchange.call} {named}{happened} → {answered}{f' {code}' if code and exchange.status else ''}"
+    return f"{exchange.call} {named}{happened}: {answered}{f' {code}' if code and exchange.status else ''}"
