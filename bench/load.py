@@ -16,14 +16,19 @@ Requests = Callable[[], bytes]
 class _Caller(asyncio.Protocol):
     """One connection: sends the next request as soon as an answer is whole."""
 
-    def __init__(self, requests: Requests, until: float, statuses: Counter[int]) -> None:
-        self.requests, self.until, self.statuses = requests, until, statuses
+    def __init__(self, requests: Requests, until: float, statuses: Counter[int], seconds: list[float]) -> None:
+        self.requests, self.until, self.statuses, self.seconds = requests, until, statuses, seconds
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.WriteTransport", transport)
-        self.transport.write(self.requests())
+        self._ask()
+
+    def _ask(self) -> None:
+        request = self.requests()
+        self.asked_at = monotonic()
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -35,8 +40,10 @@ class _Caller(asyncio.Protocol):
             return
         self.received = b""
         self.statuses[int(head[9:12])] += 1
-        if monotonic() < self.until:
-            self.transport.write(self.requests())
+        answered_at = monotonic()
+        self.seconds.append(answered_at - self.asked_at)
+        if answered_at < self.until:
+            self._ask()
         else:
             self.transport.close()
 
@@ -50,17 +57,25 @@ async def rate(host: str, port: int, requests: Requests, *, connections: int, se
 
     Raises: RuntimeError if any answer was not a success: a figure of refusals is worth nothing.
     """
-    statuses: Counter[int] = Counter()
-    loop = asyncio.get_running_loop()
     start = monotonic()
+    answers = await latencies(host, port, requests, connections=connections, seconds=seconds)
+    return len(answers) / (monotonic() - start)
+
+
+async def latencies(host: str, port: int, requests: Requests, *, connections: int, seconds: float) -> list[float]:
+    """How many seconds each answer took. Raises: RuntimeError if any was not a success."""
+    statuses: Counter[int] = Counter()
+    taken: list[float] = []
+    loop = asyncio.get_running_loop()
+    until = monotonic() + seconds
     callers = [
-        (await loop.create_connection(lambda: _Caller(requests, start + seconds, statuses), host, port))[1]
+        (await loop.create_connection(lambda: _Caller(requests, until, statuses, taken), host, port))[1]
         for _ in range(connections)
     ]
     await asyncio.gather(*(caller.done for caller in callers))
     if any(status >= 300 for status in statuses):
         raise RuntimeError(f"not every answer was a success: {dict(statuses)}")
-    return statuses.total() / (monotonic() - start)
+    return taken
 
 
 def post(host: str, path: str, headers: dict[str, str], body: bytes) -> bytes:

@@ -38,6 +38,14 @@ def sbp(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def till(as_json: JsonOption = False) -> None:
+    """Scans, checkouts with points and codes, four weeks of baskets, and a race for one promo code."""
+    from bench import till as measured  # measuring tools are not loaded by other commands
+
+    measured.run(as_json=as_json)
+
+
+@app.command()
 def vault(as_json: JsonOption = False) -> None:
     """Tokens, files of cards, rotation, the log and cryptograms of the vault."""
     from bench import vault as measured  # measuring tools are not loaded by other commands

@@ -27,6 +27,9 @@ def demo(
     orders: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many purchases.", show_default=False)
     ] = None,
+    baskets: Annotated[
+        int | None, typer.Option(min=0, help="Only the first so many till baskets.", show_default=False)
+    ] = None,
     is_chaos: Annotated[
         bool, typer.Option("--chaos", help="Kill an api process, the worker and PostgreSQL meanwhile, several times.")
     ] = False,
@@ -46,7 +49,7 @@ def demo(
     if is_plans:
         play_plans(plans.run_of(is_all=is_all, orders=orders, days=days, seed=seed), out, screen, as_json=as_json)
         return
-    outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, out), screen)))
+    outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, baskets, out), screen)))
     screen.summary(outcome)
     if as_json:
         typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))

@@ -53,6 +53,8 @@ class Caller:
     """Makes the keys of this run unlike those of another."""
     seed: int
     tally: Tally
+    repeated_share: float = REPEATED_SHARE
+    dropped_share: float = DROPPED_SHARE
 
     async def post(self, path: str, body: Any, what: str, *, story: Story | None = None) -> Answer:
         """POST under the key of ``what``, with the trouble that is due to it, and give the final answer.
@@ -67,7 +69,7 @@ class Caller:
         chance = random.Random(f"{self.seed}/{what}")  # noqa: S311  # must be repeatable
         key = {"idempotency-key": f"demo-{self.run}-{what}"}
         self.tally.posts += 1
-        if chance.random() < DROPPED_SHARE:
+        if chance.random() < self.dropped_share:
             self.tally.dropped += 1
             await self._drop(path, body, key)
             if story is not None:
@@ -75,7 +77,7 @@ class Caller:
         begun = monotonic()
         answer = await self._insist("POST", path, body, key)
         seconds = monotonic() - begun
-        if chance.random() < REPEATED_SHARE:
+        if chance.random() < self.repeated_share:
             await self._repeat(path, body, key, answer)
             if story is not None:
                 story.append(

@@ -21,7 +21,11 @@ from api.demo.premises import Premises, premises
 from api.demo.purchases import Purchase, read_purchases
 from api.demo.screen import Screen
 from api.demo.selling import Shop
-from api.demo.timeline import troubled_sale
+from api.demo.till_baskets import read_baskets
+from api.demo.till_outcome import TillOutcome, till_outcome
+from api.demo.till_replay import Replay
+from api.demo.till_shop import open_chain
+from api.demo.timeline import Timeline, troubled_sale
 from api.demo.wire import Connection
 from ledger.clock import monotonic
 from ledger.database import Engine, create_engine
@@ -51,6 +55,8 @@ class Plan:
     """The first rows only."""
     is_chaos: bool = False
     seed: int = 1
+    baskets: int | None = None
+    """The first till baskets only."""
     out: Path = Path()
     """Where the report and the journal go."""
 
@@ -96,7 +102,9 @@ async def run(plan: Plan, screen: Screen) -> Outcome:
         engine = create_engine(ours.runtime()["database_urls"]["app"], statement_timeout_ms=0)
         try:
             outcome = await _settle(day, engine, purchases, seconds, kills, begun)
-            await _write_files(day, engine, purchases, outcome)
+            sample = await _write_journal(day, engine)
+            outcome = replace(outcome, till=await _replay_tills(day, engine))
+            _write_report(day, purchases, outcome, sample)
         finally:
             await engine.dispose()
         screen.say("One card's story in the vault…")
@@ -182,11 +190,45 @@ async def _settle(
     )
 
 
-async def _write_files(day: Day, engine: Engine, purchases: list[Purchase], outcome: Outcome) -> None:
-    """The journal and the report."""
+async def _write_journal(day: Day, engine: Engine) -> Timeline | None:
+    """The journal of what was compared, and one order that had trouble."""
+    await hledger.write(engine, MAIN_BOOK, day.plan.out / JOURNAL)
+    return await troubled_sale(day.caller(), day.shop)
+
+
+async def _replay_tills(day: Day, engine: Engine) -> TillOutcome | None:
+    """Four weeks of baskets through the tills of a chain, with the same trouble as before."""
+    baskets = read_baskets(day.plan.baskets)
+    if not baskets:
+        return None
+    day.screen.say(f"Opening a chain of stores for {len(baskets):,} baskets of four weeks…")
+    chain = await open_chain(day.caller(), baskets, day.premises.runtime()["urls"]["card_form"])
+    hearing = Hearing(day.caller(), cursor=day.shop.hearing.cursor)
+    replay = Replay(chain, day.caller, day.simulators_url, hearing, day.plan.seed)
+    begun = monotonic()
+    try:
+        async with (
+            hearing.listening(),
+            day.screen.progress(
+                len(baskets),
+                lambda: replay.done,
+                lambda: f"{len(hearing.paid):,} in the books",
+                what="baskets",
+            ),
+        ):
+            await replay.sell(baskets)
+            await hearing.wait_for_all()
+            await replay.close_shifts()
+    except* DemoFailed as failed:
+        raise _first(failed) from None
+    seconds = monotonic() - begun
+    day.screen.say("Comparing the tills with the file…")
+    return await till_outcome(day.caller(), engine, replay, baskets, seconds)
+
+
+def _write_report(day: Day, purchases: list[Purchase], outcome: Outcome, sample: Timeline | None) -> None:
+    """The report."""
     journal = day.plan.out / JOURNAL
-    await hledger.write(engine, MAIN_BOOK, journal)
-    sample = await troubled_sale(day.caller(), day.shop)
     booked, created = day.shop.hearing.booked_seconds, day.shop.create_seconds
     page = report.render(outcome, purchases, day.shop.tills, booked, created, sample, journal)
     (day.plan.out / REPORT).write_text(page, encoding="utf-8")

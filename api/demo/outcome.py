@@ -9,6 +9,7 @@ from typing import Any
 
 from api.demo.caller import Tally
 from api.demo.checking import Check, Expected, Found, as_rows
+from api.demo.till_outcome import TillOutcome
 from ledger.money import roubles
 
 
@@ -54,17 +55,24 @@ class Outcome:
     seconds_in_all: float
     vault: Sequence[tuple[str, str]] = ()
     """One card's story: each step, and what was seen."""
+    till: TillOutcome | None = None
+    """Four weeks of baskets."""
 
     @property
     def fits(self) -> bool:
         """Whether everything is as the file says."""
         is_once = not self.duplicates and not self.tally.differing and self.tally.repeated == self.tally.replayed
-        return is_once and all(check.holds for check in self.checks)
+        return is_once and all(check.holds for check in self.all_checks)
+
+    @property
+    def all_checks(self) -> list[Check]:
+        """Of the purchases, then of the tills."""
+        return [*self.checks, *(self.till.checks if self.till else ())]
 
     @property
     def complaint(self) -> str:
         """The first thing that does not fit, in one line."""
-        for check in self.checks:
+        for check in self.all_checks:
             if not check.holds:
                 expected, found = (shown(value, check.is_money) for value in (check.expected, check.found))
                 return f"{check.what}: {expected} expected, {found} found"
@@ -104,6 +112,7 @@ class Outcome:
             ("events delivered", f"{self.simulator['events']['events']:,}"),
             ("an order is created in", str(self.create)),
             ("a payment is in the books after", str(self.booking)),
+            *([("till baskets", self.till.line)] if self.till else []),
             (
                 "speed",
                 f"{self.orders_a_second} orders a second, {self.seconds:.1f} s; in all {self.seconds_in_all:.1f} s",
@@ -146,6 +155,7 @@ class Outcome:
             "seconds": round(self.seconds, 2),
             "seconds_in_all": round(self.seconds_in_all, 2),
             "checks": as_rows(self.checks),
+            "till": self.till.as_json() if self.till else None,
             "vault": [{"step": what, "seen": seen} for what, seen in self.vault],
         }
 

@@ -15,6 +15,7 @@ from api.demo.outcome import Outcome, shown
 from api.demo.plots import HALF, Bar, bars, histogram
 from api.demo.purchases import Purchase
 from api.demo.sellers import Till
+from api.demo.till_report import till_section
 from api.demo.timeline import Timeline
 from ledger.money import Kopecks
 
@@ -46,6 +47,7 @@ def render(
         booked_plot=bars(histogram(booked), title="Seconds from payer to books", width=HALF, colour="var(--ink-amber)"),
         create=escape(str(outcome.create)),
         booking=escape(str(outcome.booking)),
+        tills=till_section(outcome.till),
         timeline=_timeline(sample, names),
         trial=_trial(outcome, names),
         journal=escape(tail_of(journal)),
@@ -78,7 +80,7 @@ def _checks(outcome: Outcome) -> str:
         f"<tr class={'good' if check.holds else 'bad'}><th>{escape(check.what)}</th>"
         f"<td class=n>{shown(check.expected, check.is_money)}</td><td class=n>{shown(check.found, check.is_money)}</td>"
         f"<td class=mark>{'✓' if check.holds else '✗'}</td></tr>"
-        for check in outcome.checks
+        for check in outcome.all_checks
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from api.demo.caller import WAIT_SECONDS_MAX, WAIT_SECONDS_MIN, Caller
@@ -41,6 +42,16 @@ class TillSale:
 
 
 @dataclass(slots=True)
+class StoreDay:
+    """The shifts that a store has open, and the day of the file that they are of."""
+
+    store: TillStore
+    on: date | None = None
+    open: dict[str, str] = field(default_factory=dict)
+    """Shifts by till."""
+
+
+@dataclass(slots=True)
 class Replay:
     """All baskets of a run."""
 
@@ -49,23 +60,57 @@ class Replay:
     payers_url: str
     hearing: Hearing
     seed: int = 1
+    rail_of: Callable[[float], str] = field(default=lambda chance: _rail(chance))
+    """What a buyer pays by, by chance."""
+    points_share: float = POINTS_SHARE
     sales: list[TillSale] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     presented: int = 0
     scanned_twice: int = 0
     """Second scans of one code that were refused."""
     done: int = 0
+    z_reports: list[dict[str, Any]] = field(default_factory=list)
+    days: dict[str, StoreDay] = field(default_factory=dict)
 
     async def sell(self, baskets: Sequence[TillBasket]) -> None:
         """Every store sells its baskets, all stores at the same time. Raises: DemoFailed."""
-        stores = sorted(self.chain.stores)
-        lanes = [[basket for basket in baskets if basket.store == store] for store in stores]
+        self.days = {name: StoreDay(store) for name, store in sorted(self.chain.stores.items())}
+        lanes = [[basket for basket in baskets if basket.store == name] for name in self.days]
         try:
             async with asyncio.TaskGroup() as tasks:
                 for lane in lanes:
                     tasks.create_task(self._serve(lane))
         except* DemoFailed as failed:
             raise failed.exceptions[0] from None
+
+    async def close_shifts(self) -> None:
+        """The last Z of every till, after the last payment: what was booked after an earlier Z is in it."""
+        caller = self.caller_of()
+        for day in self.days.values():
+            for terminal_id in day.store.terminals:
+                if terminal_id not in day.open:
+                    await self._open_shift(caller, day, terminal_id, "last")
+            await self._close_day(caller, day)
+
+    async def _close_day(self, caller: Caller, day: StoreDay) -> None:
+        for shift_id in day.open.values():
+            body = {"cashier_id": day.store.cashier_id}
+            self.z_reports.append(await created(caller, f"/v1/shifts/{shift_id}/close", body, f"z-{shift_id}"))
+        day.open.clear()
+
+    async def _open_shift(self, caller: Caller, day: StoreDay, terminal_id: str, what: str) -> None:
+        body = {"terminal_id": terminal_id, "cashier_id": day.store.cashier_id}
+        shift = await created(caller, "/v1/shifts", body, f"shift-{terminal_id}-{what}")
+        day.open[terminal_id] = shift["id"]
+
+    async def _be_open(self, caller: Caller, basket: TillBasket, terminal_id: str) -> None:
+        """A new day of the file closes the shifts of the last one; money still on its way goes into the next."""
+        day = self.days[basket.store]
+        if day.on != basket.on:
+            await self._close_day(caller, day)
+            day.on = basket.on
+        if terminal_id not in day.open:
+            await self._open_shift(caller, day, terminal_id, basket.on.isoformat())
 
     async def _serve(self, baskets: Sequence[TillBasket]) -> None:
         caller, phone = self.caller_of(), Connection(self.payers_url)
@@ -79,11 +124,12 @@ class Replay:
 
     async def _sell(self, caller: Caller, phone: Connection, basket: TillBasket) -> None:
         chance = random.Random(f"{self.seed}/{basket.id}")  # noqa: S311  # must be repeatable
-        sale, store = TillSale(basket, _rail(chance.random())), self.chain.stores[basket.store]
+        sale, store = TillSale(basket, self.rail_of(chance.random())), self.chain.stores[basket.store]
         terminal_id = store.terminals[sale.rail == "plate"]
         card_id = self.chain.cards[basket.household]
+        await self._be_open(caller, basket, terminal_id)
         presentment_id = await self._present(caller, basket, terminal_id, card_id, chance)
-        points = await self._points(caller, card_id) if chance.random() < POINTS_SHARE else 0
+        points = await self._points(caller, card_id) if chance.random() < self.points_share else 0
         order = await self._place(caller, sale, terminal_id, presentment_id, points)
         if order is None:
             return

@@ -38,7 +38,8 @@ class TillStore:
     terminals: tuple[str, str]
     """Codes and cards at the first, the plate at the second."""
     cash_link_id: str
-    cash_qrc_id: str
+    cashier_id: str
+    """Who stands at both of them."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,9 @@ async def _open_store(caller: Caller, merchant_id: str, store: str) -> TillStore
         for number, named in enumerate(({"name": "Касса 1"}, {"name": "Касса 2"}), 1)
     ]
     plate = await created(caller, "/v1/sbp/cash-links", {"terminal_id": second}, f"chain-{store}-plate")
-    return TillStore(store, (first, second), plate["id"], plate["qrc_id"])
+    named = {"merchant_id": merchant_id, "number": store, "name": f"Кассир магазина {store}"}
+    cashier = await created(caller, "/v1/cashiers", named, f"chain-{store}-cashier")
+    return TillStore(store, (first, second), plate["id"], cashier["id"])
 
 
 async def _issue_cards(caller: Caller, chain: Chain, households: Iterable[str]) -> None:

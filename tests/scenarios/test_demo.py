@@ -16,12 +16,15 @@ import psutil
 import pytest
 
 from api.demo.purchases import read_purchases, turnover
+from api.demo.till_baskets import read_baskets
+from api.demo.till_baskets import turnover as till_turnover
 
 SECONDS_MAX = 300.0
+BASKETS = 60
 
 
 def started(out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "api.cli.main", "demo", "--json", "--out", str(out), *options]
+    command = [sys.executable, "-m", "api.cli.main", "demo", "--json", "--out", str(out), "--baskets", "0", *options]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
@@ -67,7 +70,8 @@ class ShortDemo:
 @pytest.fixture(scope="module")
 def short_demo(tmp_path_factory: pytest.TempPathFactory) -> ShortDemo:
     folder = tmp_path_factory.mktemp("demo")
-    return ShortDemo(folder, ended(started(folder, "--orders", "740")))  # row 732 is of zero dollars
+    options = ("--orders", "740", "--baskets", str(BASKETS))  # row 732 is of zero dollars
+    return ShortDemo(folder, ended(started(folder, *options)))
 
 
 def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(short_demo: ShortDemo) -> None:
@@ -78,6 +82,16 @@ def test_a_short_demo_ends_with_the_total_of_the_file_to_the_kopeck(short_demo: 
     assert report.count("<svg") == 3
     assert "http://" not in report
     assert "https://" not in report
+
+
+def test_the_tills_of_a_short_demo_come_to_what_their_file_says(short_demo: ShortDemo) -> None:
+    till = short_demo.found["till"]
+    assert (till["baskets"], sum(day["baskets"] for day in till["days"])) == (BASKETS, BASKETS)
+    assert [check for check in till["checks"] if not check["holds"]] == []
+    brought = sum(day[name] for day in till["days"] for name in ("promo", "points", "sbp", "plate", "card"))
+    assert brought == till_turnover(read_baskets(BASKETS))
+    assert till["shifts"] == 20
+    assert "<h2>The tills</h2>" in (short_demo.folder / "demo-report.html").read_text()
 
 
 @pytest.mark.skipif(shutil.which("hledger") is None, reason="hledger is not installed")
