@@ -270,6 +270,8 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.correction_above_total": "Новый состав заказа не может стоить больше прежнего.",
     "installments.first_payment_busy": "Банк ещё отвечает о первом платеже. Подождите несколько секунд и повторите.",
     "installments.nothing_owed": "По этой рассрочке платить нечего.",
+    "installments.bureau_event_not_found": "Такого события бюро нет. Проверьте номер.",
+    "installments.bureau_event_taken": "Бюро уже приняло это событие. Отправлять его снова не нужно.",
     "installments.debt_not_written_off": "Продать можно только списанный долг. Сначала спишите его.",
     "installments.debt_sale_taken": "Договор с таким номером уже проведён. Проверьте номер договора.",
     "installments.debt_sale_not_found": "Такой продажи долгов нет. Проверьте номер.",

@@ -309,6 +309,8 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "installments.first_payment_busy": 503,
     "installments.nothing_owed": 409,
     "installments.debt_not_written_off": 409,
+    "installments.bureau_event_not_found": 404,
+    "installments.bureau_event_taken": 409,
     "installments.debt_sale_taken": 409,
     "installments.debt_sale_not_found": 404,
     "installments.debt_sold": 409,

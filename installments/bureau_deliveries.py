@@ -7,7 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from installments.bureau import BureauEvent, event_of
+from installments.errors import BureauEventNotFound, BureauEventTaken
+from installments.telling import PlanActor
 from ledger.database import Session, text
+from pci.audit_log.event import AuditEvent
+from pci.audit_log.staging import stage
 
 CLAIM_MAX = 100
 LEASE = timedelta(seconds=30)
@@ -94,14 +98,54 @@ async def retry_bureau_event(session: Session, event_id: str, attempt: int, *, n
     )
 
 
-async def resend_refused(session: Session, event_id: str, *, now: datetime) -> bool:
-    """Try a refused event again, after a person has settled it with the bureau."""
-    done = await session.execute(
-        text("""UPDATE bureau_deliveries SET state = 'queued', refusal = NULL, next_attempt_at = :now
-                 WHERE event_id = :id AND state = 'refused'"""),
-        {"id": event_id, "now": now},
+@dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """An event that the bureau will not take as it is, and why."""
+
+    event: BureauEvent
+    attempts: int
+    refusal: str
+
+
+async def list_refused(session: Session, *, after: str = "", limit: int) -> tuple[list[RefusedEvent], bool]:
+    """Refused events by id, that is by when they were told, and whether there are more."""
+    rows = await session.execute(
+        text("""SELECT e.*, d.attempts, d.refusal
+                  FROM bureau_deliveries AS d JOIN bureau_events AS e ON e.id = d.event_id
+                 WHERE d.state = 'refused' AND d.event_id > :after ORDER BY d.event_id LIMIT :limit"""),
+        {"after": after, "limit": limit + 1},
     )
-    return done.rowcount == 1
+    found = [RefusedEvent(event_of(row), row.attempts, row.refusal) for row in rows]
+    return found[:limit], len(found) > limit
+
+
+async def resend_refused(session: Session, event_id: str, by: PlanActor, *, now: datetime) -> BureauEvent:
+    """Try a refused event again, after a person has settled it with the bureau; one that is queued again stays so.
+
+    Raises: BureauEventNotFound, BureauEventTaken. Locks: the delivery.
+    """
+    row = (
+        await session.execute(
+            text("""SELECT e.*, d.state FROM bureau_deliveries AS d JOIN bureau_events AS e ON e.id = d.event_id
+                     WHERE d.event_id = :id FOR UPDATE OF d"""),
+            {"id": event_id},
+        )
+    ).first()
+    if row is None:
+        raise BureauEventNotFound(event_id=event_id)
+    if row.state == "acknowledged":
+        raise BureauEventTaken(event_id=event_id)
+    if row.state == "refused":
+        await session.execute(
+            text("""UPDATE bureau_deliveries SET state = 'queued', refusal = NULL, next_attempt_at = :now
+                     WHERE event_id = :id"""),
+            {"id": event_id, "now": now},
+        )
+        told = AuditEvent("plan.bureau_event_resent", by.actor, by.origin, f"plan:{row.plan_id}", now, facts={
+            "event_id": event_id, "kind": row.kind,
+        })  # fmt: skip
+        await stage(session, [told])
+    return event_of(row)
 
 
 def _subject(row: Any) -> BureauSubject | None:

@@ -17,7 +17,8 @@ Rejected
     ├── PlanNotFound, PlanNotNew, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
     ├── AcceptanceDiffers, FirstPaymentTriesSpent
     ├── CommitAboveApproved, CommitDiffers
-    ├── BureauNotTold, BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
+    ├── BureauNotTold, BureauEventNotFound, BureauEventTaken
+    ├── BureauRangeNotOver, PortfolioDayUnknown, RegisterNotOver, RegisterNotFound
     ├── PlanDocumentNotFound, PlanDocumentFormatMissing, ReceiptNotFound, ReceiptNotFetched, ReceiptDiffers
     ├── DebtNotWrittenOff, DebtSaleTaken, DebtSaleNotFound, DebtSold, NoDebtOwed, NoPenaltyOwed
     ├── GoodwillAboveDebt, EarlyPaymentOutOfRange, NoCollectorKnown
@@ -342,6 +343,18 @@ class BureauNotTold(InstallmentsRejected):
     """The credit bureau has not acknowledged this plan yet, and by law the plan may not begin before."""
 
     code = "installments.bureau_not_told"
+
+
+class BureauEventNotFound(InstallmentsRejected):
+    """No such event of the credit bureau's stream."""
+
+    code = "installments.bureau_event_not_found"
+
+
+class BureauEventTaken(InstallmentsRejected):
+    """The bureau has taken this event: there is nothing to send again."""
+
+    code = "installments.bureau_event_taken"
 
 
 class BureauRangeNotOver(InstallmentsRejected):

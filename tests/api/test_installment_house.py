@@ -16,7 +16,7 @@ from tests.api.conftest import Client, new_key
 from tests.api.installment_world import api_key_of, today_plus
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 
-SALES = "/v1/installments/debt-sales"
+SALES, BUREAU_EVENTS = "/v1/installments/debt-sales", "/v1/installments/bureau-events"
 QUARTER, TOTAL = 250_014, 1_000_056
 
 
@@ -189,6 +189,14 @@ async def test_a_debt_written_off_is_sold_once_and_its_money_is_not_ours_any_mor
     assert (late.status_code, late.json()["code"]) == (409, "installments.debt_sold")
     books = await books_of(shop)
     assert (books[chart.OPERATOR_BANK], books[chart.PLAN_LOSS]) == (140_000, TOTAL - QUARTER - 100_000)
+
+
+async def test_what_the_bureau_refused_is_listed_and_sent_again_by_a_known_id_only(shop: PlanShop) -> None:
+    listed = await shop.api.get(f"{BUREAU_EVENTS}/refused")
+    unknown = await shop.api.post(f"{BUREAU_EVENTS}/bur_{'0' * 26}/deliveries", {})
+
+    assert (listed.status_code, listed.json()["items"]) == (200, [])
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "installments.bureau_event_not_found")
 
 
 async def test_a_merchant_does_none_of_it(shop: PlanShop) -> None:

@@ -19,12 +19,12 @@ from api.simulators import create_simulators
 from checkout.card_payments import ChargeNews
 from installments import bureau, bureau_deliveries, decision_policies
 from installments.bureau import BureauEventKind, BureauFact, csv_line_of, export_lines
-from installments.errors import BureauNotTold, BureauRangeNotOver
+from installments.errors import BureauEventNotFound, BureauEventTaken, BureauNotTold, BureauRangeNotOver
 from installments.movements import MovementKind
 from installments.plan import Plan, PlanStatus
 from ledger.clock import Clock
 from ledger.database import Engine, transaction
-from tests.installments.life_world import LifeWorld, life_world
+from tests.installments.life_world import SHOP, LifeWorld, life_world
 
 
 @pytest.fixture
@@ -240,7 +240,16 @@ async def test_what_the_bureau_refuses_waits_for_a_person_and_the_plan_does_not_
     with pytest.raises(BureauNotTold):
         await world.commit(plan)
     async with transaction(world.engine) as session:
-        assert await bureau_deliveries.resend_refused(session, opened.event.id, now=world.now)
+        (refused,), has_more = await bureau_deliveries.list_refused(session, limit=10)
+        assert (refused.event.id, refused.refusal, has_more) == (opened.event.id, "no such operator", False)
+        for _ in range(2):  # said again, nothing changes
+            again = await bureau_deliveries.resend_refused(session, opened.event.id, SHOP, now=world.now)
+            assert again.id == opened.event.id
+        with pytest.raises(BureauEventNotFound):
+            await bureau_deliveries.resend_refused(session, "bur_", SHOP, now=world.now)
 
     assert await acknowledge_all(world) == 1
     assert (await world.commit(plan)).status is PlanStatus.COMMITTED
+    async with transaction(world.engine) as session:
+        with pytest.raises(BureauEventTaken):
+            await bureau_deliveries.resend_refused(session, opened.event.id, SHOP, now=world.now)
