@@ -19,7 +19,7 @@ from ledger.database import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedOrder:
     """An order just placed with its basket, and what rails take off."""
 
     order: Order
@@ -43,7 +43,7 @@ async def place_order(
 
 async def place_basket(
     session: Session, order_id: str, request: OrderRequest, wish: TendersWish, *, merchant_id: str | None, now: datetime
-) -> Placed:
+) -> PlacedOrder:
     """Write down an order with its basket: promo code and points are set aside, and the rail is asked for the rest.
 
     Raises: what ``check_request`` and ``tenders.reserve`` refuse; TerminalNotFound; OrderNumberTaken.
@@ -54,7 +54,7 @@ async def place_basket(
     of_order, made = await tenders.reserve(session, order, wish, now=now)
     if of_order.amount != order.amount:
         await basket_rows.ask_of_rail(session, order_id, of_order.amount)
-    return Placed(replace(order, amount=of_order.amount), of_order, made)
+    return PlacedOrder(replace(order, amount=of_order.amount), of_order, made)
 
 
 async def cancel_order(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> Order:
