@@ -114,7 +114,7 @@ async def add_redemption(
 ) -> Redemption | None:
     """Keep a new redemption; nothing if the buyer has none left, or another till takes the buyer's next one just now.
 
-    The buyer_use is the buyer's lowest free number: two tills that choose the same one meet at a unique index.
+    The use is the buyer's lowest free number: two tills that choose the same one meet at a unique index.
     """
     row = (
         await session.execute(
@@ -127,7 +127,8 @@ async def add_redemption(
                 )
                 INSERT INTO promo_redemptions (id, promo_code_id, merchant_id, kind, order_id, buyer_key, buyer_use,
                                                discount_kopecks, reserved_at)
-                SELECT :id, :code_id, :merchant_id, :kind, :order_id, CAST(:buyer_key AS text), buyer_use, :discount, :now
+                SELECT :id, :code_id, :merchant_id, :kind, :order_id, CAST(:buyer_key AS text), buyer_use, :discount,
+                       :now
                   FROM chosen WHERE CAST(:by_buyer AS integer) IS NULL OR buyer_use IS NOT NULL
                 ON CONFLICT DO NOTHING RETURNING *
             """),  # noqa: S608  # our own words

@@ -40,8 +40,9 @@ class Family:
 
     @property
     def moments(self) -> list[Moment]:
-        """What the rows say by themselves."""
-        return [one for relation, row in self.rows.values() for one in moments_of(relation, row)]
+        """What the rows say by themselves, in the order of their tables, by whatever id the story was begun."""
+        ordered = sorted(self.rows.values(), key=lambda found: RELATIONS.index(found[0]))
+        return [one for relation, row in ordered for one in moments_of(relation, row)]
 
 
 def prefix_of(object_id: str) -> str:

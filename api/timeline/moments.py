@@ -68,8 +68,11 @@ class Timeline:
 
 
 def in_order(moments: Sequence[Moment]) -> tuple[Moment, ...]:
-    """Moments by time, of one instant causes before what came of them; the middle of a very long story left out."""
-    ordered = sorted(moments, key=lambda one: (one.at, ORDER_OF_CAUSES.index(one.kind), one.what, one.about))
+    """Moments by time, of one instant causes before what came of them; the middle of a very long story left out.
+
+    What is alike in both stays as it was found: an order before its basket, its basket before its attempts.
+    """
+    ordered = sorted(moments, key=lambda one: (one.at, ORDER_OF_CAUSES.index(one.kind)))
     if len(ordered) > MOMENTS_MAX:
         ordered = ordered[: MOMENTS_MAX // 2] + ordered[-MOMENTS_MAX // 2 :]
     return tuple(ordered)

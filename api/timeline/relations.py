@@ -51,7 +51,7 @@ class Relation:
 RELATIONS: tuple[Relation, ...] = (
     Relation(
         "orders", {"id": ORD}, {"created_at": "order.placed", "paid_at": "order.paid"},
-        ("number", "amount_kopecks", "terminal_id", "placed_at"), is_of_merchant=True,
+        ("number", "amount_kopecks", "terminal_id", "placed_at"), is_of_merchant=True, time_facts={"paid_at": ()},
     ),
     Relation(
         "order_baskets", {"order_id": ORD, "redemption_id": ("rdm",), "presentment_id": ("prs",)},
@@ -63,7 +63,8 @@ RELATIONS: tuple[Relation, ...] = (
     Relation(
         "promo_redemptions", {"id": ("rdm",), "order_id": ORD},
         {"reserved_at": "redemption.reserved", "confirmed_at": "redemption.confirmed", "ended_at": "redemption.ended"},
-        ("promo_code_id", "discount_kopecks"), is_of_merchant=True, time_facts={"ended_at": ("status",)},
+        ("promo_code_id", "discount_kopecks"), is_of_merchant=True,
+        time_facts={"confirmed_at": (), "ended_at": ("status",)},
     ),
     Relation(
         "points_spendings", {"order_id": ORD}, {"reserved_at": "points.reserved", "ended_at": "points.spending_ended"},

@@ -1,0 +1,68 @@
+"""``kopeyka explain``: one id in, the whole story out."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+
+from tests.api.cli.conftest import Kopeyka
+from tests.api.test_rail_constraints import ATTEMPT, ORDER, PAYMENT, PAYOUT, QR, ROWS, insert
+from tests.conftest import Database
+
+
+@pytest.fixture
+def sale(database: Database) -> None:
+    """An order with its attempt, its QR and its money, an event of it that is on its way, and a payout."""
+    with psycopg.connect(database.superuser_url) as connection:
+        for table, row in ROWS.items():
+            insert(connection, table, row)
+
+
+@pytest.mark.usefixtures("sale")
+@pytest.mark.parametrize("name", [ORDER, ATTEMPT, QR, PAYMENT, "A" * 32, ROWS["events"]["id"]])
+def test_a_story_is_told_by_any_of_its_names(kopeyka: Kopeyka, name: str) -> None:
+    told = kopeyka("explain", name, "--json")
+
+    assert told.code == 0
+    story = json.loads(told.out)
+    assert {ORDER, ATTEMPT, QR, PAYMENT} <= set(story["objects"])
+    said = [one["what"] for one in story["moments"]]
+    assert said == [
+        "order.placed", "attempt.begun", "sbp.link_asked_for", "sbp.paid", "order.paid", "delivery.pending",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("sale")
+def test_a_story_is_told_to_people_by_day_in_roubles(kopeyka: Kopeyka) -> None:
+    told = kopeyka("explain", ORDER).out
+
+    assert told.splitlines()[1] == "2026-11-22"
+    assert "09:00:00.000" in told
+    assert "amount 1.00 RUB" in told
+    assert "6 moments of 4 objects" in told
+    assert "leaf" not in told
+
+
+@pytest.mark.usefixtures("sale")
+def test_a_payout_is_explained_alone(kopeyka: Kopeyka) -> None:
+    story = json.loads(kopeyka("explain", PAYOUT, "--json").out)
+
+    assert [one["what"] for one in story["moments"]] == ["payout.asked_for"]
+
+
+@pytest.mark.usefixtures("sale")
+def test_the_log_is_read_when_it_is_asked_for_and_that_is_in_it(kopeyka: Kopeyka) -> None:
+    told = kopeyka("explain", PAYOUT, "--log")
+
+    assert "audit_log.read" in told.out
+    assert f"timeline:{PAYOUT}" in told.out
+
+
+@pytest.mark.parametrize("name", ["ord_" + "0" * 26, "nobody", ""])
+def test_what_nobody_knows_ends_with_code_1(kopeyka: Kopeyka, name: str) -> None:
+    told = kopeyka("explain", name)
+
+    assert told.code == 1
+    assert "no such thing" in told.err
