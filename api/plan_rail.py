@@ -12,7 +12,9 @@ from datetime import datetime
 
 from api.plan_views import link_of
 from api.settings import Settings
+from checkout import basket_rows, repository
 from checkout.rail import Offer, ShownQr, Start, StartStatus
+from checkout.slip_text import MEASURES
 from installments import repository as plans
 from installments.opening import PlanRequest, open_plan
 from installments.plan import Item
@@ -38,9 +40,9 @@ class PlanRail:
 
     async def offer(self, session: Session, offer: Offer, *, now: datetime) -> Offer:
         """Intent: a plan for the attempt, of the whole amount. Raises: what ``open_plan`` refuses."""
-        line = Item(offer.purpose, "1", offer.amount)
+        items = await _items(session, offer)
         request = PlanRequest(
-            offer.merchant_id, offer.attempt_id, self.product_code, offer.amount, Kopecks(0), (line,)
+            offer.merchant_id, offer.attempt_id, self.product_code, offer.amount, Kopecks(0), items
         )  # fmt: skip
         plan = await open_plan(session, request, plan_id=new_id("pln", now), by=self.by, now=now)
         await session.execute(
@@ -61,6 +63,24 @@ class PlanRail:
     async def shown(self, session: Session, attempt_ids: Sequence[str]) -> Mapping[str, ShownQr]:
         """The link of each attempt's plan, as a QR says it."""
         return await shown_links(session, self.settings, attempt_ids)
+
+
+async def _items(session: Session, offer: Offer) -> tuple[Item, ...]:
+    """What the plan's form and papers call the goods: each line at what the rail brings for it, else the sale as one.
+
+    So the lines add up to the price to the kopeck, and what promo code and points paid is nobody's debt.
+    """
+    attempt = await repository.load_attempt(session, offer.attempt_id)
+    assert attempt is not None, "the attempt is written down before its offer"
+    of_order = (await basket_rows.baskets_of(session, [attempt.order_id])).get(attempt.order_id)
+    if of_order is None or of_order.amount != offer.amount:
+        return (Item(offer.purpose, "1", offer.amount),)
+    shares = zip(of_order.basket.lines, of_order.rail_shares, strict=True)
+    return tuple(
+        Item(f"{line.name}, {line.quantity} {MEASURES[line.measure]}", "1", Kopecks(share), line.article)
+        for line, share in shares
+        if share > 0
+    )
 
 
 async def shown_links(session: Session, settings: Settings, attempt_ids: Sequence[str]) -> dict[str, ShownQr]:

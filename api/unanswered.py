@@ -12,7 +12,7 @@ from checkout import repository as till_rows
 from checkout import till
 from checkout.attempts import AttemptStatus
 from checkout.premises_settings import setting_of
-from checkout.telling import BY_ITSELF, tell
+from checkout.telling import BY_ITSELF, Fact, tell
 from ledger.database import Session, text
 
 SETTING = "cancel_after_retries"
@@ -36,7 +36,7 @@ async def give_up_if_spent(session: Session, attempt_id: str, retries: int, *, n
         text("INSERT INTO unanswered_attempts (attempt_id, tries, ended_at) VALUES (:id, :tries, :now)"),
         {"id": attempt_id, "tries": retries + 1, "now": now},
     )
-    facts = {"order_id": of_order.order.id, "rail": of_order.attempt.rail, "tries": retries + 1}
+    facts: dict[str, Fact] = {"order_id": of_order.order.id, "rail": of_order.attempt.rail, "tries": retries + 1}
     await tell(session, "attempt.unanswered", attempt_id, of_order.order.merchant_id, BY_ITSELF, facts, now=now)
     return True
 

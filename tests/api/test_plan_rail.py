@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -133,3 +134,49 @@ async def tie_loose(engine: Engine, plan_id: str) -> None:
 async def tie_again(engine: Engine, plan_id: str) -> None:
     async with engine.begin() as session:
         await session.exec_driver_sql(f"UPDATE plan_attempts SET settled_at = NULL WHERE plan_id = '{plan_id}'")
+
+
+async def test_a_plan_of_a_basket_names_its_goods_at_what_is_left_to_pay(shop: PlanShop) -> None:
+    lines = [
+        {"article": "C-1", "name": "Кофе", "measure": "gram", "quantity": 1_125, "price_kopecks": 199_900},
+        {"article": "K-1", "name": "Кружка", "measure": "piece", "quantity": 2, "price_kopecks": 50_000,
+         "discount_kopecks": 10_000},
+    ]  # fmt: skip
+    body = {
+        "terminal_id": shop.cards.terminal_id, "number": "B-1", "amount_kopecks": 314_888, "basket": {"lines": lines},
+    }  # fmt: skip
+    order_id = (await shop.cards.made("/v1/orders", body))["id"]
+
+    attempt = await shop.cards.made(f"/v1/orders/{order_id}/attempts", {"rail": "dolyame"})
+
+    plan = await shop.cards.read(f"{PLANS}/{attempt['qr']['qrc_id']}")
+    assert [(item["name"], item["price_kopecks"], item["sku"]) for item in plan["items"]] == [
+        ("Кофе, 1125 г", 224_888, "C-1"), ("Кружка, 2 шт", 90_000, "K-1"),
+    ]  # fmt: skip
+    assert (plan["price_kopecks"], plan["prepaid_kopecks"]) == (314_888, 0)
+
+
+async def test_a_yes_and_a_cancel_at_once_have_one_outcome(shop: PlanShop) -> None:
+    """Six sales: the cashier cancels while the buyer agrees. Paid, or canceled with nothing held: never between."""
+    sales = [await offered(shop, 100_000) for _ in range(6)]
+
+    async def agree(plan_id: str) -> int:
+        body = {"buyer": {**BUYER, "phone": f"+{next(PHONES)}"}, "card_token": shop.token}
+        return (await shop.api.post(f"{PLANS}/{plan_id}/acceptance", body)).status_code
+
+    async def cancel(order_id: str) -> int:
+        return (await shop.api.post(f"/v1/orders/{order_id}/cancel", {})).status_code
+
+    codes = await asyncio.gather(
+        *(agree(attempt["qr"]["qrc_id"]) for _, attempt in sales), *(cancel(order_id) for order_id, _ in sales)
+    )
+    await carry_on_plans(shop.api.app.state.door.wiring.plans)
+    await shop.cards.settle()
+    await carry_on_plans(shop.api.app.state.door.wiring.plans)
+
+    assert set(codes) <= {200, 409}
+    for order_id, attempt in sales:
+        order = await order_of(shop, order_id)
+        plan = await shop.cards.read(f"{PLANS}/{attempt['qr']['qrc_id']}")
+        assert (order["status"], plan["status"]) in {("paid", "completed"), ("canceled", "canceled")}
+    assert shop.charges.summary["held_kopecks"] == 0
