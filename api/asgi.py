@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 import structlog
-from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import meters
@@ -69,7 +69,7 @@ class Outermost:
         except Exception as error:
             fault = error
             if status == 0:
-                await _send_problem(error, request_id, send_with_headers)
+                await _send_problem(error, scope, request_id, send_with_headers)
             else:
                 raise
         finally:
@@ -86,7 +86,17 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
     return new_id("req", machine_now())
 
 
-async def _send_problem(error: Exception, request_id: str, send: Send) -> None:
+def _methods_of(scope: Scope) -> set[str]:
+    """What an address takes, whichever routes of ours take it: Starlette tells of the first alone."""
+    return {
+        method
+        for route in scope["app"].routes
+        if route.matches(scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+
+
+async def _send_problem(error: Exception, scope: Scope, request_id: str, send: Send) -> None:
     ours = as_ours(error)
     headers = [(b"content-type", PROBLEM_JSON.encode())]
     if ours is None:
@@ -96,8 +106,8 @@ async def _send_problem(error: Exception, request_id: str, send: Send) -> None:
         body = problem_bytes(ours, request_id, status)
         if (seconds := retry_after(ours, status)) is not None:
             headers.append((b"retry-after", b"%d" % seconds))
-    if isinstance(error, HTTPException):
-        headers += [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+    if status == 405:
+        headers.append((b"allow", ", ".join(sorted(_methods_of(scope))).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     headers.append((b"content-length", b"%d" % len(body)))

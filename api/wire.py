@@ -76,7 +76,7 @@ def _printable(value: str) -> str:
 
 _WHOLE_SCHEMA: dict[str, Any] = {
     "oneOf": [
-        {"type": "integer", "maximum": SAFE_MAX},
+        {"type": "integer", "minimum": -SAFE_MAX, "maximum": SAFE_MAX},
         {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,18})$"},
     ]
 }

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from starlette.responses import Response
 
 from api.answers import JSON
 from api.door import Call, door_router, needs, reads_directly
 from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
-from api.wire import ACCOUNT_CODE, AccountCode, Body, Commodity, Instant, View, Whole
+from api.wire import ACCOUNT_CODE, SAFE_MAX, AccountCode, Body, Commodity, Instant, View, Whole
 from ledger import accounts, balances, entry, statements
 from ledger.accounts import Account, AccountTerms
 from ledger.database import Session, transaction
@@ -21,6 +21,12 @@ from ledger.ids import show
 
 router = door_router("/v1/ledger/accounts", "ledger accounts")
 
+_NOT_ABOVE_ZERO = {
+    "oneOf": [
+        {"type": "integer", "minimum": -SAFE_MAX, "maximum": 0},
+        {"type": "string", "pattern": "^(0|-[1-9][0-9]{0,17})$"},
+    ]
+}
 Side = Literal["debit", "credit"]
 Code = Annotated[str, Path(pattern=ACCOUNT_CODE, max_length=250, examples=["asset:cash:till_1"])]
 Reader = Annotated[Call, needs("ledger:read")]
@@ -34,7 +40,7 @@ class AccountBody(Body):
     commodity: Commodity = "RUB"
     normal_side: Side | None = None
     """The side that grows it; follows the first word of the code."""
-    available_min: Whole | None = None
+    available_min: Annotated[Whole, WithJsonSchema(_NOT_ABOVE_ZERO)] | None = None
     """What must stay available: 0 means that it may not be overdrawn."""
     balance_max: Whole | None = None
     metadata: Annotated[dict[str, Any], Field(default_factory=dict)]

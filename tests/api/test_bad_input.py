@@ -127,6 +127,12 @@ async def test_every_post_needs_an_idempotency_key(client: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key_missing")
 
 
+async def test_an_address_says_all_methods_it_takes_whichever_routes_take_them(client: Client) -> None:
+    answer = await client.send("PUT", ENTRIES)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
 async def test_amounts_up_to_63_bits_travel_as_text(client: Client, accounts: tuple[str, str]) -> None:
     answer = await client.post(ENTRIES, posting(amount=str(2**63 - 1)))
 
