@@ -16,7 +16,7 @@ from ledger.database import Engine, transaction
 from ledger.proofs import broken_proofs
 
 ZERO = "checkout.amount_not_positive"
-RAILS = ("sbp", "plate", "card")
+RAILS = ("sbp", "plate", "card", "plan")
 
 
 @dataclass(slots=True)
@@ -123,6 +123,11 @@ def _checks(
         int(lines.get(f"liability:{account}:{merchant_id}", {"credits": 0})["credits"])
         for account in ("merchant_payable", "card_payable")
     )
+    by_plans = sum(
+        order["amount_kopecks"]
+        for order in orders
+        if any(each["status"] == "paid" and each["rail"] == "dolyame" for each in order["attempts"])
+    )
     paid_by = _sum(tenders, "promo_kopecks") + _sum(tenders, "points_kopecks") + rail
     return [
         Check("till: orders, by the file's baskets of more than zero", len(selling), len(orders)),
@@ -144,7 +149,7 @@ def _checks(
             _sum(tenders, "promo_kopecks"), is_money=True,
         ),
         Check("till: promo codes, points and rails, by the file", int(turnover(selling)), paid_by, is_money=True),
-        Check("till: what rails brought, in the books", rail, booked, is_money=True),
+        Check("till: what SBP and cards brought, in the books", rail - by_plans, booked, is_money=True),
         Check(
             "till: what rails brought, by the Z reports", rail,
             sum(each["takings_kopecks"] for each in replay.z_reports), is_money=True,

@@ -19,12 +19,16 @@ from ledger.clock import monotonic
 
 PLATE_SHARE = 0.10
 CARD_SHARE = 0.15
+PLAN_SHARE = 0.04
 POINTS_SHARE = 0.25
 """Of the purchases whose buyer asks what may be paid by points."""
 LOOK_AGAIN_SHARE = 0.02
 """Of the barcodes is scanned once more, as by a nervous hand: the second scan must be refused."""
 LANES = 10
 """Stores that sell at the same time; a store serves its buyers in the order of the file."""
+BUYER = {"born_on": "1990-05-17", "first_name": "Мария", "last_name": "Иванова"}
+REFUSED: dict[str, Any] = {"status": "rejected", "qr": None}
+"""What stands for an attempt that was refused at once."""
 WAIT_SECONDS_IN_ALL = 150.0
 TRIES_MAX = 20
 
@@ -186,13 +190,17 @@ class Replay:
             attempt = await self._try(caller, sale, store, number)
             if attempt["status"] == "paid":
                 return
+            if attempt["qr"] is not None and sale.rail == "plan":
+                await self._agree(caller, sale, attempt["qr"]["qrc_id"])
+                return
             if attempt["qr"] is not None:
                 sale.paid_at = await _confirm(phone, attempt["qr"]["qrc_id"], sale.basket.number)
                 if sale.rail == "plate":
                     await self._wait_for(sale)
                 return
+            if sale.rail == "sbp":
+                await asyncio.sleep(WAIT_SECONDS_MAX)
             sale.rail = "sbp"
-            await asyncio.sleep(WAIT_SECONDS_MAX)
         raise DemoFailed(f"{sale.basket.number} was not paid in {TRIES_MAX} tries")
 
     async def _try(self, caller: Caller, sale: TillSale, store: TillStore, number: int) -> dict[str, Any]:
@@ -202,8 +210,12 @@ class Replay:
         elif sale.rail == "card":
             tokens = self.chain.tokens
             body = {"rail": "card", "card_token": tokens[int(sale.basket.household) % len(tokens)]}
+        elif sale.rail == "plan":
+            body = {"rail": "dolyame"}
         path = f"/v1/orders/{sale.order_id}/attempts"
         answer = await caller.post(path, body, f"{sale.basket.number}-attempt-{number}")
+        if answer.status == 422 and sale.rail == "plan":
+            return REFUSED  # too little for a plan: the buyer pays at once
         if answer.status != 201:
             raise DemoFailed(f"{sale.basket.number} was answered with {answer.status}: {answer.body[:300].decode()}")
         attempt: dict[str, Any] = answer.json()
@@ -215,6 +227,13 @@ class Replay:
             wait = min(wait * 2, WAIT_SECONDS_MAX)
             attempt = (await caller.get(f"/v1/orders/{sale.order_id}"))["attempts"][-1]
         return attempt
+
+    async def _agree(self, caller: Caller, sale: TillSale, plan_id: str) -> None:
+        """The buyer says yes to the plan behind the QR, each time somebody new, so that no limit is in the way."""
+        phone = f"+7916{int(sale.basket.id) % 10**7:07}"
+        body = {"buyer": BUYER | {"phone": phone}, "card_token": self.chain.plan_token}
+        path = f"/v1/installments/plans/{plan_id}/acceptance"
+        await created(caller, path, body, f"{sale.basket.number}-yes")
 
     async def _wait_for(self, sale: TillSale) -> None:
         """A plate takes the next sum when this one is paid."""
@@ -228,7 +247,9 @@ class Replay:
 def _rail(chance: float) -> str:
     if chance < PLATE_SHARE:
         return "plate"
-    return "card" if chance < PLATE_SHARE + CARD_SHARE else "sbp"
+    if chance < PLATE_SHARE + CARD_SHARE:
+        return "card"
+    return "plan" if chance < PLATE_SHARE + CARD_SHARE + PLAN_SHARE else "sbp"
 
 
 async def _confirm(phone: Connection, qrc_id: str, number: str) -> float:

@@ -7,7 +7,18 @@ from html import escape
 from api.demo.outcome import shown
 from api.demo.till_outcome import RAILS, TillDay, TillOutcome
 
-HEADINGS = ("day", "baskets", "shelf prices", "discounts", "promo codes", "points", "SBP codes", "SBP plates", "cards")
+HEADINGS = (
+    "day",
+    "baskets",
+    "shelf prices",
+    "discounts",
+    "promo codes",
+    "points",
+    "SBP codes",
+    "SBP plates",
+    "cards",
+    "plans",
+)
 
 
 def till_section(outcome: TillOutcome | None) -> str:
@@ -23,6 +34,7 @@ def till_section(outcome: TillOutcome | None) -> str:
         f"{outcome.baskets:,} baskets of ten stores in four weeks (dollars × 100 read as roubles): the card is "
         "scanned, promo code and points pay their part, a rail brings the rest. "
         f"{outcome.scanned_twice} second scans of a barcode were refused. "
+        f"{outcome.shifts} shifts were closed, each by a numbered Z. "
         f"{outcome.orders_a_second} baskets a second from the scan to the books."
     )
     return (

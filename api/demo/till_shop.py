@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from api.demo.caller import Caller
+from api.demo.checking import read_all
 from api.demo.errors import DemoFailed
 from api.demo.till_baskets import TillBasket
 from api.demo.wire import Connection
 from checkout.bank_details import BankAccount, account_with_key
+from ledger.clock import machine_now, moscow_day
 from pci.pan import Pan
 
 PROGRAMME = "shagi"
@@ -26,6 +28,9 @@ SHOP = "https://shop.example"
 CARD = Pan("2200 1117 5357 9001")
 """Source: a Mir number of Tochka's public test cards."""
 TYPED = {"expires_on": "2030-12", "cvc": "123"}
+OPERATOR = "Оператор рассрочки"
+"""As a sandbox names the operator of plans that it makes."""
+PLAN_FEE_BASIS_POINTS = 690
 CARDS = 3
 """Stored payment cards that buyers share: the demo has no wish to type four hundred."""
 
@@ -53,7 +58,9 @@ class Chain:
     codes: dict[int, str] = field(default_factory=dict)
     """Promo codes by what they pay."""
     tokens: list[str] = field(default_factory=list)
-    """Payment cards."""
+    """Payment cards, as the chain keeps them."""
+    plan_token: str = ""
+    """The card that plans are paid by, as the operator of plans keeps it."""
 
 
 async def open_chain(caller: Caller, baskets: Sequence[TillBasket], card_form: str) -> Chain:
@@ -74,7 +81,20 @@ async def open_chain(caller: Caller, baskets: Sequence[TillBasket], card_form: s
     await _issue_cards(caller, chain, {basket.household for basket in baskets})
     await _make_codes(caller, chain, {int(basket.coupon) for basket in baskets if basket.coupon})
     chain.tokens = [await _enter_card(caller, chain.merchant_id, card_form, number) for number in range(CARDS)]
+    chain.plan_token = await _sell_by_plans(caller, chain, card_form)
     return chain
+
+
+async def _sell_by_plans(caller: Caller, chain: Chain, card_form: str) -> str:
+    """The chain agrees to the terms of Долями; a buyer's card is entered at the operator."""
+    terms = {
+        "merchant_id": chain.merchant_id, "product_code": "dolyame", "fee_basis_points": PLAN_FEE_BASIS_POINTS,
+        "effective_on": moscow_day(machine_now()).isoformat(),
+    }  # fmt: skip
+    await created(caller, "/v1/installments/merchant-terms", terms, "chain-plan-terms")
+    merchants = [each async for each in read_all(caller, "/v1/merchants")]
+    operator_id = next(each["id"] for each in merchants if each["name"] == OPERATOR)
+    return await _enter_card(caller, operator_id, card_form, CARDS)
 
 
 async def _open_store(caller: Caller, merchant_id: str, store: str) -> TillStore:
