@@ -22,7 +22,7 @@ from checkout.card_refunding import CardRefundAnswer
 from checkout.item_refund_rows import ItemRefund, Returned
 from installments.refunding import RefundRequest as PlanRefundRequest
 from installments.telling import PlanActor
-from ledger.database import Session
+from ledger.database import Session, text
 from sbp_gateway import refunding
 from sbp_gateway.nspk_refunds import RefundRequest
 from sbp_gateway.refunding import RefundWish
@@ -98,3 +98,13 @@ async def record(
 async def _paid_by(session: Session, order_id: str) -> Attempt:
     found = await repository.attempts_of_orders(session, [order_id])
     return next(each for each in found if each.status is AttemptStatus.PAID)
+
+
+async def refuse_plan_of_basket(session: Session, plan_id: str) -> None:
+    """Goods of an order with a basket come back by its lines, whatever paid for them. Raises: RefundByItems."""
+    order_id: str | None = await session.scalar(
+        text("""SELECT a.order_id FROM plan_attempts AS t JOIN attempts AS a ON a.id = t.attempt_id
+                 WHERE t.plan_id = :plan_id AND a.payment_id = t.plan_id"""),
+        {"plan_id": plan_id},
+    )
+    await item_refunds.refuse_other(session, [] if order_id is None else [order_id])

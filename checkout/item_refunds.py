@@ -122,8 +122,12 @@ async def settle(session: Session, refund_id: str, *, is_given: bool, now: datet
         return
     if is_given:
         await _give_back(session, of_order, refund, now=now)
-    else:
-        await item_refund_rows.end_item_refund(session, refund, ItemRefundStatus.REFUSED, now=now)
+        return
+    await item_refund_rows.end_item_refund(session, refund, ItemRefundStatus.REFUSED, now=now)
+    facts: dict[str, Fact] = {
+        "order_id": refund.order_id, "refund_id": refund_id, "amount_kopecks": int(refund.amount),
+    }  # fmt: skip
+    await tell(session, "item_refund.refused", refund.id, refund.merchant_id, BY_RAIL, facts, now=now)
 
 
 async def _give_back(session: Session, of_order: OrderBasket, refund: ItemRefund, *, now: datetime) -> ItemRefund:

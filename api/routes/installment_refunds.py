@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api import plan_acts
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, in_phases
+from api.item_refunding import refuse_plan_of_basket
 from api.plan_views import BasketLineView, InstallmentView, PlanView, plan_view
 from api.routes.installment_plans import CanRead, Items, Kopeck, acted, actor_of, load_own
 from api.wire import Body, Instant, View
@@ -114,9 +115,11 @@ async def refund_installment_plan(plan_id: str, body: PlanRefundBody, call: CanR
     )  # fmt: skip
 
     async def refund(session: Session) -> PlanRefund:
-        return await plan_acts.refund(
+        done = await plan_acts.refund(
             session, plan_id, request, actor_of(call), merchant_id=call.caller.merchant_id, now=call.now
         )
+        await refuse_plan_of_basket(session, plan_id)
+        return done
 
     return await _refunded(call, refund)
 
@@ -138,9 +141,11 @@ async def correct_installment_plan(plan_id: str, body: BasketCorrectionBody, cal
     )  # fmt: skip
 
     async def correct(session: Session) -> PlanRefund:
-        return await plan_acts.correct(
+        done = await plan_acts.correct(
             session, plan_id, request, actor_of(call), merchant_id=call.caller.merchant_id, now=call.now
         )
+        await refuse_plan_of_basket(session, plan_id)
+        return done
 
     return await _refunded(call, correct)
 

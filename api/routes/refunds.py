@@ -100,8 +100,6 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
             return claim.resource_id, None  # we died in the call; the worker finds out
         _refuse_other_money(body.currency)
         payment_id = await _payment_of(session, body, call)
-        paid = await refund_rows.attempts_of_payments(session, [payment_id])
-        await _refuse_baskets(session, payment_id, paid.get(payment_id))
         wish = RefundWish(
             payment_id, body.amount_kopecks, body.reason,
             is_fee_returned=call.door.settings.sbp_refund_returns_fee,
@@ -109,6 +107,8 @@ async def create_refund(body: RefundBody, call: CanRefund) -> Response:
         refund, request = await refunding.request_refund(
             session, claim.resource_id, wish, merchant_id=call.caller.merchant_id, now=call.now
         )
+        paid = await refund_rows.attempts_of_payments(session, [payment_id])
+        await _refuse_baskets(session, payment_id, paid.get(payment_id))
         return refund.id, request
 
     async def act(intended: tuple[str, RefundRequest | None]) -> RefundAnswer | None:

@@ -122,6 +122,7 @@ async def test_goods_that_the_acquirer_gave_nothing_for_may_come_back_again(till
     await till.shop.settle()
 
     assert (await till.shop.read(f"/v1/item-refunds/{refused['id']}"))["status"] == "refused"
+    assert "item_refund.refused" in await till.shop.events()
     assert (await till.take_back(order["id"], [(2, 250)]))["status"] == "succeeded"
     await agree(till)
 
