@@ -18,7 +18,7 @@ Rejected
     ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
     └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsReturnAboveSpent
 Unavailable
-└── CardPaymentBusy, TerminalKeysNotConfigured, SheetsNotInstalled
+└── CardPaymentBusy, TerminalKeysNotConfigured, ShiftSheetsNotInstalled
 """
 
 from __future__ import annotations
@@ -380,7 +380,7 @@ class PointsReturnAboveSpent(CheckoutRejected):
     code = "checkout.points_return_above_spent"
 
 
-class SheetsNotInstalled(Unavailable):
+class ShiftSheetsNotInstalled(Unavailable):
     """Workbooks need an extra: pip install 'kopeyka[registers]'."""
 
     code = "checkout.sheets_not_installed"

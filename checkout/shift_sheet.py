@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from checkout.errors import SheetsNotInstalled
+from checkout.errors import ShiftSheetsNotInstalled
 from checkout.shift_report import ShiftReport
 from checkout.shift_text import KINDS, NOBODY, RAILS
 from ledger.clock import MOSCOW
@@ -15,11 +15,11 @@ Cell = str | int | Decimal | None
 
 
 def render_xlsx(report: ShiftReport) -> bytes:
-    """The report as the bytes of a workbook. Raises: SheetsNotInstalled."""
+    """The report as the bytes of a workbook. Raises: ShiftSheetsNotInstalled."""
     try:
         import openpyxl  # an extra
     except ImportError:
-        raise SheetsNotInstalled() from None
+        raise ShiftSheetsNotInstalled() from None
     book = openpyxl.Workbook()
     sheet = book.active
     sheet.title = "Смена"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Annotated, Literal
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import Field
@@ -31,6 +31,17 @@ TOTALS_MAX = 32
 OPERATIONS_MAX = 2**31 - 1
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Id = Annotated[str, Field(strict=True, max_length=40)]
+
+
+OTHER_FORMS: dict[str, Any] = {"text/plain": {}, XLSX: {}}
+
+
+class Form(StrEnum):
+    """How a report is wanted: for programs, for a till's paper, for an accountant."""
+
+    JSON = "json"
+    TEXT = "text"
+    XLSX = "xlsx"
 
 
 class Columns(IntEnum):
@@ -229,31 +240,23 @@ async def read_shift(shift_id: str, call: CanRead) -> ShiftView:
         return ShiftView.of(await shift_rows.load_shift(session, shift_id, merchant_id=call.caller.merchant_id))
 
 
-@router.get("/{shift_id}/report")
-async def read_report(shift_id: str, call: CanRead) -> ShiftReportView:
-    """X while the shift is open, Z when it is closed; as often as wanted."""
-    return ShiftReportView.of(await _report(shift_id, call))
-
-
-@router.get("/{shift_id}/report.txt", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def read_report_text(
+@router.get("/{shift_id}/report", response_model=ShiftReportView, responses={200: {"content": OTHER_FORMS}})
+async def read_report(
     shift_id: str,
     call: CanRead,
+    form: Annotated[Form, Query(alias="format", description="How it is wanted.")] = Form.JSON,
     columns: Annotated[
-        Columns | None, Query(description="The paper's width; the till's setting slip_columns when not said.")
+        Columns | None, Query(description="Of the text; the till's setting slip_columns when not said.")
     ] = None,
-) -> Response:
-    """The same as a till prints it."""
+) -> Response | ShiftReportView:
+    """X while the shift is open, Z when it is closed; as often as wanted."""
     async with transaction(call.engine) as session:
         report = await shifts.report_of(session, shift_id, merchant_id=call.caller.merchant_id, now=call.now)
         width = columns or await setting_of(session, report.shift.terminal_id, "slip_columns")
-    return Response(render_text(report, int(width)), media_type="text/plain; charset=utf-8")
-
-
-@router.get("/{shift_id}/report.xlsx", response_class=Response, responses={200: {"content": {XLSX: {}}}})
-async def read_report_sheet(shift_id: str, call: CanRead) -> Response:
-    """The same as a workbook."""
-    report = await _report(shift_id, call)
+    if form is Form.JSON:
+        return ShiftReportView.of(report)
+    if form is Form.TEXT:
+        return Response(render_text(report, int(width)), media_type="text/plain; charset=utf-8")
     name = f"{'Z' if report.is_final else 'X'}-{report.shift.number}.xlsx"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(render_xlsx(report), media_type=XLSX, headers=headers)
@@ -276,8 +279,3 @@ async def list_shifts(
         )
     views = [ShiftView.of(shift) for shift in found]
     return page_of("shifts", views, has_more, views[-1].id if views else None, after)
-
-
-async def _report(shift_id: str, call: Call) -> ShiftReport:
-    async with transaction(call.engine) as session:
-        return await shifts.report_of(session, shift_id, merchant_id=call.caller.merchant_id, now=call.now)

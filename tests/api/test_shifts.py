@@ -91,11 +91,11 @@ async def test_a_day_at_the_till_adds_up_by_rail_and_by_cashier(
     }
     assert (z["sales_kopecks"], z["refunds_kopecks"], z["takings_kopecks"]) == (164_991, 49_990, 115_001)
     assert z["gross_kopecks"] == 164_991
-    text = (await client.get(f"/v1/shifts/{shift['id']}/report.txt?columns=32")).text
+    text = (await client.get(f"/v1/shifts/{shift['id']}/report?format=text&columns=32")).text
     assert "Z-ОТЧЁТ № 1" in text
     assert max(map(len, text.splitlines())) <= 32
     sheet = openpyxl.load_workbook(
-        io.BytesIO((await client.get(f"/v1/shifts/{shift['id']}/report.xlsx")).content)
+        io.BytesIO((await client.get(f"/v1/shifts/{shift['id']}/report?format=xlsx")).content)
     ).active
     rows = [tuple(cell.value for cell in row) for row in sheet.iter_rows(min_row=6, max_row=10)]
     assert ("СБП", "оплата", "=Б. Петров", 1, 50.01) in rows
@@ -119,7 +119,7 @@ async def test_money_between_two_shifts_is_the_next_ones_and_numbers_have_no_gap
     x = await report(client, second)
     assert counted(x["by_rail"]) == [("sbp", "sale", 1, 700)]
     assert x["by_cashier"][0]["cashier_name"] is None
-    assert "без кассира" in (await client.get(f"/v1/shifts/{second['id']}/report.txt")).text
+    assert "без кассира" in (await client.get(f"/v1/shifts/{second['id']}/report?format=text")).text
 
 
 async def test_totals_that_differ_need_a_reason_which_the_z_report_keeps(
@@ -145,7 +145,7 @@ async def test_totals_that_differ_need_a_reason_which_the_z_report_keeps(
     assert [(each["rail"], each["amount_kopecks"], each["till_amount_kopecks"]) for each in z["differences"]] == [
         ("card", 0, 1_000), ("sbp", 10_000, 9_000),
     ]  # fmt: skip
-    text = (await client.get(f"/v1/shifts/{shift['id']}/report.txt")).text
+    text = (await client.get(f"/v1/shifts/{shift['id']}/report?format=text")).text
     assert "РАСХОЖДЕНИЕ" in text
     assert "Чек пробит картой дважды" in text
 
@@ -246,7 +246,7 @@ async def test_a_merchant_sees_and_closes_its_own_shifts_only(
     )
 
     answers = [
-        *[await shop.get(f"{path}{rest}") for rest in ("", "/report", "/report.txt", "/report.xlsx")],
+        *[await shop.get(f"{path}{rest}") for rest in ("", "/report", "/report?format=text", "/report?format=xlsx")],
         await shop.post(f"{path}/close", {"cashier_id": "csr_1"}),
         await shop.post(f"{path}/turns", {"cashier_id": "csr_1"}),
         await shop.post("/v1/shifts", {"terminal_id": other["id"], "cashier_id": "csr_1"}),
