@@ -226,7 +226,7 @@ async def run_house(database_url: str, tell: Callable[[FastAPI, str, str], None]
         simulated = create_simulators()
         simulators_url = await stack.enter_async_context(serving(simulated))
         settings = Settings(
-            database_url=SecretStr(database_url), log_level="critical", nspk_url=simulators_url,
+            database_url=SecretStr(database_url), log_level="error", nspk_url=simulators_url,
             bank_url=simulators_url, messages_url=simulators_url,
         )  # fmt: skip
         app = create_app(settings)

@@ -374,3 +374,79 @@ def test_a_partner_with_a_host_is_told_until_it_takes_it(till_world: TillWorld, 
     told = sorted((each["status"] for _, each in host.received))
     assert told == ["PAID", "PAID", "REFUNDED"]
     assert {each.get("refundTransactionId") for each in (first, again, last)} == {None, refund["refundTransactionId"]}
+
+
+def scanned(till: Till) -> tuple[str, str]:
+    """A loyalty card and what its phone shows now."""
+    card = till.world.made("/v1/loyalty-cards", {"merchant_id": till.merchant_id, "programme": "kofeinya"})
+    showing = till.world.made(f"/v1/loyalty-cards/{card['id']}/showings", {})
+    shown = till.world.read(f"/v1/loyalty-cards/{card['id']}/showings/{showing['id']}/barcode")
+    return card["id"], shown["text"]
+
+
+def availability(till: Till, barcode: str, **more: Any) -> dict[str, Any]:
+    return {"storeId": till.store_id, "terminalId": till.terminal_id, "cardSession": barcode, **more}
+
+
+def test_one_scan_says_how_the_buyer_pays_and_the_sale_is_paid_by_it(till: Till) -> None:
+    card_id, barcode = scanned(till)
+    body = availability(till, barcode)
+
+    first, again = till.call("availability-info", body), till.call("availability-info", body)
+
+    assert (first.status_code, first.content) == (200, again.content), first.text
+    told = first.json()
+    kinds = [each["paymentType"] for each in told["paymentMethods"]]
+    assert (kinds[0], told["koshelekPayIsDefault"], told["paymentMethods"][0]["isDefault"]) == ("SBP", False, True)
+    paid = till.paid(sessionId=told["sessionId"])
+    assert paid["status"] == "PAID"
+    with psycopg.connect(till.world.database_url) as connection:
+        kept = connection.execute(
+            """SELECT b.loyalty_card_id, b.presentment_id, b.status FROM order_baskets AS b
+                 JOIN orders AS o ON o.id = b.order_id WHERE o.number = %s""",
+            [paid["orderId"]],
+        ).fetchone()
+    assert kept == (card_id, told["sessionId"], "confirmed")
+    assert code_of(till.call("checkout", till.checkout(sessionId=told["sessionId"]))) == (422, "UNKNOWN_SESSION_ID")
+
+
+def test_a_barcode_that_was_used_elsewhere_or_is_old_opens_no_session(till: Till) -> None:
+    _, barcode = scanned(till)
+    till.said("availability-info", availability(till, barcode))
+
+    used = till.call("availability-info", availability(till, barcode, requestId="another-scan"))
+    old = till.call("availability-info", availability(till, barcode[:-8] + "00000000"))
+    noise = till.call("availability-info", availability(till, "4600000000000"))
+
+    assert [code_of(each) for each in (used, old, noise)] == [(422, "UNKNOWN_SESSION_ID")] * 3
+
+
+def test_a_promo_code_pays_a_part_and_the_bank_the_rest(till: Till) -> None:
+    _, barcode = scanned(till)
+    session_id = till.said("availability-info", availability(till, barcode))["sessionId"]
+    code = till.world.made("/v1/promo-codes", {
+        "merchant_id": till.merchant_id, "code": "MINUS50", "kind": "discount", "discount_kopecks": 5_000,
+        "redemptions_max": 10,
+    })  # fmt: skip
+
+    begun = till.said("checkout", till.checkout(sessionId=session_id, promoCode=code["code"]))
+
+    assert (begun["totalAmount"], begun["paymentAmount"]) == (48_000, 43_000)
+    till.said("cancel", {"paymentTransactionId": begun["paymentTransactionId"]})
+    freed = till.world.read(f"/v1/promo-codes/{code['id']}/redemptions")["items"]
+    assert [each["status"] for each in freed] == ["released"]
+
+
+def test_what_the_merchant_takes_off_for_a_rail_is_said_with_it(till_world: TillWorld) -> None:  # noqa: F811
+    till = till_world.till()
+    till_world.made("/v1/rail-offers", {
+        "merchant_id": till.merchant_id, "rail": "sbp", "basis_points": 200, "note": "По СБП на 2 % дешевле",
+    })  # fmt: skip
+    _, barcode = scanned(till)
+
+    told = till.said("availability-info", availability(till, barcode))
+    begun = till.said("checkout", till.checkout(sessionId=told["sessionId"]))
+
+    by_sbp = told["paymentMethods"][0]
+    assert (by_sbp["discountBasisPoints"], by_sbp["note"]) == (200, "По СБП на 2 % дешевле")
+    assert (begun["totalAmount"], begun["paymentAmount"]) == (48_000, 47_040)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Header
@@ -14,6 +15,7 @@ from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.door import Call, needs
 from api.idempotency import Claim, once
 from api.loyalty_key import loyalty_key
+from checkout.offers import RailOffer, rules_on
 from checkout.presentments import Presentment, present
 from ledger.database import Session
 
@@ -36,17 +38,27 @@ async def read_availability(call: CanWrite, body: AvailabilityBody, token: Token
             session, body.cardSession, terminal.id, key=loyalty_key(call.door), now=call.now,
             merchant_id=merchant_id_of(call), presentment_id=claim.resource_id,
         )  # fmt: skip
-        return answer_of(availability_object(presentment), presentment.id)
+        rules = await rules_on(session, presentment.merchant_id, now=call.now)
+        offers = {rule.rail: rule for rule in rules if rule.basis_points > 0}
+        return answer_of(availability_object(presentment, offers), presentment.id)
 
     return await once(call, work, status=200, prefix="prs")
 
 
-def availability_object(presentment: Presentment) -> dict[str, Any]:
+def availability_object(presentment: Presentment, offers: Mapping[str, RailOffer]) -> dict[str, Any]:
     """What the till may do; ``koshelekPayIsDefault`` lets it go straight on to paying."""
-    kinds = [TYPE_OF[rail] for rail in presentment.rails if rail in TYPE_OF]
-    preferred = TYPE_OF.get(presentment.preferred_rail or "")
+    rails = [rail for rail in presentment.rails if rail in TYPE_OF]
+    default = presentment.preferred_rail if presentment.preferred_rail in rails else next(iter(rails), None)
     return {
         "sessionId": presentment.id,
-        "paymentMethods": [{"paymentType": kind.value, "isDefault": kind is (preferred or kinds[0])} for kind in kinds],
-        "koshelekPayIsDefault": preferred is not None,
+        "paymentMethods": [method_object(rail, offers.get(rail), is_default=rail == default) for rail in rails],
+        "koshelekPayIsDefault": default is not None and default == presentment.preferred_rail,
     }
+
+
+def method_object(rail: str, offer: RailOffer | None, *, is_default: bool) -> dict[str, Any]:
+    """One way of paying, with what the merchant takes off for it and the line that the buyer reads."""
+    told: dict[str, Any] = {"paymentType": TYPE_OF[rail].value, "isDefault": is_default}
+    if offer is not None:
+        told |= {"discountBasisPoints": offer.basis_points, "note": offer.note}
+    return told
