@@ -85,7 +85,8 @@ async def _take(
     """Add the rows that name what is asked about, and say which ids they name."""
     named: set[str] = set()
     arguments = {"ids": asked, "merchant_id": merchant_id, "limit": ROWS_MAX}
-    for row in (await session.execute(text(_query(relation, column)), arguments)).mappings():
+    for found in await session.execute(text(_query(relation, column)), arguments):
+        row: dict[str, Any] = found._asdict()
         family.rows[(relation.table, *(row[name] for name in (*relation.keys, *relation.times)))] = (relation, row)
         named |= _present(row, relation.keys)
         family.words |= _present(row, relation.words)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from api.callers import create_key
+from api.chores import close_unpaid_orders
+from ledger.clock import Clock
 from ledger.database import Engine, transaction
 from tests.api.conftest import Client
 from tests.api.test_cash_links import terminal
@@ -101,3 +104,55 @@ async def test_what_is_no_code_of_ours_is_answered_with_a_refusal(client: Client
     answer = await client.get(path)
 
     assert answer.status_code in (404, 422)
+
+
+LINE = {"article": "819304", "name": "Молоко", "measure": "piece", "quantity": 1, "price_kopecks": 10_000}
+
+
+async def sale(client: Client, terminal_id: str, number: int) -> Any:
+    """A till's order with the code. A till asks again, with the same key, while the house is busy."""
+    body = {"terminal_id": terminal_id, "number": f"A-{number}", "basket": {"lines": [LINE]}, "promo_code": "three"}
+    for _ in range(60):
+        answer = await client.post("/v1/orders", body, key=f"race-of-tills-{number:04}")
+        if answer.status_code != 503:
+            return answer
+    raise AssertionError("the house stayed busy")
+
+
+async def three(client: Client) -> tuple[str, str]:
+    """A till, and a code for three."""
+    till = await terminal(client)
+    body = {"merchant_id": till["merchant_id"], "kind": "discount", "discount_kopecks": 500, "code": "THREE"}
+    made = await client.post("/v1/promo-codes", body | {"redemptions_max": 3})
+    return till["id"], f"/v1/promo-codes/{made.json()['id']}"
+
+
+async def test_of_many_tills_that_place_orders_at_once_three_get_the_lower_price(client: Client) -> None:
+    till, path = await three(client)
+
+    answers = await asyncio.gather(*(sale(client, till, number) for number in range(40)))
+
+    placed = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert (len(placed), len(refused)) == (3, 37)
+    assert {order["amount_kopecks"] for order in placed} == {9_500}
+    assert {answer["code"] for answer in refused} == {"checkout.promo_code_spent"}
+    assert all("без него" in answer["cashier_tip"] for answer in refused)
+    assert len((await client.get("/v1/orders")).json()["items"]) == 3
+    assert (await client.get(path)).json()["redemptions_left"] == 0
+
+
+async def test_a_canceled_or_forgotten_order_lets_its_use_go(client: Client, engine: Engine) -> None:
+    till, path = await three(client)
+    orders = [(await sale(client, till, number)).json()["id"] for number in range(3)]
+
+    await client.post(f"/v1/orders/{orders[0]}/cancel")
+    after_cancel = (await client.get(path)).json()["redemptions_left"]
+    clock = Clock()
+    clock.offset = timedelta(hours=2)
+    await close_unpaid_orders(engine, clock)
+
+    assert after_cancel == 1
+    assert (await client.get(path)).json()["redemptions_left"] == 3
+    assert {one["status"] for one in (await client.get(f"{path}/redemptions")).json()["items"]} == {"released"}
+    assert (await sale(client, till, 9)).status_code == 201

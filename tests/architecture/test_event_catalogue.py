@@ -9,7 +9,6 @@ import pytest
 from api.event_catalogue import EVENT_TYPES, read_catalogue
 from api.event_fields import FIELDS
 from checkout.card_payments import CardRefundStatus
-from checkout.promo_rules import RedemptionStatus
 from installments.movements import MovementKind
 from installments.plan import Standing
 from sbp_gateway.registrations import RegistrationStatus
@@ -27,7 +26,11 @@ BECOMES: dict[str, tuple[str, ...]] = {
     "f'plan.{movement.kind.value}'": tuple(f"plan.{kind.value}" for kind in MovementKind),
     "f'plan_charge.{charge.status}'": ("plan_charge.refused",),
     "f'buyer_payout.{payout.status}'": ("buyer_payout.sent", "buyer_payout.rejected"),
-    "f'redemption.{redemption.status}'": tuple(f"redemption.{status}" for status in RedemptionStatus),
+    "f'redemption.{redemption.status}'": (
+        "redemption.confirmed",
+        "redemption.released",
+        "redemption.returned",
+    ),
     "'rail.switched_on' if is_on else 'rail.switched_off'": ("rail.switched_on", "rail.switched_off"),
     "CANCELED": ("yookassa_payment.canceled",),
     "TESTED": ("webhook.tested",),
