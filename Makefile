@@ -37,12 +37,13 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-dev  ## the measured ratios of the ledger, of the HTTP door, of the SBP rail, of the vault and of plans
+bench: $(VENV)/installed-dev  ## the measured ratios of the ledger, of the HTTP door, of the SBP rail, of the vault, of plans and of tills
 	@$(BIN)/kopeyka bench ledger $(ARGS)
 	@$(BIN)/kopeyka bench http $(ARGS)
 	@$(BIN)/kopeyka bench sbp $(ARGS)
 	@$(BIN)/kopeyka bench vault $(ARGS)
 	@$(BIN)/kopeyka bench installments $(ARGS)
+	@$(BIN)/kopeyka bench till $(ARGS)
 
 clean:  ## remove the environment and caches; data directories stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

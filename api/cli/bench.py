@@ -38,11 +38,14 @@ def sbp(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def till(as_json: JsonOption = False) -> None:
+def till(
+    as_json: JsonOption = False,
+    baskets: Annotated[int | None, typer.Option(min=100, help="Not all four weeks of baskets.")] = None,
+) -> None:
     """Scans, checkouts with points and codes, four weeks of baskets, and a race for one promo code."""
     from bench import till as measured  # measuring tools are not loaded by other commands
 
-    measured.run(as_json=as_json)
+    measured.run(as_json=as_json, baskets=baskets)
 
 
 @app.command()
