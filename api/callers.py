@@ -32,7 +32,7 @@ SCOPES = {
     "refunds:write": "refund payments",
     "payouts:write": "pay out to merchants and read payouts",
     "merchants:write": "create merchants, stores and terminals",
-    "tills:manage": "settings of tills and rollout of rails, cashiers, tills' keys, lists of stores",
+    "tills:manage": "settings of tills, rollout and offers of rails, cashiers, tills' keys, lists of stores",
     "cards:read": "read tokens, masks and card forms",
     "cards:write": "open card forms, send sealed cards, delete cards",
     "device_tokens:read": "read device tokens and who may put cards on devices",

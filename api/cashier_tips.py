@@ -90,7 +90,6 @@ CASHIER_TIPS: dict[str, str] = {
     "checkout.items_not_left": "Столько товара по этой строке уже не вернуть. Остаток указан в ответе.",
     "checkout.measure_only_whole": "Весовой и мерный товар возвращают только целиком.",
     "checkout.refund_by_items": "Возвращайте по этому чеку товары, а не сумму: иначе баллы и промокод не вернутся.",
-    "checkout.rail_refund_elsewhere": "Деньги этого чека возвращают другой операцией. Обратитесь в поддержку магазина.",
     "sbp_gateway.payment_not_found": "Оплата не найдена. Проверьте номер операции на чеке.",
     "sbp_gateway.refund_not_found": "Возврат не найден. Проверьте номер.",
     "sbp_gateway.refund_amount_not_positive": "Сумма возврата должна быть больше нуля.",

@@ -73,7 +73,6 @@ OF_THE_TILL: dict[str, int] = {
     "checkout.items_not_left": 409,
     "checkout.measure_only_whole": 422,
     "checkout.refund_by_items": 409,
-    "checkout.rail_refund_elsewhere": 409,
     "checkout.attempt_live": 409,
     "checkout.promo_rejected": 422,
     "checkout.promo_terms_invalid": 422,

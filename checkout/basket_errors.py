@@ -5,7 +5,7 @@ CheckoutRejected
 ├── TendersNeedBasket, PointsNeedCard, CardNotAsPresented, PresentmentUsed
 ├── RailOfferInvalid, RailOfferTaken, RailOfferNotFound
 ├── ItemsUnknown, ItemsMalformed, ItemsNotLeft, MeasureOnlyWhole, ItemRefundNotFound
-└── RefundByItems, RailRefundElsewhere
+└── RefundByItems
 """
 
 from __future__ import annotations
@@ -119,9 +119,3 @@ class RefundByItems(CheckoutRejected):
     """An order with a basket is refunded by its lines: only so are points and codes given back right."""
 
     code = "checkout.refund_by_items"
-
-
-class RailRefundElsewhere(CheckoutRejected):
-    """The rail that brought this money gives it back by another call."""
-
-    code = "checkout.rail_refund_elsewhere"

@@ -19,7 +19,7 @@ from ledger.database import Session, transaction
 
 router = door_router("/v1/rail-offers", "orders")
 
-CanWrite = Annotated[Call, needs("merchants:write")]
+CanWrite = Annotated[Call, needs("tills:manage")]
 CanRead = Annotated[Call, needs("orders:read")]
 
 

@@ -157,6 +157,9 @@ async def test_an_open_order_gives_nothing_back(till: BasketShop) -> None:
     order = await till.place()
 
     assert (await till.take_back(order["id"], status=409))["code"] == "checkout.order_not_paid"
+    bare = await till.shop.order()
+    assert (await till.shop.attempt(bare))["status"] == "paid"
+    assert (await till.take_back(bare, status=409))["code"] == "checkout.basket_missing"
 
 
 async def test_an_offer_of_a_rail_is_taken_when_the_buyer_chooses_it(till: BasketShop) -> None:
