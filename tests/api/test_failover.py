@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
+from api.payment_results import StatusReader
 from checkout.preferred_rails import first_rail
 from checkout.rail_switches import next_rail
 from ledger.database import Engine
+from sbp_gateway import payload
+from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_transport import NspkTransport
 from tests.api.conftest import Client, new_key
 from tests.api.installment_world import api_key_of
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 from tests.api.test_plan_rail import accept, offered, order_of
+from tests.installments.test_bureau import running_simulators
 
 SWITCHES, RULES = "/v1/rails/switches", "/v1/rails/failover-rules"
 
@@ -51,28 +59,54 @@ def test_rules_are_followed_until_a_rail_is_on(
     assert next_rail(asked, rules, off) == found
 
 
-async def test_a_provider_leaves_the_market_new_sales_go_by_plans_and_open_plans_keep_collecting(
-    shop: PlanShop,
+async def test_a_provider_leaves_the_market_new_sales_go_by_sbp_and_open_plans_keep_collecting(
+    shop: PlanShop, engine: Engine
 ) -> None:
-    """The drill: cards by the acquirer are gone; the till asks for a card and shows a plan's QR."""
+    """The drill: plans are gone; a till that asks for one shows a QR of SBP, and who owes goes on paying."""
     order_id, attempt = await offered(shop)
-    await accept(shop, attempt["qr"]["qrc_id"])
     open_plan = attempt["qr"]["qrc_id"]
-    await rule(shop, "card", "dolyame")
-    left = await switch(shop, "card", provider="acquirer")
+    await accept(shop, open_plan)
+    await rule(shop, "dolyame", "sbp")
+    left = await switch(shop, "dolyame", provider="dolyame")
 
-    second = await shop.cards.order(200_000)
-    instead = await shop.cards.attempt(second)
-    paid_early = await shop.cards.made(f"{PLANS}/{open_plan}/payments", {})
+    async with running_simulators() as url, nspk_at(url, shop, engine) as results:
+        second, instead = await offered(shop, 200_000)
+        async with httpx.AsyncClient(base_url=url) as buyer:
+            await buyer.post("/simulator/payers/pay", json={"qrc_id": instead["qr"]["qrc_id"]})
+        await results.read_open([instead["qr"]["qrc_id"]], frozenset())
+    early = await shop.cards.made(f"{PLANS}/{open_plan}/payments", {"amount_kopecks": 250_014})
 
-    assert (left["provider"], left["is_on"]) == (None, False)  # the acquirer is all there is of cards
-    assert (instead["rail"], instead["status"]) == ("dolyame", "waiting")
-    assert instead["qr"]["payload"].startswith("https://kopeyka.test/plans/")
-    assert paid_early is not None
+    assert (left["provider"], left["is_on"]) == (None, False)  # the one provider of plans is all there is of them
+    assert (instead["rail"], instead["status"]) == ("sbp", "waiting")
+    assert (await order_of(shop, second))["status"] == "paid"
+    assert (early["status"], (await shop.cards.read(f"{PLANS}/{open_plan}"))["outstanding_kopecks"]) == (
+        "captured", 500_028,
+    )  # fmt: skip
     assert (await order_of(shop, order_id))["status"] == "paid"
     events = (await shop.cards.read("/v1/events?limit=200"))["items"]
     told = [(one["data"]["asked_rail"], one["data"]["rail"]) for one in events if one["type"] == "attempt.failed_over"]
-    assert told == [("card", "dolyame")]
+    assert told == [("dolyame", "sbp")]
+
+
+@asynccontextmanager
+async def nspk_at(url: str, shop: PlanShop, engine: Engine) -> AsyncIterator[StatusReader]:
+    """The shop's door calls the NSPK at ``url``."""
+    door = shop.api.app.state.door
+    nspk = NspkHttp(NspkTransport(url), "A00000000001", payload.parse_leniently)
+    results = StatusReader(engine, nspk, door.clock)
+    door.wiring = replace(door.wiring, rail=replace(door.wiring.rail, nspk=nspk), results=results)
+    yield results
+    await nspk.close()
+
+
+async def test_a_card_that_is_off_becomes_a_plan(shop: PlanShop) -> None:
+    await rule(shop, "card", "dolyame")
+    await switch(shop, "card", provider="acquirer")
+
+    instead = await shop.cards.attempt(await shop.cards.order(200_000))
+
+    assert (instead["rail"], instead["status"]) == ("dolyame", "waiting")
+    assert instead["qr"]["payload"].startswith("https://kopeyka.test/plans/")
 
 
 async def test_without_a_rule_a_rail_that_is_off_is_refused_and_comes_back(shop: PlanShop) -> None:
