@@ -90,7 +90,7 @@ async def access_of(
 async def ask(http: aiohttp.ClientSession, house: House, method: str, path: str) -> Any:
     """One call of our own API. Raises: StartRefused with what it says."""
     headers = {"authorization": f"Bearer {house.api_key.expose()}", "idempotency-key": f"certify-{new_digits(24)}"}
-    body = {} if method == "POST" else None
+    body: dict[str, Any] | None = {} if method == "POST" else None
     async with http.request(method, house.api_url + path, json=body, headers=headers) as answer:
         told = await answer.json(content_type=None)
         if answer.status not in (200, 201):
