@@ -36,10 +36,6 @@ class Capability:
     ttl_minutes_max: int | None = None
     hold_days_max: int | None = None
 
-    def takes(self, amount_kopecks: int) -> bool:
-        """Whether a payment of this amount is within the provider's limits."""
-        return self.amount_min_kopecks <= amount_kopecks <= self.amount_max_kopecks
-
 
 @lru_cache(maxsize=1)
 def capabilities() -> tuple[Capability, ...]:

@@ -14,9 +14,10 @@ from pci.secret import Secret
 
 
 async def prove(
-    session: Session, fingerprint: str, code: str, house: Secret, *, software: str | None = None, now: datetime
-) -> TerminalKey:
-    """The key of the till that says this fingerprint and code; the till was seen.
+    session: Session, fingerprint: str, code: str, house: Secret, *, software: str | None = None,
+    problem: str | None = None, now: datetime,
+) -> TerminalKey:  # fmt: skip
+    """The key of the till that says this fingerprint and code; the till was seen, with what it tells of itself.
 
     A code is good for all calls of its half minute: a sale is several calls, each with its own idempotency key.
     Raises: TerminalKeyRefused, without a word on which of the two is wrong. Locks: the key, the sighting.
@@ -25,5 +26,5 @@ async def prove(
     secret = b32decode(terminal_keys.secret_of(house, key.id).expose())
     if step_that_shows(secret, code, now) is None:
         raise TerminalKeyRefused(fingerprint=fingerprint[:8])
-    await terminal_keys.note_proof(session, key, software=software, now=now)
+    await terminal_keys.note_proof(session, key, software=software, problem=problem, now=now)
     return key

@@ -50,27 +50,24 @@ async def load_shift(session: Session, shift_id: str, *, merchant_id: str | None
     return _shift(row)
 
 
-async def open_shift_of(session: Session, terminal_id: str) -> Shift | None:
-    """The till's open shift, if there is one."""
-    row = (
-        await session.execute(
-            text(f"SELECT {_ROW} FROM shifts AS s WHERE s.terminal_id = :id AND s.closed_at IS NULL"),  # noqa: S608
-            {"id": terminal_id},
-        )
-    ).first()
-    return None if row is None else _shift(row)
-
-
 async def list_shifts(
-    session: Session, *, merchant_id: str | None, terminal_id: str | None, after: str = "", limit: int = PAGE_MAX
-) -> tuple[list[Shift], bool]:
+    session: Session, *, merchant_id: str | None, terminal_id: str | None = None, is_open: bool | None = None,
+    after: str = "", limit: int = PAGE_MAX,
+) -> tuple[list[Shift], bool]:  # fmt: skip
     """Shifts by id, and whether there are more."""
     rows = await session.execute(
         text(f"""SELECT {_ROW} FROM shifts AS s
                   WHERE s.id > :after AND (CAST(:merchant_id AS text) IS NULL OR s.merchant_id = :merchant_id)
                     AND (CAST(:terminal_id AS text) IS NULL OR s.terminal_id = :terminal_id)
+                    AND (CAST(:is_open AS boolean) IS NULL OR (s.closed_at IS NULL) = :is_open)
                   ORDER BY s.id LIMIT :limit"""),  # noqa: S608  # our own column list
-        {"after": after, "merchant_id": merchant_id, "terminal_id": terminal_id, "limit": limit + 1},
+        {
+            "after": after,
+            "merchant_id": merchant_id,
+            "terminal_id": terminal_id,
+            "is_open": is_open,
+            "limit": limit + 1,
+        },
     )
     found = [_shift(row) for row in rows]
     return found[:limit], len(found) > limit

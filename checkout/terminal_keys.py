@@ -117,18 +117,20 @@ async def list_keys(session: Session, terminal_id: str) -> list[TerminalKey]:
     return await _keys(session, "k.terminal_id = :it", terminal_id)
 
 
-async def note_proof(session: Session, key: TerminalKey, *, software: str | None = None, now: datetime) -> None:
+async def note_proof(
+    session: Session, key: TerminalKey, *, software: str | None = None, problem: str | None = None, now: datetime
+) -> None:
     """A till has proved itself: its key is shown no more, and the till was seen. Locks: the key, the sighting."""
     if key.proved_at is None:
         await session.execute(
             text("UPDATE terminal_keys SET proved_at = :now WHERE id = :id AND proved_at IS NULL"),
             {"id": key.id, "now": now},
         )
-    await note_sighting(session, key.terminal_id, software=software, now=now)
+    await _note_sighting(session, key.terminal_id, software, problem, now)
 
 
-async def note_sighting(
-    session: Session, terminal_id: str, *, software: str | None = None, problem: str | None = None, now: datetime
+async def _note_sighting(
+    session: Session, terminal_id: str, software: str | None, problem: str | None, now: datetime
 ) -> None:
     """A till was heard. One that is heard all the time is written down each ``SIGHTING_EVERY``; news at once."""
     await session.execute(
@@ -152,6 +154,16 @@ async def sightings_of(session: Session, terminal_ids: list[str]) -> dict[str, T
         text("SELECT * FROM terminal_sightings WHERE terminal_id = ANY(CAST(:ids AS text[]))"), {"ids": terminal_ids}
     )
     return {row.terminal_id: TerminalSighting(**row._mapping) for row in rows}
+
+
+async def lasting_keys(session: Session, terminal_ids: list[str]) -> dict[str, TerminalKey]:
+    """The key that each of some tills should prove itself by."""
+    rows = await session.execute(
+        text(f"""SELECT {_ROW} FROM terminal_keys AS k JOIN terminals AS t ON t.id = k.terminal_id
+                  WHERE k.terminal_id = ANY(CAST(:ids AS text[])) AND k.expires_at IS NULL"""),  # noqa: S608
+        {"ids": terminal_ids},
+    )
+    return {row.terminal_id: _key(row) for row in rows}
 
 
 async def _keys(session: Session, which: str, value: str) -> list[TerminalKey]:

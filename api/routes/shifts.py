@@ -267,6 +267,7 @@ async def list_shifts(
     call: CanRead,
     merchant_id: str | None = None,
     terminal_id: str | None = None,
+    is_open: bool | None = None,
     after: After = None,
     limit: Limit = PAGE_USUAL,
 ) -> Page[ShiftView]:
@@ -275,7 +276,7 @@ async def list_shifts(
     start = read_cursor("shifts", after) or ""
     async with transaction(call.engine) as session:
         found, has_more = await shift_rows.list_shifts(
-            session, merchant_id=whose, terminal_id=terminal_id, after=start, limit=limit
+            session, merchant_id=whose, terminal_id=terminal_id, is_open=is_open, after=start, limit=limit
         )
     views = [ShiftView.of(shift) for shift in found]
     return page_of("shifts", views, has_more, views[-1].id if views else None, after)

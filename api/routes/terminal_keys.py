@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field
 from starlette.responses import Response
 
+from api.cashier_tips import CASHIER_TIPS
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
+from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.terminals_key import terminals_key
 from api.till_callers import till_actor
 from api.wire import Body, Instant, Text, View
@@ -20,6 +22,7 @@ from checkout.time_codes import STEP_SECONDS
 from ledger.database import Session, transaction
 
 router = door_router("/v1/terminals", "terminals")
+registry_router = door_router("/v1/premises/terminals", "premises")
 
 CanManage = Annotated[Call, needs("tills:manage")]
 CanRead = Annotated[Call, needs("orders:read")]
@@ -69,12 +72,17 @@ class SightingView(View):
     software: str | None
     problem: str | None
     """The code of the last refusal that its cashier was shown."""
+    problem_tip: str | None
+    """What the cashier was told to do."""
     problem_at: Instant | None
 
     @classmethod
     def of(cls, seen: TerminalSighting) -> SightingView:
         """The sighting as it is shown."""
-        return cls(seen_at=seen.seen_at, software=seen.software, problem=seen.problem, problem_at=seen.problem_at)
+        return cls(
+            seen_at=seen.seen_at, software=seen.software, problem=seen.problem,
+            problem_tip=CASHIER_TIPS.get(seen.problem or ""), problem_at=seen.problem_at,
+        )  # fmt: skip
 
 
 class TerminalPremisesView(View):
@@ -93,12 +101,30 @@ class TerminalPremisesView(View):
     last_seen: SightingView | None
 
 
+class TerminalRecordView(View):
+    """A till as the registry shows it: whether it is heard, by which program, how old its key is."""
+
+    terminal_id: str
+    store_id: str
+    merchant_id: str
+    name: str
+    key_made_at: Instant | None
+    """When the key was made that the till should prove itself by; nothing when it has none."""
+    key_proved_at: Instant | None
+    last_seen: SightingView | None
+
+
 class SightingBody(Body):
     """A till proves itself and says which program it runs."""
 
     fingerprint: Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{32}$")]
     code: Annotated[str, Field(strict=True, pattern=r"^[0-9]{6}$", examples=["287082"])]
     software: Annotated[Text, Field(max_length=64, examples=["SetRetail 10.4"])] | None = None
+    problem: (
+        Annotated[str, Field(strict=True, pattern=r"^[a-z_]{1,32}[.][a-z0-9_]{1,64}$", examples=["api.rate_limited"])]
+        | None
+    ) = None
+    """The code of the last refusal that the till has shown to its cashier."""
 
 
 @router.post("/{terminal_id}/keys", status_code=201, response_model=TerminalKeyView)
@@ -143,7 +169,9 @@ async def note_sighting(body: SightingBody, call: CanWrite) -> Response:
     house = terminals_key(call.door.settings)
 
     async def work(session: Session, _claim: Claim) -> TerminalPremisesView:
-        key = await proving.prove(session, body.fingerprint, body.code, house, software=body.software, now=call.now)
+        key = await proving.prove(
+            session, body.fingerprint, body.code, house, software=body.software, problem=body.problem, now=call.now
+        )
         return await _premises(session, call, await _seen(session, call, key.terminal_id))
 
     return await once(call, work, status=200)
@@ -154,6 +182,35 @@ async def read_premises(terminal_id: str, call: CanRead) -> TerminalPremisesView
     """What holds at a till now, and when it was last heard."""
     async with transaction(call.engine) as session:
         return await _premises(session, call, await _seen(session, call, terminal_id))
+
+
+@registry_router.get("")
+async def list_records(
+    call: CanRead,
+    merchant_id: str | None = None,
+    store_id: str | None = None,
+    after: After = None,
+    limit: Limit = PAGE_USUAL,
+) -> Page[TerminalRecordView]:
+    """The registry of tills, oldest first."""
+    start = read_cursor("terminals", after) or ""
+    async with transaction(call.engine) as session:
+        found, has_more = await repository.list_terminals(
+            session, merchant_id=call.caller.merchant_id or merchant_id, store_id=store_id, after=start, limit=limit
+        )
+        ids = [terminal.id for terminal in found]
+        seen = await terminal_keys.sightings_of(session, ids)
+        keys = await terminal_keys.lasting_keys(session, ids)
+    views = [_record(terminal, keys.get(terminal.id), seen.get(terminal.id)) for terminal in found]
+    return page_of("terminals", views, has_more, views[-1].terminal_id if views else None, after)
+
+
+def _record(terminal: Terminal, key: TerminalKey | None, seen: TerminalSighting | None) -> TerminalRecordView:
+    return TerminalRecordView(
+        terminal_id=terminal.id, store_id=terminal.store_id, merchant_id=terminal.merchant_id, name=terminal.name,
+        key_made_at=None if key is None else key.created_at, key_proved_at=None if key is None else key.proved_at,
+        last_seen=None if seen is None else SightingView.of(seen),
+    )  # fmt: skip
 
 
 async def _seen(session: Session, call: Call, terminal_id: str) -> Terminal:

@@ -245,6 +245,11 @@ async def test_a_till_proves_itself_by_its_code_and_its_secret_is_shown_no_more(
     for answer in (refused, nobody):
         assert (answer.status_code, answer.json()["code"]) == (403, "checkout.terminal_key_refused")
     assert (known["terminal_id"], known["last_seen"]["software"]) == (till["id"], "SetRetail 10.4")
+    (record,) = (await client.get(f"/v1/premises/terminals?store_id={till['store_id']}")).json()["items"]
+    assert (record["terminal_id"], record["key_made_at"]) == (till["id"], key["created_at"])
+    assert record["key_proved_at"] == record["last_seen"]["seen_at"]
+    told = await made(client, "/v1/terminals/sightings", said | {"code": right, "problem": "checkout.order_not_open"})
+    assert "Чек уже оплачен" in told["last_seen"]["problem_tip"]
     assert (secret.status_code, secret.json()["code"]) == (409, "checkout.terminal_key_proved")
     with psycopg.connect(database.superuser_url) as connection:
         kept = connection.execute("SELECT * FROM terminal_keys, idempotency_keys").fetchall()
@@ -288,6 +293,8 @@ async def test_a_merchant_sees_and_changes_its_own_premises_only(
     assert [(await shop.get(path)).status_code for path in reads] == [404] * len(reads)
     assert [(await shop.post(path, body)).status_code for path, body in writes] == [404] * len(writes)
     assert (await shop.get("/v1/cashiers")).json()["items"] == []
+    (record,) = (await shop.get("/v1/premises/terminals")).json()["items"]
+    assert (record["terminal_id"], record["last_seen"], record["key_made_at"]) == (till["id"], None, None)
     assert (await shop.get("/v1/premises/settings")).json()["items"] == []
 
 

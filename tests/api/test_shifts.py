@@ -115,6 +115,9 @@ async def test_money_between_two_shifts_is_the_next_ones_and_numbers_have_no_gap
     second = await opened(client, till_, anna)
 
     assert (first["number"], second["number"]) == (1, 2)
+    for is_open, shift in (("true", second), ("false", first)):
+        listed = (await client.get(f"/v1/shifts?terminal_id={till_['id']}&is_open={is_open}")).json()["items"]
+        assert [each["id"] for each in listed] == [shift["id"]]
     assert counted((await report(client, first))["by_rail"]) == []
     x = await report(client, second)
     assert counted(x["by_rail"]) == [("sbp", "sale", 1, 700)]
