@@ -42,7 +42,7 @@ CALL_SECONDS_MAX = 20.0
 SCOPES = ("orders:read", "orders:write", "refunds:write")
 NAME = "kopeyka_tills"
 JOBS_NEEDED = frozenset({
-    "poll_links", "resume_lost_links", "end_till_transactions", "tell_partners", "carry_on_refunds",
+    "poll_links", "resume_lost_links", "end_till_payments", "tell_partners", "carry_on_refunds",
     "refund_late_money", "look_for_late_money",
 })  # fmt: skip
 numbers = itertools.count(1)
@@ -106,13 +106,13 @@ class Till:
         }  # fmt: skip
 
     def paid(self, **more: Any) -> Any:
-        """A transaction that its buyer has paid."""
+        """A payment that its buyer has paid."""
         begun = self.said("checkout", self.checkout(**more))
         self.world.pays(begun["qrPayload"])
         return self.until(begun["paymentTransactionId"], "PAID")
 
     def until(self, transaction_id: str, status: str) -> Any:
-        """The transaction once it has this status."""
+        """The payment once it has this status."""
         return self.world.until(
             lambda: self.said("status", {"paymentTransactionId": transaction_id}),
             lambda found: found["status"] == status,

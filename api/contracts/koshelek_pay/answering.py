@@ -9,7 +9,7 @@ from typing import Any
 from api.answers import JSON, Answer
 from api.contracts.koshelek_pay.bodies import PaymentType, TillBody
 from api.contracts.koshelek_pay.entrance import merchant_id_of
-from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus, transaction_object
+from api.contracts.koshelek_pay.payments import TillPayment, TillPaymentStatus, payment_object
 from api.contracts.koshelek_pay.terminals import prove_terminal, terminal_of
 from api.door import Call
 from api.plan_rail import shown_links
@@ -38,9 +38,9 @@ def answer_of(said: dict[str, Any], resource_id: str | None = None) -> Answer:
     return Answer(200, json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(), JSON, None, resource_id)
 
 
-async def told(session: Session, call: Call, found: Transaction) -> Answer:
-    """A transaction on its way out; who pays by a plan scans the plan's own link."""
-    if found.payment_type == PaymentType.DOLYAME and found.status is TransactionStatus.WAITING:
+async def told(session: Session, call: Call, found: TillPayment) -> Answer:
+    """A payment on its way out; who pays by a plan scans the plan's own link."""
+    if found.payment_type == PaymentType.DOLYAME and found.status is TillPaymentStatus.WAITING:
         links = await shown_links(session, call.door.settings, [found.attempt_id])
         found = replace(found, payload=links[found.attempt_id].payload)
-    return answer_of(transaction_object(found), found.order_id)
+    return answer_of(payment_object(found), found.order_id)

@@ -4,8 +4,8 @@ Rejected
 └── KoshelekPayRejected
     ├── PartnerUnknown, PartnerTaken, PartnerNameMalformed
     ├── StoreUnknown, TerminalUnknown
-    ├── SessionUnknown, TransactionUnknown, OrderUnknown
-    ├── TransactionCanceled, TransactionPaid, TransactionOver, TransactionNotPaid
+    ├── SessionUnknown, PaymentUnknown, OrderUnknown
+    ├── PaymentCanceled, PaymentAccepted, PaymentOver, PaymentNotPaid
     └── MethodUnavailable, ParameterInvalid, ReceiptDiffers, RefundAmountWrong
 """
 
@@ -56,10 +56,10 @@ class SessionUnknown(KoshelekPayRejected):
     code = "koshelek_pay.session_unknown"
 
 
-class TransactionUnknown(KoshelekPayRejected):
-    """The partner has no such payment transaction."""
+class PaymentUnknown(KoshelekPayRejected):
+    """The partner has no such payment."""
 
-    code = "koshelek_pay.transaction_unknown"
+    code = "koshelek_pay.payment_unknown"
 
 
 class OrderUnknown(KoshelekPayRejected):
@@ -68,28 +68,28 @@ class OrderUnknown(KoshelekPayRejected):
     code = "koshelek_pay.order_unknown"
 
 
-class TransactionCanceled(KoshelekPayRejected):
+class PaymentCanceled(KoshelekPayRejected):
     """The payment is canceled already."""
 
-    code = "koshelek_pay.transaction_canceled"
+    code = "koshelek_pay.payment_canceled"
 
 
-class TransactionPaid(KoshelekPayRejected):
+class PaymentAccepted(KoshelekPayRejected):
     """The bank has accepted the payment: what is paid is refunded."""
 
-    code = "koshelek_pay.transaction_paid"
+    code = "koshelek_pay.payment_accepted"
 
 
-class TransactionOver(KoshelekPayRejected):
+class PaymentOver(KoshelekPayRejected):
     """The payment ended without money: there is nothing to cancel."""
 
-    code = "koshelek_pay.transaction_over"
+    code = "koshelek_pay.payment_over"
 
 
-class TransactionNotPaid(KoshelekPayRejected):
+class PaymentNotPaid(KoshelekPayRejected):
     """The payment is not paid."""
 
-    code = "koshelek_pay.transaction_not_paid"
+    code = "koshelek_pay.payment_not_paid"
 
 
 class MethodUnavailable(KoshelekPayRejected):

@@ -1,4 +1,4 @@
-"""Payment transactions of the contract as values: one order with its one attempt, told in the contract's words."""
+"""Payments of the contract as values: one order with its one attempt, told in the contract's words."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ledger import ids
 from ledger.money import Kopecks
 
 
-class TransactionStatus(StrEnum):
-    """Where a transaction stands. The public pages name no statuses: these words are ours."""
+class TillPaymentStatus(StrEnum):
+    """Where a payment stands. The public pages name no statuses: these words are ours."""
 
     PROCESSING = "PROCESSING"
     """The bank's answer is awaited; ask again."""
@@ -31,14 +31,14 @@ class TransactionStatus(StrEnum):
     """The till or time ended it. Final."""
 
 
-FINAL = frozenset({TransactionStatus.PAID, TransactionStatus.DECLINED, TransactionStatus.CANCELED})
-STATUS_OF: dict[AttemptStatus, TransactionStatus] = {
-    AttemptStatus.REQUESTED: TransactionStatus.PROCESSING,
-    AttemptStatus.UNKNOWN: TransactionStatus.PROCESSING,
-    AttemptStatus.WAITING: TransactionStatus.WAITING,
-    AttemptStatus.PAID: TransactionStatus.PAID,
-    AttemptStatus.REJECTED: TransactionStatus.DECLINED,
-    AttemptStatus.EXPIRED: TransactionStatus.CANCELED,
+FINAL = frozenset({TillPaymentStatus.PAID, TillPaymentStatus.DECLINED, TillPaymentStatus.CANCELED})
+STATUS_OF: dict[AttemptStatus, TillPaymentStatus] = {
+    AttemptStatus.REQUESTED: TillPaymentStatus.PROCESSING,
+    AttemptStatus.UNKNOWN: TillPaymentStatus.PROCESSING,
+    AttemptStatus.WAITING: TillPaymentStatus.WAITING,
+    AttemptStatus.PAID: TillPaymentStatus.PAID,
+    AttemptStatus.REJECTED: TillPaymentStatus.DECLINED,
+    AttemptStatus.EXPIRED: TillPaymentStatus.CANCELED,
 }
 """How an attempt's status is told."""
 
@@ -61,7 +61,7 @@ REFUND_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Refunded:
-    """One refund of a transaction."""
+    """One refund of a payment."""
 
     id: str
     request_id: str
@@ -79,8 +79,8 @@ class Refunded:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
-    """A transaction as the contract's rows and ours say it."""
+class TillPayment:
+    """A payment as the contract's rows and ours say it."""
 
     order_id: str
     order_number: str
@@ -111,13 +111,13 @@ class Transaction:
         return outer_id(self.order_id)
 
     @property
-    def status(self) -> TransactionStatus:
+    def status(self) -> TillPaymentStatus:
         """Where it stands."""
         return STATUS_OF[self.attempt_status]
 
 
-def transaction_object(found: Transaction) -> dict[str, Any]:
-    """The transaction as it goes out, with what stands on the receipt for support and for refunds."""
+def payment_object(found: TillPayment) -> dict[str, Any]:
+    """The payment as it goes out, with what stands on the receipt for support and for refunds."""
     told: dict[str, Any] = {
         "orderId": found.order_number,
         "paymentTransactionId": found.id,
@@ -127,22 +127,22 @@ def transaction_object(found: Transaction) -> dict[str, Any]:
         "paymentAmount": int(found.amount),
         "currency": "RUB",
         "qrcId": found.qrc_id,
-        "qrPayload": found.payload if found.status is TransactionStatus.WAITING else None,
+        "qrPayload": found.payload if found.status is TillPaymentStatus.WAITING else None,
         "slip": slip_object(found),
         "refunds": [refund_object(found, refund) for refund in found.refunds] or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 
 
-def slip_object(found: Transaction) -> Mapping[str, Any] | None:
+def slip_object(found: TillPayment) -> Mapping[str, Any] | None:
     """Slip: the operation of the bank, once there is one."""
-    if found.status is not TransactionStatus.PAID:
+    if found.status is not TillPaymentStatus.PAID:
         return None
     said = {"operationId": found.operation_id or found.payment_id, "currency": "RUB", "kzo": found.kzo}
     return {name: value for name, value in said.items() if value is not None}
 
 
-def refund_object(found: Transaction, refund: Refunded) -> dict[str, Any]:
+def refund_object(found: TillPayment, refund: Refunded) -> dict[str, Any]:
     """One refund as it goes out."""
     told = {
         "requestId": refund.request_id,

@@ -17,7 +17,7 @@ import aiohttp
 
 from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.partners import Partner, partners_of, postback_password
-from api.contracts.koshelek_pay.payments import FINAL, Transaction, refund_object, transaction_object
+from api.contracts.koshelek_pay.payments import FINAL, TillPayment, payment_object, refund_object
 from api.errors import AddressRefused
 from api.public_addresses import check_url
 from api.settings import Mode
@@ -42,8 +42,8 @@ DELIVERIES_MAX = 10
 Written = tuple[str, str, bytes]
 
 
-async def end_transactions(engine: Engine, clock: Clock) -> int:
-    """Close the orders of transactions that ended unpaid, so that codes and points are free; how many ended at all."""
+async def end_till_payments(engine: Engine, clock: Clock) -> int:
+    """Close the orders of payments that ended unpaid, so that codes and points are free; how many ended at all."""
     now = clock.now()
     async with transaction(engine) as session:
         ended = await repository.take_ended(session, now=now)
@@ -79,7 +79,7 @@ async def tell_partners(
 
 
 async def write_down(session: Session, events: Sequence[Published]) -> list[tuple[Published, Written]]:
-    """What of these events is told: the ends of transactions and refunds of partners that have a host."""
+    """What of these events is told: the ends of payments and refunds of partners that have a host."""
     ours = [event for event in events if event.type in OF_ORDERS | OF_REFUNDS and event.merchant_id is not None]
     merchants = sorted({event.merchant_id for event in ours if event.merchant_id is not None})
     hosts = await partners_of(session, merchants) if merchants else {}
@@ -90,7 +90,7 @@ async def write_down(session: Session, events: Sequence[Published]) -> list[tupl
         session, [event.object_id for event in ours if event.type in OF_REFUNDS]
     )
     of_event = {event.id: refunds.get(event.object_id, ("", event.object_id)) for event in ours}
-    found = await repository.transactions_by_order(session, sorted({order for _, order in of_event.values()}))
+    found = await repository.payments_by_order(session, sorted({order for _, order in of_event.values()}))
     written = []
     for event in ours:
         refund_id, order_id = of_event[event.id]
@@ -100,10 +100,10 @@ async def write_down(session: Session, events: Sequence[Published]) -> list[tupl
     return written
 
 
-def note_of(event: Published, found: Transaction, refund_id: str) -> dict[str, Any] | None:
-    """What is told of one event: the transaction, or the refund, as ``status`` and ``refund`` tell them."""
+def note_of(event: Published, found: TillPayment, refund_id: str) -> dict[str, Any] | None:
+    """What is told of one event: the payment, or the refund, as ``status`` and ``refund`` tell them."""
     if event.type in OF_ORDERS:
-        return transaction_object(found) if found.status in FINAL else None
+        return payment_object(found) if found.status in FINAL else None
     refund = next((each for each in found.refunds if each.id == refund_id), None)
     return None if refund is None else refund_object(found, refund)
 

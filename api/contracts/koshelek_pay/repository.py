@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from api.contracts.koshelek_pay.errors import ReceiptDiffers, TransactionUnknown
-from api.contracts.koshelek_pay.payments import Refunded, Transaction, inner_id
+from api.contracts.koshelek_pay.errors import PaymentUnknown, ReceiptDiffers
+from api.contracts.koshelek_pay.payments import Refunded, TillPayment, inner_id
 from checkout.attempts import AttemptStatus
 from checkout.item_refund_rows import ItemRefundStatus
 from checkout.orders import OrderStatus
@@ -19,9 +19,9 @@ from ledger.database import Session, text
 from ledger.money import Kopecks
 
 ENDED_MAX = 200
-"""Transactions found ended in one go."""
+"""Payments found ended in one go."""
 
-_TRANSACTION = """
+_PAYMENT = """
 SELECT k.order_id, o.number AS order_number, o.status AS order_status, k.attempt_id, a.status AS attempt_status,
        k.merchant_id, o.store_id, o.terminal_id, k.payment_type, k.total_kopecks, o.amount_kopecks, k.created_at,
        q.payload, q.qrc_id, a.payment_id, s.trx_id AS operation_id, s.kzo
@@ -37,52 +37,52 @@ SELECT r.order_id, r.refund_id AS id, r.request_id, r.total_kopecks, i.amount_ko
   LEFT JOIN sbp_refunds AS s ON s.id = i.refund_id"""
 
 
-async def add_transaction(session: Session, transaction: Mapping[str, Any]) -> None:
+async def add_payment(session: Session, payment: Mapping[str, Any]) -> None:
     """Keep what the contract says of an order just placed."""
     await session.execute(
         text("""INSERT INTO koshelek_pay_payments
                        (order_id, attempt_id, merchant_id, payment_type, session_id, total_kopecks, created_at)
                 VALUES (:order_id, :attempt_id, :merchant_id, :payment_type, :session_id, :total_kopecks, :now)"""),
-        transaction,
+        payment,
     )
 
 
-async def find_transaction(session: Session, order_id: str, *, merchant_id: str) -> Transaction | None:
-    """The transaction with its refunds, or nothing if this partner has none."""
+async def find_payment(session: Session, order_id: str, *, merchant_id: str) -> TillPayment | None:
+    """The payment with its refunds, or nothing if this partner has none."""
     row = (
         await session.execute(
-            text(f"{_TRANSACTION} WHERE k.order_id = :order_id AND k.merchant_id = :merchant_id"),
+            text(f"{_PAYMENT} WHERE k.order_id = :order_id AND k.merchant_id = :merchant_id"),
             {"order_id": order_id, "merchant_id": merchant_id},
         )
     ).first()
-    return None if row is None else (await _with_refunds(session, [_transaction(row)]))[0]
+    return None if row is None else (await _with_refunds(session, [_till_payment(row)]))[0]
 
 
-async def load_transaction(session: Session, outer: str, *, merchant_id: str) -> Transaction:
-    """The transaction by the id that tills know. Raises: TransactionUnknown."""
+async def load_payment(session: Session, outer: str, *, merchant_id: str) -> TillPayment:
+    """The payment by the id that tills know. Raises: PaymentUnknown."""
     order_id = inner_id("ord", outer)
-    found = None if order_id is None else await find_transaction(session, order_id, merchant_id=merchant_id)
+    found = None if order_id is None else await find_payment(session, order_id, merchant_id=merchant_id)
     if found is None:
-        raise TransactionUnknown(parameter="paymentTransactionId")
+        raise PaymentUnknown(parameter="paymentTransactionId")
     return found
 
 
-async def find_by_number(session: Session, number: str, *, merchant_id: str) -> Transaction | None:
-    """The transaction of a till's own order."""
+async def find_by_number(session: Session, number: str, *, merchant_id: str) -> TillPayment | None:
+    """The payment of a till's own order."""
     order_id = await session.scalar(
         text("""SELECT k.order_id FROM koshelek_pay_payments AS k JOIN orders AS o ON o.id = k.order_id
                  WHERE o.merchant_id = :merchant_id AND o.number = :number"""),
         {"merchant_id": merchant_id, "number": number},
     )
-    return None if order_id is None else await find_transaction(session, order_id, merchant_id=merchant_id)
+    return None if order_id is None else await find_payment(session, order_id, merchant_id=merchant_id)
 
 
-async def transactions_by_order(session: Session, order_ids: Sequence[str]) -> dict[str, Transaction]:
-    """The contract's transactions among orders."""
+async def payments_by_order(session: Session, order_ids: Sequence[str]) -> dict[str, TillPayment]:
+    """The contract's payments among orders."""
     rows = await session.execute(
-        text(f"{_TRANSACTION} WHERE k.order_id = ANY(CAST(:ids AS text[]))"), {"ids": list(order_ids)}
+        text(f"{_PAYMENT} WHERE k.order_id = ANY(CAST(:ids AS text[]))"), {"ids": list(order_ids)}
     )
-    found = await _with_refunds(session, [_transaction(row) for row in rows])
+    found = await _with_refunds(session, [_till_payment(row) for row in rows])
     return {each.order_id: each for each in found}
 
 
@@ -120,9 +120,9 @@ async def add_receipt(session: Session, order_id: str, code: str, *, now: dateti
 
 
 async def take_ended(session: Session, *, now: datetime) -> list[tuple[str, str, bool]]:
-    """Mark transactions whose attempt is over: order, merchant, and whether it was paid.
+    """Mark payments whose attempt is over: order, merchant, and whether it was paid.
 
-    Locks: the transactions it takes, skipping those that another worker takes at this moment.
+    Locks: the payments it takes, skipping those that another worker takes at this moment.
     """
     rows = await session.execute(
         text("""
@@ -160,7 +160,7 @@ async def postbacks_by_event(session: Session, event_ids: Sequence[str]) -> dict
     return {row.event_id: bytes(row.body) for row in rows}
 
 
-async def _with_refunds(session: Session, found: Sequence[Transaction]) -> list[Transaction]:
+async def _with_refunds(session: Session, found: Sequence[TillPayment]) -> list[TillPayment]:
     rows = await session.execute(
         text(f"{_REFUND} WHERE r.order_id = ANY(CAST(:ids AS text[])) ORDER BY r.refund_id"),
         {"ids": [each.order_id for each in found if each.payment_id is not None]},
@@ -175,8 +175,8 @@ async def _with_refunds(session: Session, found: Sequence[Transaction]) -> list[
     return [replace(each, refunds=tuple(refunds.get(each.order_id, ()))) for each in found]
 
 
-def _transaction(row: Row[Any]) -> Transaction:
+def _till_payment(row: Row[Any]) -> TillPayment:
     said = dict(row._mapping)
     total, amount = said.pop("total_kopecks"), said.pop("amount_kopecks")
     statuses = {"order_status": OrderStatus(row.order_status), "attempt_status": AttemptStatus(row.attempt_status)}
-    return Transaction(**{**said, **statuses}, total=Kopecks(total), amount=Kopecks(amount))
+    return TillPayment(**{**said, **statuses}, total=Kopecks(total), amount=Kopecks(amount))

@@ -18,12 +18,12 @@ from api.contracts.koshelek_pay.errors import (
     MethodUnavailable,
     OrderUnknown,
     ParameterInvalid,
+    PaymentAccepted,
+    PaymentCanceled,
+    PaymentOver,
     SessionUnknown,
-    TransactionCanceled,
-    TransactionOver,
-    TransactionPaid,
 )
-from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus
+from api.contracts.koshelek_pay.payments import TillPayment, TillPaymentStatus
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases, once
 from api.plan_rail import PlanRail
@@ -51,7 +51,7 @@ Token = Annotated[str | None, Header(max_length=100)]
 async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = None) -> Response:
     """Place the order with its tenders and offer it to the buyer, all under one ``requestId``.
 
-    When the bank's answer is lost the transaction is PROCESSING: ask for its status, never check out again under
+    When the bank's answer is lost the payment is PROCESSING: ask for its status, never check out again under
     another order.
     """
     terminal = await let_in(call, body, token)
@@ -59,9 +59,7 @@ async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = Non
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:
         merchant_id = merchant_id_of(call)
-        if claim.attempt_no > 1 and await repository.find_transaction(
-            session, claim.resource_id, merchant_id=merchant_id
-        ):
+        if claim.attempt_no > 1 and await repository.find_payment(session, claim.resource_id, merchant_id=merchant_id):
             return claim.resource_id, None  # we died in the call; the worker finds out
         return claim.resource_id, await _place(session, call, body, terminal, rail, claim.resource_id)
 
@@ -72,7 +70,7 @@ async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = Non
         order_id, offer = intended
         if offer is not None and start is not None:
             await till.record_start(session, rail, offer, start, now=call.now)
-        found = await repository.find_transaction(session, order_id, merchant_id=merchant_id_of(call))
+        found = await repository.find_payment(session, order_id, merchant_id=merchant_id_of(call))
         assert found is not None, "what was placed is there"
         return await told(session, call, found)
 
@@ -104,7 +102,7 @@ async def _place(
     attempt, offer = await till.begin_attempt(
         session, rail, new_id("att", call.now), order_id=order.id, merchant_id=merchant_id, now=call.now
     )
-    await repository.add_transaction(session, {
+    await repository.add_payment(session, {
         "order_id": order.id, "attempt_id": attempt.id, "merchant_id": merchant_id,
         "payment_type": body.paymentType.value, "session_id": body.sessionId,
         "total_kopecks": invoice.totalAmount, "now": call.now,
@@ -128,17 +126,17 @@ async def _check_session(session: Session, body: CheckoutBody, terminal: Termina
 async def read_status(call: CanRead, body: StatusBody) -> Response:
     """How a payment stands, with its refunds and what is printed for support."""
     async with transaction(call.engine) as session:
-        answer = await told(session, call, await find_transaction(session, call, body))
+        answer = await told(session, call, await find_payment(session, call, body))
     return answer.response()
 
 
-async def find_transaction(session: Session, call: Call, body: StatusBody) -> Transaction:
-    """The transaction that is meant. Raises: ParameterInvalid, TransactionUnknown, OrderUnknown."""
+async def find_payment(session: Session, call: Call, body: StatusBody) -> TillPayment:
+    """The payment that is meant. Raises: ParameterInvalid, PaymentUnknown, OrderUnknown."""
     merchant_id = merchant_id_of(call)
     if (body.paymentTransactionId is None) == (body.orderId is None):
         raise ParameterInvalid("Either paymentTransactionId or orderId.", parameter="paymentTransactionId")
     if body.paymentTransactionId is not None:
-        return await repository.load_transaction(session, body.paymentTransactionId, merchant_id=merchant_id)
+        return await repository.load_payment(session, body.paymentTransactionId, merchant_id=merchant_id)
     assert body.orderId is not None
     found = await repository.find_by_number(session, body.orderId, merchant_id=merchant_id)
     if found is None:
@@ -151,25 +149,25 @@ async def cancel_payment(call: CanWrite, body: StatusBody) -> Response:
     """End a payment that nobody has made yet. What the buyer pays all the same comes late and goes back by itself."""
 
     async def work(session: Session, _claim: Claim) -> Answer:
-        found = await find_transaction(session, call, body)
+        found = await find_payment(session, call, body)
         plan_ids = await plan_paying.lock_plans_of_order(session, found.order_id)
         locked = await till_rows.lock_order(session, found.order_id, merchant_id=merchant_id_of(call))
-        found = await repository.load_transaction(session, found.id, merchant_id=merchant_id_of(call))
+        found = await repository.load_payment(session, found.id, merchant_id=merchant_id_of(call))
         refuse_ended(found)
         await till.withdraw_attempts(session, locked)
         await till.cancel_order(session, locked.id, merchant_id=locked.merchant_id, now=call.now)
         await plan_paying.give_up(session, plan_ids, now=call.now)
-        done = await repository.load_transaction(session, found.id, merchant_id=merchant_id_of(call))
+        done = await repository.load_payment(session, found.id, merchant_id=merchant_id_of(call))
         return await told(session, call, done)
 
     return await once(call, work, status=200)
 
 
-def refuse_ended(found: Transaction) -> None:
-    """Refuse to cancel what is over. Raises: TransactionPaid, TransactionCanceled, TransactionOver."""
+def refuse_ended(found: TillPayment) -> None:
+    """Refuse to cancel what is over. Raises: PaymentAccepted, PaymentCanceled, PaymentOver."""
     if found.order_status is OrderStatus.PAID:
-        raise TransactionPaid()
+        raise PaymentAccepted()
     if found.order_status is OrderStatus.CANCELED:
-        raise TransactionCanceled()
-    if found.status is TransactionStatus.DECLINED:
-        raise TransactionOver()
+        raise PaymentCanceled()
+    if found.status is TillPaymentStatus.DECLINED:
+        raise PaymentOver()

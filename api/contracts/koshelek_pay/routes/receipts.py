@@ -12,8 +12,8 @@ from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.answering import answer_of
 from api.contracts.koshelek_pay.bodies import ReceiptBody
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
-from api.contracts.koshelek_pay.errors import ParameterInvalid, TransactionNotPaid
-from api.contracts.koshelek_pay.payments import TransactionStatus
+from api.contracts.koshelek_pay.errors import ParameterInvalid, PaymentNotPaid
+from api.contracts.koshelek_pay.payments import TillPaymentStatus
 from api.door import Call, needs
 from api.idempotency import Claim, once
 from ledger.database import Session
@@ -30,14 +30,14 @@ _CODE = re.compile(
 
 @router.post("/receipt/task")
 async def keep_receipt(call: CanWrite, body: ReceiptBody) -> Response:
-    """Keep the receipt of a paid transaction; the same one again changes nothing."""
+    """Keep the receipt of a paid payment; the same one again changes nothing."""
 
     async def work(session: Session, _claim: Claim) -> Answer:
-        found = await repository.load_transaction(
+        found = await repository.load_payment(
             session, body.paymentTransactionId, merchant_id=merchant_id_of(call)
         )  # fmt: skip
-        if found.status is not TransactionStatus.PAID:
-            raise TransactionNotPaid()
+        if found.status is not TillPaymentStatus.PAID:
+            raise PaymentNotPaid()
         if sum_of(body.qrCode) != found.total:
             raise ParameterInvalid(f"The receipt is of another sum than {int(found.total)}.", parameter="qrCode")
         await repository.add_receipt(session, found.order_id, body.qrCode, now=call.now)

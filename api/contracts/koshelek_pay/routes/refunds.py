@@ -13,8 +13,8 @@ from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.answering import answer_of, let_in
 from api.contracts.koshelek_pay.bodies import RefundBody, lines_back, worth_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
-from api.contracts.koshelek_pay.errors import RefundAmountWrong, TransactionNotPaid
-from api.contracts.koshelek_pay.payments import Transaction, TransactionStatus, refund_object
+from api.contracts.koshelek_pay.errors import PaymentNotPaid, RefundAmountWrong
+from api.contracts.koshelek_pay.payments import TillPayment, TillPaymentStatus, refund_object
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases
 from api.item_refunding import Money, Returner
@@ -57,9 +57,9 @@ async def create_refund(call: CanRefund, body: RefundBody, token: Token = None) 
 
 async def _begin(session: Session, call: Call, body: RefundBody, refund_id: str) -> Money:
     """The goods and their money are set aside, and what the contract keeps stands beside them."""
-    found = await repository.load_transaction(session, body.paymentTransactionId, merchant_id=merchant_id_of(call))
-    if found.status is not TransactionStatus.PAID:
-        raise TransactionNotPaid()
+    found = await repository.load_payment(session, body.paymentTransactionId, merchant_id=merchant_id_of(call))
+    if found.status is not TillPaymentStatus.PAID:
+        raise PaymentNotPaid()
     wanted, total = await _goods(session, found, body)
     by = Returner(
         found.merchant_id, call.caller.key_id, actor_of(call), call.door.settings.sbp_refund_returns_fee
@@ -73,7 +73,7 @@ async def _begin(session: Session, call: Call, body: RefundBody, refund_id: str)
     return money
 
 
-async def _goods(session: Session, found: Transaction, body: RefundBody) -> tuple[list[Returned], Kopecks]:
+async def _goods(session: Session, found: TillPayment, body: RefundBody) -> tuple[list[Returned], Kopecks]:
     """The lines that come back and what they cost. Raises: ParameterInvalid, RefundAmountWrong. Locks: the basket."""
     of_order = await basket_rows.lock_basket(session, found.order_id)
     gone = quantities([
@@ -90,6 +90,6 @@ async def _goods(session: Session, found: Transaction, body: RefundBody) -> tupl
 
 async def refund_answer(session: Session, call: Call, body: RefundBody) -> Answer:
     """How the refund of this request stands."""
-    found = await repository.load_transaction(session, body.paymentTransactionId, merchant_id=merchant_id_of(call))
+    found = await repository.load_payment(session, body.paymentTransactionId, merchant_id=merchant_id_of(call))
     refund = next(each for each in found.refunds if each.request_id == body.requestId)
     return answer_of(refund_object(found, refund), refund.id)
