@@ -94,7 +94,7 @@ def _svg_of_bars(modules: str, quiet: tuple[int, int], caption: str) -> str:
                 f"M{place * MODULE_PIXELS} 8h{len(run) * MODULE_PIXELS}v{BAR_PIXELS}h-{len(run) * MODULE_PIXELS}z"
             )
         place += len(run)
-    return _svg(width, BAR_PIXELS + 8 + TEXT_PIXELS, f'<path d="{"".join(path)}"/>', caption)
+    return _svg(width, BAR_PIXELS + 8, f'<path d="{"".join(path)}"/>', caption)
 
 
 def _qr_svg(text: str, caption: str) -> str:
@@ -104,16 +104,21 @@ def _qr_svg(text: str, caption: str) -> str:
     file = BytesIO()
     code.save(file, kind="svg", scale=scale, border=4, svgns=False, xmldecl=False, svgclass=None, lineclass=None)
     inside = file.getvalue().decode().partition(">")[2].rpartition("</svg>")[0]
-    return _svg(side * scale, side * scale + TEXT_PIXELS, inside, caption)
+    return _svg(side * scale, side * scale, inside, caption)
 
 
 def _svg(width: int, height: int, inside: str, caption: str) -> str:
+    below, told = 0, ""
+    if caption:
+        below = TEXT_PIXELS
+        told = (
+            f'<text x="{width // 2}" y="{height + below - 7}" text-anchor="middle" font-family="monospace"'
+            f' font-size="17">{caption}</text>'
+        )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        f' role="img" aria-label="{caption}" shape-rendering="crispEdges">'
-        f'<path fill="#fff" d="M0 0h{width}v{height}H0z"/>'
-        f'{inside}<text x="{width // 2}" y="{height - 7}" text-anchor="middle" font-family="monospace" font-size="17">'
-        f"{caption}</text></svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height + below}" width="{width}"'
+        f' height="{height + below}" role="img" aria-label="{caption}" shape-rendering="crispEdges">'
+        f'<path fill="#fff" d="M0 0h{width}v{height + below}H0z"/>{inside}{told}</svg>'
     )
 
 

@@ -23,6 +23,7 @@ PACKAGES = (
     "api.contracts.dolyame",
     "api.contracts.koshelek_pay",
     "api.plan_form",
+    "api.till_pages",
     "api.webhooks",
 )
 """Whose tables live here. The vault has its own database."""

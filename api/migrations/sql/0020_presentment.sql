@@ -94,7 +94,50 @@ CREATE TRIGGER presentments_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON p
     FOR EACH STATEMENT EXECUTE FUNCTION books_are_append_only();
 ALTER TABLE presentments ENABLE ALWAYS TRIGGER presentments_append_only;
 
+-- The till and phone pages of a sandbox: one link, one till, one card, and every call between them.
+CREATE TABLE till_sessions (
+    link_code       text COLLATE "C" NOT NULL,
+    merchant_id     text COLLATE "C" NOT NULL,
+    store_id        text COLLATE "C" NOT NULL,
+    terminal_id     text COLLATE "C" NOT NULL,
+    loyalty_card_id text COLLATE "C" NOT NULL,
+    showing_id      text COLLATE "C" NOT NULL,
+    state           jsonb NOT NULL,
+    version         integer NOT NULL DEFAULT 1,
+    created_at      timestamptz NOT NULL,
+    CONSTRAINT till_sessions_pkey PRIMARY KEY (link_code),
+    CONSTRAINT till_sessions_terminal_fkey FOREIGN KEY (terminal_id, store_id, merchant_id)
+        REFERENCES terminals (id, store_id, merchant_id),
+    CONSTRAINT till_sessions_showing_fkey FOREIGN KEY (showing_id, loyalty_card_id)
+        REFERENCES loyalty_showings (id, card_id),
+    CONSTRAINT till_sessions_link_code_form CHECK (link_code ~ '^[0-9a-z]{26,40}$'),
+    CONSTRAINT till_sessions_state_is_object CHECK (jsonb_typeof(state) = 'object'),
+    CONSTRAINT till_sessions_version_positive CHECK (version > 0)
+);
+
+CREATE TABLE till_session_messages (
+    number       bigint GENERATED ALWAYS AS IDENTITY,
+    link_code    text COLLATE "C" NOT NULL,
+    source       text COLLATE "C" NOT NULL,
+    target       text COLLATE "C" NOT NULL,
+    said         text NOT NULL,
+    status       integer,
+    milliseconds integer,
+    told         text COLLATE "C",
+    happened_at  timestamptz NOT NULL,
+    CONSTRAINT till_session_messages_pkey PRIMARY KEY (number),
+    CONSTRAINT till_session_messages_session_fkey FOREIGN KEY (link_code) REFERENCES till_sessions,
+    CONSTRAINT till_session_messages_ends_are_known CHECK (
+        source IN ('phone', 'till', 'kopeyka', 'nspk') AND target IN ('phone', 'till', 'kopeyka', 'nspk')
+        AND source <> target
+    ),
+    CONSTRAINT till_session_messages_said_length CHECK (length(said) BETWEEN 1 AND 200)
+);
+CREATE INDEX till_session_messages_of_session ON till_session_messages (link_code, number);
+
 GRANT SELECT, INSERT ON loyalty_cards, loyalty_showings, presentments TO kopeyka_app;
 GRANT UPDATE (status, blocked_reason, phone_digest, version) ON loyalty_cards TO kopeyka_app;
 GRANT UPDATE (ended_at) ON loyalty_showings TO kopeyka_app;
 GRANT EXECUTE ON FUNCTION fails_luhn TO kopeyka_app;
+GRANT SELECT, INSERT ON till_sessions, till_session_messages TO kopeyka_app;
+GRANT UPDATE (state, version) ON till_sessions TO kopeyka_app;

@@ -1,2 +1,2 @@
-DROP TABLE presentments, loyalty_showings, loyalty_cards;
+DROP TABLE till_session_messages, till_sessions, presentments, loyalty_showings, loyalty_cards;
 DROP FUNCTION fails_luhn;
