@@ -164,10 +164,10 @@ async def confirm(session: Session, orders: Sequence[Order], *, now: datetime) -
     if not ended:
         return
     await promo_codes.confirm_redemptions(session, _redeemed(ended), now=now)
-    await points.spend(session, [each.order_id for each in ended.values() if each.points], now=now)
     carded = [each.order_id for each in ended.values() if each.loyalty_card_id is not None]
-    if carded:
+    if carded:  # before spending: accounts are then locked in the order in which placing an order locks them
         await points.accrue(session, carded, now=now)
+    await points.spend(session, [each.order_id for each in ended.values() if each.points], now=now)
 
 
 async def release(session: Session, orders: Sequence[Order], *, now: datetime) -> None:

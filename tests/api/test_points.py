@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 
 from api.callers import create_key
+from api.chores import expire_points
 from checkout.loyalty_cards import issue_card
 from checkout.telling import BY_ITSELF
-from ledger.clock import moscow_day
+from ledger.clock import Clock, moscow_day
 from ledger.database import Engine, transaction
 from ledger.ids import new_id
 from tests.api.conftest import Client
@@ -130,6 +131,14 @@ async def test_bad_input_is_refused_and_changes_nothing(
     assert 400 <= answer.status_code < 500, answer.text
     (programme,) = (await client.get("/v1/points-programmes")).json()
     assert programme["points_issued"] == 0
+
+
+async def test_the_worker_empties_lots_whose_time_is_over(client: Client, engine: Engine, world: PointsWorld) -> None:
+    path = f"/v1/loyalty-cards/{world.card_id}/points"
+    await client.post(path, {"points": 120, "reason": "r"})
+    assert await expire_points(engine, Clock()) == 0
+    assert await expire_points(engine, Clock(timedelta(days=366))) == 1
+    assert (await client.get(path)).json()["posted"] == 0
 
 
 async def test_unknown_programmes_and_cards_are_not_found(client: Client, world: PointsWorld) -> None:

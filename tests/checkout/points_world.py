@@ -74,8 +74,9 @@ class PointsWorld:
                      WHERE id = ANY(CAST(:ids AS text[])) AND status = 'open'"""),
             {"ids": list(order_ids), "now": now},
         )
+        earned = await points.accrue(session, order_ids, now=now)
         await points.spend(session, order_ids, now=now)
-        return await points.accrue(session, order_ids, now=now)
+        return earned
 
     async def another_card(self, session: Session, *, now: datetime) -> str:
         """One more card of the programme."""
