@@ -84,9 +84,11 @@ class OrderOffer:
 
 
 async def add_basket(session: Session, of_order: OrderBasket) -> None:
-    """Keep the basket of a new order. Raises: PresentmentUsed."""
+    """Keep the basket of a new order, which asks the rail for what its tenders leave. Raises: PresentmentUsed."""
     done = await session.execute(
-        text("""INSERT INTO order_baskets (order_id, lines, gross_kopecks, discount_kopecks, promo_kopecks,
+        text("""WITH asked AS (
+                    UPDATE orders SET amount_kopecks = :amount WHERE id = :order_id AND amount_kopecks <> :amount)
+                INSERT INTO order_baskets (order_id, lines, gross_kopecks, discount_kopecks, promo_kopecks,
                     points_kopecks, amount_kopecks, points, loyalty_card_id, presentment_id, redemption_id,
                     created_at, expires_at)
                 VALUES (:order_id, CAST(:lines AS jsonb), :gross, :discount, :promo, :points_value, :amount, :points,
@@ -175,13 +177,6 @@ async def take_offer(session: Session, of_order: OrderBasket, attempt_id: str, r
             "amount": int(of_order.before_offer - offer),
         },
     )  # fmt: skip
-
-
-async def ask_of_rail(session: Session, order_id: str, amount: Kopecks) -> None:
-    """Let a new order ask the rail for what promo code and points have left."""
-    await session.execute(
-        text("UPDATE orders SET amount_kopecks = :amount WHERE id = :id"), {"id": order_id, "amount": int(amount)}
-    )
 
 
 async def add_order_offers(session: Session, offers: Sequence[OrderOffer]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checkout import basket_rows, offers, repository, rollout, shift_operations, tenders
+from checkout import offers, repository, rollout, shift_operations, tenders
 from checkout.attempts import ALLOWED, LIVE, Attempt, AttemptStatus, OfOrder
 from checkout.attempts import advance as advance_attempt
 from checkout.basket_rows import OrderBasket, OrderOffer
@@ -52,8 +52,6 @@ async def place_basket(
     check_request(request)
     order = await repository.add_order(session, order_id, request, merchant_id=merchant_id, now=now)
     of_order, made = await tenders.reserve(session, order, wish, now=now)
-    if of_order.amount != order.amount:
-        await basket_rows.ask_of_rail(session, order_id, of_order.amount)
     return PlacedOrder(replace(order, amount=of_order.amount), of_order, made)
 
 
