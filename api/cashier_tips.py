@@ -203,6 +203,8 @@ CASHIER_TIPS: dict[str, str] = {
     "koshelek_pay.payment_accepted": "Платёж уже принят банком. Оформите возврат.",
     "koshelek_pay.payment_over": "Платёж не состоялся, отменять нечего. Примите оплату заново.",
     "koshelek_pay.payment_not_paid": "Платёж не оплачен, возвращать нечего.",
+    "koshelek_pay.payment_declined": "Банк отказал, деньги не списаны. Предложите другой способ оплаты.",
+    "koshelek_pay.provider_unavailable": "Банк не отвечает, деньги не списаны. Предложите другой способ оплаты.",
     "koshelek_pay.method_unavailable": "На этой кассе так не платят. Предложите другой способ оплаты.",
     "koshelek_pay.parameter_invalid": "Касса отправила неверные данные. Обратитесь в поддержку.",
     "koshelek_pay.refund_amount_wrong": "Сумма возврата не сходится с товарами. Проверьте её.",

@@ -107,6 +107,8 @@ OF_THE_TILL: dict[str, int] = {
     "koshelek_pay.payment_accepted": 422,
     "koshelek_pay.payment_over": 422,
     "koshelek_pay.payment_not_paid": 422,
+    "koshelek_pay.payment_declined": 422,
+    "koshelek_pay.provider_unavailable": 422,
     "koshelek_pay.method_unavailable": 422,
     "koshelek_pay.parameter_invalid": 422,
     "koshelek_pay.refund_amount_wrong": 422,

@@ -128,6 +128,8 @@ class TillWorld:
     simulators_url: str
     database_url: str
     admin: str
+    loop: asyncio.AbstractEventLoop
+    """In which the house runs."""
     simulators: httpx.Client
     native: httpx.Client
 
@@ -220,7 +222,9 @@ async def working(settings: Settings) -> AsyncIterator[None]:
         await engine.dispose()
 
 
-async def run_house(database_url: str, tell: Callable[[FastAPI, str, str], None], stop: threading.Event) -> None:
+async def run_house(
+    database_url: str, tell: Callable[[FastAPI, str, str, asyncio.AbstractEventLoop], None], stop: threading.Event
+) -> None:
     """Everything, until told to stop."""
     async with AsyncExitStack() as stack:
         simulated = create_simulators()
@@ -232,7 +236,7 @@ async def run_house(database_url: str, tell: Callable[[FastAPI, str, str], None]
         app = create_app(settings)
         url = await stack.enter_async_context(serving(app))
         await stack.enter_async_context(working(settings))
-        tell(app, url, simulators_url)
+        tell(app, url, simulators_url, asyncio.get_running_loop())
         await asyncio.to_thread(stop.wait)
 
 
@@ -243,7 +247,7 @@ def till_world(server: Server, template: str) -> Iterator[TillWorld]:
         connection.execute(f"CREATE DATABASE {NAME} OWNER kopeyka_owner TEMPLATE {template}")
         bootstrap.restrict_database(connection, NAME, bootstrap.BOOKS_ROLES)
     database_url = server.url("kopeyka_app", NAME)
-    told: list[tuple[FastAPI, str, str]] = []
+    told: list[tuple[FastAPI, str, str, asyncio.AbstractEventLoop]] = []
     is_ready, stop = threading.Event(), threading.Event()
 
     def tell(*where: Any) -> None:
@@ -254,7 +258,7 @@ def till_world(server: Server, template: str) -> Iterator[TillWorld]:
     thread.start()
     try:
         assert is_ready.wait(CALL_SECONDS_MAX), "the house does not open"
-        app, url, simulators_url = told[0]
+        app, url, simulators_url, loop = told[0]
         admin = made_key(database_url, None, ("admin",))
         with (
             httpx.Client(base_url=simulators_url, timeout=CALL_SECONDS_MAX) as simulators,
@@ -263,7 +267,7 @@ def till_world(server: Server, template: str) -> Iterator[TillWorld]:
             ) as native,
         ):
             assert simulators.put("/simulator/agent", json={"url": url}).status_code == 200
-            yield TillWorld(app, url, simulators_url, database_url, admin, simulators, native)
+            yield TillWorld(app, url, simulators_url, database_url, admin, loop, simulators, native)
     finally:
         stop.set()
         thread.join()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +17,9 @@ import pytest
 from api.contracts.koshelek_pay.error_objects import PUBLISHED
 from api.contracts.koshelek_pay.partners import postback_password
 from api.terminals_key import terminals_key
+from sbp_gateway.nspk_http import NspkHttp
+from sbp_gateway.nspk_transport import NspkTransport
+from sbp_gateway.payload import parse_leniently
 from tests.contracts.koshelek_pay_world import Till, TillWorld, till_world  # noqa: F401  # a fixture
 
 UNKNOWN = "019b0000-0000-7000-8000-000000000007"
@@ -450,3 +455,28 @@ def test_what_the_merchant_takes_off_for_a_rail_is_said_with_it(till_world: Till
     by_sbp = told["paymentMethods"][0]
     assert (by_sbp["discountBasisPoints"], by_sbp["note"]) == (200, "По СБП на 2 % дешевле")
     assert (begun["totalAmount"], begun["paymentAmount"]) == (48_000, 47_040)
+
+
+@pytest.fixture
+def nspk_away(till: Till) -> Iterator[None]:
+    """Nobody listens where NSPK should be."""
+    transport = NspkTransport("http://127.0.0.1:9")
+    state = till.world.app.state
+    door = state.door
+    rail = replace(door.wiring.rail, nspk=NspkHttp(transport, "A00000000001", parse_leniently))
+    state.door = replace(door, wiring=replace(door.wiring, rail=rail))
+    yield
+    state.door = door
+    asyncio.run_coroutine_threadsafe(transport.close(), till.world.loop).result(10)
+
+
+def test_a_bank_that_is_away_is_said_at_once_and_the_order_is_closed(till: Till, nspk_away: None) -> None:
+    body = till.checkout(requestId="bank-away")
+
+    first, again = till.call("checkout", body), till.call("checkout", body)
+
+    assert code_of(first) == (422, "EXTERNAL_PROVIDER_ERROR")
+    assert first.content == again.content
+    named = {"orderId": body["invoice"]["orderId"]}
+    assert till.said("status", named)["status"] == "DECLINED"
+    till.world.until(lambda: till.call("cancel", named).json()["details"], lambda tip: tip == "Платёж уже отменён.")

@@ -73,6 +73,8 @@ CODES = {
     "sbp_gateway.activation_paying": "WRONG_TRANSACTION_STATE_CHANGE",
     "sbp_gateway.binding_not_found": "SUBSCRIPTION_IS_NOT_FOUND",
     "sbp_gateway.binding_not_bound": "SUBSCRIPTION_IS_NOT_FOUND",
+    "koshelek_pay.payment_declined": "PAYMENT_DECLINED_BY_EXTERNAL_PROVIDER",
+    "koshelek_pay.provider_unavailable": "EXTERNAL_PROVIDER_ERROR",
     "sbp_gateway.refused_by_nspk": "PAYMENT_DECLINED_BY_EXTERNAL_PROVIDER",
 }
 """What each refusal of ours is called here; what is not named is our own code in capitals."""

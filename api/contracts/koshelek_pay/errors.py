@@ -6,6 +6,7 @@ Rejected
     ├── StoreUnknown, TerminalUnknown
     ├── SessionUnknown, PaymentUnknown, OrderUnknown
     ├── PaymentCanceled, PaymentAccepted, PaymentOver, PaymentNotPaid
+    ├── PaymentDeclined, ProviderUnavailable
     └── MethodUnavailable, ParameterInvalid, ReceiptDiffers, RefundAmountWrong
 """
 
@@ -90,6 +91,18 @@ class PaymentNotPaid(KoshelekPayRejected):
     """The payment is not paid."""
 
     code = "koshelek_pay.payment_not_paid"
+
+
+class PaymentDeclined(KoshelekPayRejected):
+    """The bank refuses to take this payment; no money has moved. Another try is another order."""
+
+    code = "koshelek_pay.payment_declined"
+
+
+class ProviderUnavailable(KoshelekPayRejected):
+    """The bank cannot be reached, and has heard nothing. Another try is another order."""
+
+    code = "koshelek_pay.provider_unavailable"
 
 
 class MethodUnavailable(KoshelekPayRejected):

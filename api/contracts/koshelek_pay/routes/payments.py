@@ -14,13 +14,17 @@ from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.answering import let_in, told
 from api.contracts.koshelek_pay.bodies import CheckoutBody, PaymentType, StatusBody, basket_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
+from api.contracts.koshelek_pay.error_objects import error_answer
 from api.contracts.koshelek_pay.errors import (
+    KoshelekPayRejected,
     MethodUnavailable,
     OrderUnknown,
     ParameterInvalid,
     PaymentAccepted,
     PaymentCanceled,
+    PaymentDeclined,
     PaymentOver,
+    ProviderUnavailable,
     SessionUnknown,
 )
 from api.contracts.koshelek_pay.payments import TillPayment, TillPaymentStatus
@@ -34,11 +38,12 @@ from checkout.loyalty_errors import PresentmentNotFound
 from checkout.merchants import Terminal
 from checkout.orders import OrderRequest, OrderStatus
 from checkout.presentments import load_presentment
-from checkout.rail import Offer, Rail, Start
+from checkout.rail import Offer, Rail, Start, StartStatus
 from checkout.rollout import check_rail
 from checkout.tenders import TendersWish
 from ledger.database import Session, transaction
 from ledger.ids import new_id
+from sbp_gateway.errors import NspkUnavailable
 
 router = contract_router("koshelek_pay payments")
 
@@ -70,11 +75,18 @@ async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = Non
         order_id, offer = intended
         if offer is not None and start is not None:
             await till.record_start(session, rail, offer, start, now=call.now)
+            if start.status is StartStatus.REFUSED:  # not raised: what was written down stays
+                return error_answer(refusal_of(start), call.request_id)
         found = await repository.find_payment(session, order_id, merchant_id=merchant_id_of(call))
         assert found is not None, "what was placed is there"
         return await told(session, call, found)
 
     return await in_phases(call, intent=intent, act=act, outcome=outcome, status=200, prefix="ord")
+
+
+def refusal_of(start: Start) -> KoshelekPayRejected:
+    """How a rail's no is told."""
+    return ProviderUnavailable() if start.reason == NspkUnavailable.code else PaymentDeclined()
 
 
 def rail_of(call: Call, body: CheckoutBody) -> Rail:
