@@ -31,7 +31,8 @@ def demo(
         int | None, typer.Option(min=0, help="Only the first so many till baskets.", show_default=False)
     ] = None,
     is_chaos: Annotated[
-        bool, typer.Option("--chaos", help="Kill an api process, the worker and PostgreSQL meanwhile, several times.")
+        bool,
+        typer.Option("--chaos", help="Kill api, worker and (without --plans) PostgreSQL meanwhile, several times."),
     ] = False,
     is_plans: Annotated[
         bool, typer.Option("--plans", help="Months of plans in four parts instead, on the movable clock.")
@@ -47,7 +48,12 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     screen = Screen()
     if is_plans:
-        play_plans(plans.run_of(is_all=is_all, orders=orders, days=days, seed=seed), out, screen, as_json=as_json)
+        play_plans(
+            plans.run_of(is_all=is_all, orders=orders, days=days, seed=seed, is_chaos=is_chaos),
+            out,
+            screen,
+            as_json=as_json,
+        )
         return
     outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, baskets, out), screen)))
     screen.summary(outcome)

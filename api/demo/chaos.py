@@ -6,8 +6,10 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from api.demo.errors import DemoFailed
 from api.demo.premises import Premises
@@ -15,6 +17,8 @@ from ledger.clock import monotonic
 
 VICTIMS = ("api", "worker", "postgres", "api", "postgres", "worker")
 """Twice each, spread evenly over the run."""
+VICTIMS_OF_PLANS = ("api", "worker", "worker", "api", "worker", "api")
+"""PostgreSQL lives: the second worker of plans is the demo itself."""
 BACK_SECONDS_MAX = 90.0
 LOOK_SECONDS = 0.02
 
@@ -27,6 +31,7 @@ class Killer:
     progress: Callable[[], float]
     """From 0 to 1: how much of the run is done."""
     seed: int
+    victims: tuple[str, ...] = VICTIMS
     kills: dict[str, int] = field(default_factory=dict)
 
     async def work(self) -> None:
@@ -35,8 +40,8 @@ class Killer:
         Raises: DemoFailed if one does not come back.
         """
         chance = random.Random(self.seed)  # noqa: S311  # must be repeatable
-        for number, victim in enumerate(VICTIMS, 1):
-            while self.progress() < number / (len(VICTIMS) + 1):  # noqa: ASYNC110  # progress is a number, not an event
+        for number, victim in enumerate(self.victims, 1):
+            while self.progress() < number / (len(self.victims) + 1):  # noqa: ASYNC110  # progress is a number, not an event
                 await asyncio.sleep(LOOK_SECONDS)
             pid = chance.choice(self._pids(victim))
             os.kill(pid, signal.SIGKILL)
@@ -55,3 +60,20 @@ class Killer:
         if victim == "postgres":
             return [pid for pid in [told.get("postgres_pid")] if pid]
         return list(told.get("pids", {}).get(victim, []))
+
+
+@asynccontextmanager
+async def killing(killer: Killer, *, is_on: bool) -> AsyncIterator[None]:
+    """Let the killer go about while the run lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        if is_on:
+            tasks.create_task(killer.work())
+        yield
+
+
+def first(failed: BaseExceptionGroup[Any]) -> BaseException:
+    """What went wrong first of all that did."""
+    found: BaseException = failed
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from api.demo import checking, report, vault_story
 from api.demo.caller import Caller, Tally
-from api.demo.chaos import Killer
+from api.demo.chaos import Killer, first, killing
 from api.demo.errors import DemoFailed
 from api.demo.hearing import Hearing
 from api.demo.outcome import Latency, Outcome
@@ -133,30 +129,15 @@ async def _sell(day: Day, purchases: list[Purchase]) -> tuple[float, dict[str, i
     killer = Killer(day.premises, lambda: day.shop.done / total, day.plan.seed)
     try:
         async with (
-            _killing(killer, is_on=day.plan.is_chaos),
+            killing(killer, is_on=day.plan.is_chaos),
             day.shop.hearing.listening(),
             day.screen.progress(total, lambda: day.shop.done, day.note),
         ):
             await day.shop.sell(purchases)
             await day.shop.hearing.wait_for_all()
     except* DemoFailed as failed:
-        raise _first(failed) from None
+        raise first(failed) from None
     return monotonic() - begun, killer.kills
-
-
-@asynccontextmanager
-async def _killing(killer: Killer, *, is_on: bool) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        if is_on:
-            tasks.create_task(killer.work())
-        yield
-
-
-def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
-    found: BaseException = failed
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 async def _settle(
@@ -220,7 +201,7 @@ async def _replay_tills(day: Day, engine: Engine) -> TillOutcome | None:
             await hearing.wait_for_all()
             await replay.close_shifts()
     except* DemoFailed as failed:
-        raise _first(failed) from None
+        raise first(failed) from None
     seconds = monotonic() - begun
     day.screen.say("Comparing the tills with the file…")
     return await till_outcome(day.caller(), engine, replay, baskets, seconds)

@@ -45,6 +45,7 @@ class PlanOutcome:
     vintages: tuple[Vintage, ...]
     repeated: int
     differing: int
+    kills: Mapping[str, int]
     seconds: float
 
     @property
@@ -74,6 +75,7 @@ class PlanOutcome:
         told += [(f"charges {name}", f"{count:,}, {amount} roubles") for name, (count, amount) in self.charges.items()]
         told += [(f"declined: {name}", f"{count:,}") for name, count in self.declines.items()]
         told += [(name, f"{count:,}") for name, count in sorted(self.events.items())]
+        told += [(f"killed: {name}", f"{count:,}") for name, count in self.kills.items()]
         told += [(f"not sold: {name}", f"{count:,}") for name, count in sorted(self.rejected.items())]
         return [*told, ("seconds in all", f"{self.seconds:.0f}")]
 
@@ -96,7 +98,7 @@ class PlanOutcome:
             "vintages": [{"month": one.month_on.isoformat(), "plans": one.plans, "sold_kopecks": int(one.sold),
                           "outstanding_kopecks": int(one.outstanding), "late_kopecks": int(one.late),
                           "written_off_kopecks": int(one.written_off)} for one in self.vintages],
-            "repeats": self.repeated, "seconds": round(self.seconds, 1),
+            "repeats": self.repeated, "kills": dict(self.kills), "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
 
@@ -105,12 +107,12 @@ def late_of(end: DayEnd) -> int:
     return sum(int(line.outstanding) for line in end.report.lines if line.bucket in PAST_DUE)
 
 
-async def outcome_of(months: Months, seconds: float) -> PlanOutcome:
+async def outcome_of(months: Months, kills: Mapping[str, int], seconds: float) -> PlanOutcome:
     """Everything of a run that is over."""
-    return await in_transaction(months.world.engine, lambda session: _read(session, months, seconds))
+    return await in_transaction(months.world.engine, lambda session: _read(session, months, kills, seconds))
 
 
-async def _read(session: Session, months: Months, seconds: float) -> PlanOutcome:
+async def _read(session: Session, months: Months, kills: Mapping[str, int], seconds: float) -> PlanOutcome:
     world, snapshots = months.world, months.snapshots
     rolls: list[RollRate] = []
     for since, until in pairwise(snapshots):
@@ -124,7 +126,7 @@ async def _read(session: Session, months: Months, seconds: float) -> PlanOutcome
         receivable_by_plans=Kopecks(int(await session.scalar(text(BY_PLANS)) or 0)), proofs=months.proofs,
         broken_proofs=tuple(str(each) for each in await broken_proofs(session)), ends=tuple(months.ends),
         rolls=tuple(rolls), vintages=tuple(vintages), repeated=world.tally.repeated,
-        differing=len(world.tally.differing), seconds=seconds,
+        differing=len(world.tally.differing), kills=kills, seconds=seconds,
     )  # fmt: skip
 
 

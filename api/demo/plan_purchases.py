@@ -25,6 +25,8 @@ class PlanRun:
     """Plans to be asked for; zero: every purchase above the threshold."""
     days: int
     seed: int
+    is_chaos: bool = False
+    """Kill an api process and the worker meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

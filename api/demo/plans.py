@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from api.demo import plan_report
+from api.demo.chaos import VICTIMS_OF_PLANS, Killer, first, killing
 from api.demo.errors import DemoFailed
 from api.demo.plan_days import begin
 from api.demo.plan_outcome import PlanOutcome, outcome_of
@@ -20,11 +21,11 @@ ALL_DAYS = 640
 """The file has eighteen months of purchases; the last plans of it are repaid or late by then."""
 
 
-def run_of(*, is_all: bool, orders: int | None, days: int | None, seed: int) -> PlanRun:
+def run_of(*, is_all: bool, orders: int | None, days: int | None, seed: int, is_chaos: bool = False) -> PlanRun:
     """What the command line asks for."""
     usual = ALL_DAYS if is_all else FEW.days
     count = 0 if is_all and orders is None else orders or FEW.count
-    return PlanRun(count, days or usual, seed)
+    return PlanRun(count, days or usual, seed, is_chaos)
 
 
 async def run(run: PlanRun, out: Path, screen: Screen) -> PlanOutcome:
@@ -39,9 +40,16 @@ async def run(run: PlanRun, out: Path, screen: Screen) -> PlanOutcome:
     async with plan_world(run.seed) as world:
         await world.open()
         months = begin(world, wishes, run.days)
-        async with screen.progress(run.days, lambda: months.day, months.note, what="days"):
-            await months.play()
-        outcome = await outcome_of(months, monotonic() - begun)
+        killer = Killer(world.premises, lambda: months.day / run.days, run.seed, VICTIMS_OF_PLANS)
+        try:
+            async with (
+                killing(killer, is_on=run.is_chaos),
+                screen.progress(run.days, lambda: months.day, months.note, what="days"),
+            ):
+                await months.play()
+        except* DemoFailed as failed:
+            raise first(failed) from None
+        outcome = await outcome_of(months, killer.kills, monotonic() - begun)
     (out / plan_report.REPORT).write_text(plan_report.render(outcome), encoding="utf-8")
     return outcome
 

@@ -13,10 +13,11 @@ from tests.scenarios.test_demo import ended, started
 DAYS = 40
 
 
-def test_a_short_run_of_plans_ends_with_books_equal_to_plans(tmp_path: Path) -> None:
-    found = ended(started(tmp_path, "--plans", "--orders", "8", "--days", str(DAYS)))
+def test_a_short_run_of_plans_with_killed_processes_ends_with_books_equal_to_plans(tmp_path: Path) -> None:
+    found = ended(started(tmp_path, "--plans", "--orders", "8", "--days", str(DAYS), "--chaos"))
 
     assert found["fits"]
+    assert found["kills"] == {"api": 3, "worker": 3}
     assert found["proofs"] == 2 * DAYS
     assert found["events"]["committed"] == found["asked"] == 8
     assert found["receivable_in_books_kopecks"] == found["receivable_by_plans_kopecks"]
