@@ -20,7 +20,7 @@ from checkout.shift_report import OperationKind, Shift, ShiftDifference, ShiftRe
 from checkout.shift_sheet import render_xlsx
 from checkout.shift_text import render_text
 from ledger.database import Session, transaction
-from ledger.money import AMOUNT_MAX, Kopecks
+from ledger.money import Kopecks
 
 router = door_router("/v1/shifts", "shifts")
 
@@ -29,6 +29,8 @@ CanWrite = Annotated[Call, needs("orders:write")]
 TOTALS_MAX = 32
 """Rails and kinds of operation that a till names: four times what there are."""
 OPERATIONS_MAX = 2**31 - 1
+TOLD_KOPECKS_MAX = 10**13
+"""A hundred thousand million roubles in one shift: more is a mistake in the till's program."""
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Id = Annotated[str, Field(strict=True, max_length=40)]
 
@@ -71,7 +73,7 @@ class ShiftTotalBody(Body):
     rail: Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z_]{0,31}$", examples=["sbp"])]
     kind: OperationKind
     operations: Annotated[int, Field(strict=True, ge=0, le=OPERATIONS_MAX)]
-    amount_kopecks: Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MAX)]
+    amount_kopecks: Annotated[int, Field(strict=True, ge=0, le=TOLD_KOPECKS_MAX)]
 
 
 class ShiftCloseBody(Body):

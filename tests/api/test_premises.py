@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b32decode
 from datetime import UTC, datetime
 from typing import Any
@@ -265,6 +266,16 @@ async def test_a_new_key_leaves_the_old_one_a_day(client: Client, till: dict[str
     assert (newest["id"], newest["expires_at"]) == (second["id"], None)
     assert oldest["id"] == first["id"]
     assert oldest["expires_at"][:10] > first["created_at"][:10]
+
+
+async def test_of_keys_made_at_once_one_lasts(client: Client, till: dict[str, Any]) -> None:
+    path = f"/v1/terminals/{till['id']}/keys"
+
+    answers = await asyncio.gather(*(client.post(path) for _ in range(6)))
+
+    assert {answer.status_code for answer in answers} == {201}
+    lasting = [key for key in (await client.get(path)).json()["items"] if key["expires_at"] is None]
+    assert len(lasting) == 1
 
 
 async def test_a_merchant_sees_and_changes_its_own_premises_only(

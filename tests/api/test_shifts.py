@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import openpyxl
 import pytest_asyncio
 
+from api.routes.shifts import TOLD_KOPECKS_MAX
 from checkout import repository, shift_operations, till
 from checkout.attempts import AttemptStatus
 from ledger.database import Engine, transaction
@@ -257,3 +259,66 @@ async def test_a_merchant_sees_and_closes_its_own_shifts_only(
 
     assert [answer.status_code for answer in answers] == [404] * len(answers)
     assert [each["id"] for each in (await shop.get("/v1/shifts")).json()["items"]] == [mine["id"]]
+
+
+async def test_of_many_who_open_a_shift_at_once_one_does(client: Client, till_: dict[str, Any]) -> None:
+    anna = await cashier(client, till_, "1", "Иванова А. П.")
+    body = {"terminal_id": till_["id"], "cashier_id": anna}
+
+    answers = await asyncio.gather(*(client.post("/v1/shifts", body) for _ in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"checkout.shift_open"}
+
+
+async def test_whatever_comes_in_whatever_order_all_z_reports_add_up_to_it(
+    client: Client, engine: Engine, till_: dict[str, Any]
+) -> None:
+    """A seeded month: shifts opened and closed, sales of three rails and refunds between and within them."""
+    chance = random.Random(20_261_122)
+    anna = await cashier(client, till_, "1", "Иванова А. П.")
+    shifts = [await opened(client, till_, anna)]
+    is_open, sold, paid, given_back = True, 0, [], 0
+
+    for step in range(40):
+        what = chance.choice(["sale", "sale", "sale", "refund", "turn"])
+        if what == "sale":
+            kopecks = chance.randint(1, 10**6)
+            rail = chance.choice(["sbp", "card", "dolyame"])
+            paid.append((await sell(client, engine, till_, f"A-{step}", kopecks, rail), kopecks))
+            sold += kopecks
+        elif what == "refund" and paid:
+            attempt_id, kopecks = paid.pop(chance.randrange(len(paid)))
+            await give_back(engine, attempt_id, kopecks)
+            given_back += kopecks
+        elif what == "turn" and is_open:
+            await made(client, f"/v1/shifts/{shifts[-1]['id']}/close", {"cashier_id": anna})
+            is_open = False
+        elif what == "turn":
+            shifts.append(await opened(client, till_, anna))
+            is_open = True
+    if not is_open:
+        shifts.append(await opened(client, till_, anna))
+    await made(client, f"/v1/shifts/{shifts[-1]['id']}/close", {"cashier_id": anna})
+
+    reports = [await report(client, shift) for shift in shifts]
+    assert len(shifts) > 2
+    assert [each["shift"]["number"] for each in reports] == list(range(1, len(shifts) + 1))
+    assert sum(each["sales_kopecks"] for each in reports) == sold
+    assert sum(each["refunds_kopecks"] for each in reports) == given_back
+
+
+async def test_the_greatest_totals_a_till_can_tell_are_kept_as_told(client: Client, till_: dict[str, Any]) -> None:
+    anna = await cashier(client, till_, "1", "Иванова А. П.")
+    shift = await opened(client, till_, anna)
+    most: dict[str, Any] = {"rail": "sbp", "kind": "sale", "operations": 2**31 - 1, "amount_kopecks": TOLD_KOPECKS_MAX}
+    path = f"/v1/shifts/{shift['id']}/close"
+
+    above = [
+        await client.post(path, {"cashier_id": anna, "till_totals": [most | {name: most[name] + 1}]})
+        for name in ("operations", "amount_kopecks")
+    ]
+    z = await made(client, path, {"cashier_id": anna, "till_totals": [most], "difference_reason": "сбой кассы"})
+
+    assert [(each.status_code, each.json()["code"]) for each in above] == [(422, "api.request_invalid")] * 2
+    assert z["differences"][0]["till_amount_kopecks"] == TOLD_KOPECKS_MAX
