@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from checkout.basket_rows import baskets_of
+from checkout.errors import RailNotRolledOut
+from checkout.preferred_rails import first_rail, preferred_rail_of
 from checkout.rail import Offer
-from checkout.rail_switches import RailSwitch, keep_failover, newest_switches, stand_in
+from checkout.rail_switches import ASKS_NOTHING, RailSwitch, keep_failover, newest_switches, stand_in
 from checkout.repository import load_order
+from checkout.rollout import rails_on
 from checkout.telling import TillActor
 from ledger.database import Engine, Session, text, transaction
 from sbp_gateway.nspk import Nspk
@@ -71,6 +75,23 @@ async def redirect(
     if switch is None:
         return None
     return Redirect(asked, await stand_in(session, asked, switch, off, order.merchant_id), switch.id)
+
+
+async def usual_rail(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> str:
+    """The rail for a till that names none: the buyer's of the order's card, else the first that is on there.
+
+    Only rails that need no more than the order: by the others somebody has to say which card or device.
+    Raises: OrderNotFound, RailNotRolledOut.
+    """
+    order = await load_order(session, order_id, merchant_id=merchant_id)
+    rails = [rail for rail in await rails_on(session, order.terminal_id, now=now) if rail in ASKS_NOTHING]
+    of_order = (await baskets_of(session, [order.id])).get(order.id)
+    card_id = None if of_order is None else of_order.loyalty_card_id
+    preferred = None if card_id is None else await preferred_rail_of(session, card_id)
+    rail = first_rail(rails, preferred=preferred)
+    if rail is None:
+        raise RailNotRolledOut(rail=", ".join(ASKS_NOTHING), terminal_id=order.terminal_id)
+    return rail
 
 
 async def keep(session: Session, offer: Offer, instead: Redirect, by: TillActor, *, now: datetime) -> None:

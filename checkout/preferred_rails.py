@@ -24,11 +24,10 @@ class PreferredRail:
     version: int
 
 
-def first_rail(rails: Sequence[str], *, preferred: str | None, usual: str) -> str | None:
-    """With which rail a till goes straight on: the buyer's, else the till's own, else the first that is on."""
-    for wanted in (preferred, usual):
-        if wanted in rails:
-            return wanted
+def first_rail(rails: Sequence[str], *, preferred: str | None) -> str | None:
+    """With which rail a till goes straight on: the buyer's choice if it is on, else the first in the till's order."""
+    if preferred in rails:
+        return preferred
     return rails[0] if rails else None
 
 

@@ -87,7 +87,8 @@ class DeviceProofBody(Body):
 class AttemptBody(Body):
     """How the buyer wants to pay."""
 
-    rail: Literal["sbp", "card", "koshelek_pay", "dolyame"]
+    rail: Literal["sbp", "card", "koshelek_pay", "dolyame"] | None = None
+    """None: the one that the buyer of the scanned card chose, else the till's first; only what needs no more words."""
     card_token: Annotated[str, Field(strict=True, max_length=64)] | None = None
     """Which card, for the rail ``card``; the buyer entered it in the vault's form."""
     capture: StrictBool = True
@@ -227,8 +228,12 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
         nonlocal rail
         if claim.attempt_no > 1 and await repository.load_attempt(session, claim.resource_id) is not None:
             return claim.resource_id, None  # we died in the call; the worker finds out
-        instead = await _instead(call, session, body, order_id, off)
-        rail = _rail_of(call, body if instead is None else AttemptBody(rail=instead.rail))
+        wanted = body
+        if body.rail is None:
+            usual = await failover.usual_rail(session, order_id, merchant_id=call.caller.merchant_id, now=call.now)
+            wanted = AttemptBody.model_validate({"rail": usual})
+        instead = await _instead(call, session, wanted, order_id, off)
+        rail = _rail_of(call, wanted if instead is None else AttemptBody(rail=instead.rail))
         _, offer = await till.begin_attempt(
             session, rail, claim.resource_id, order_id=order_id, merchant_id=call.caller.merchant_id, now=call.now
         )
@@ -251,7 +256,7 @@ async def create_attempt(order_id: str, body: AttemptBody, call: CanWrite) -> Re
         kept = await rail.shown(session, [attempt.id])  # what ``start`` brought may have been given up meanwhile
         return AttemptView.of(attempt, kept.get(attempt.id))
 
-    is_stopped = any(switch.rail == body.rail for switch in off)
+    is_stopped = body.rail is None or any(switch.rail == body.rail for switch in off)
     road = ShortRoad(rail, order_id, AttemptView.of) if isinstance(rail, SbpRail) and not is_stopped else None
     return await in_phases(call, intent=intent, act=act, outcome=outcome, prefix="att", road=road)
 
@@ -260,6 +265,7 @@ async def _instead(
     call: Call, session: Session, body: AttemptBody, order_id: str, off: Sequence[RailSwitch]
 ) -> Redirect | None:
     """By which rail the buyer is asked instead, if the one wanted is off. Raises: OrderNotFound, RailOff."""
+    assert body.rail is not None, "it was chosen"
     provider = "nspk_cash_link" if body.cash_link_id is not None else None
     return await failover.redirect(
         session, off, asked=body.rail, provider=provider, order_id=order_id,

@@ -220,4 +220,24 @@ async def test_a_buyer_chooses_a_rail_for_a_card_and_takes_the_choice_back(shop:
 def test_a_till_goes_straight_on_by_the_buyers_rail_if_it_is_on(
     rails: tuple[str, ...], preferred: str | None, first: str | None
 ) -> None:
-    assert first_rail(rails, preferred=preferred, usual="sbp") == first
+    assert first_rail(rails, preferred=preferred) == first
+
+
+async def test_an_attempt_that_names_no_rail_goes_by_the_one_that_the_cards_buyer_chose(shop: PlanShop) -> None:
+    card = await shop.cards.made("/v1/loyalty-cards", {"merchant_id": shop.merchant_id, "programme": "kofeinya"})
+    await shop.cards.made(f"/v1/loyalty-cards/{card['id']}/preferred-rail", {"rail": "dolyame"}, 200)
+    line = {"article": "C-1", "name": "Кофе", "measure": "piece", "quantity": 1, "price_kopecks": 200_000}
+    body = {
+        "terminal_id": shop.cards.terminal_id, "number": "B-1", "amount_kopecks": 200_000, "basket": {"lines": [line]},
+        "loyalty_card_id": card["id"],
+    }  # fmt: skip
+    with_card = (await shop.cards.made("/v1/orders", body))["id"]
+    without = await shop.cards.order(200_000)
+
+    chosen = await shop.cards.made(f"/v1/orders/{with_card}/attempts", {})
+    await switch(shop, "sbp")
+    usual = await shop.cards.made(f"/v1/orders/{without}/attempts", {})
+    unclear = await shop.api.post(f"/v1/orders/{without}/attempts", {"ttl_minutes": 5})
+
+    assert (chosen["rail"], usual["rail"]) == ("dolyame", "dolyame")  # chosen before SBP; and the first that is on
+    assert (unclear.status_code, unclear.json()["code"]) == (422, "api.request_invalid")

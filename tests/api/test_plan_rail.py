@@ -119,6 +119,27 @@ async def test_goods_given_back_are_seen_at_the_order(shop: PlanShop) -> None:
     assert (await order_of(shop, order_id))["amount_refunded_kopecks"] == 300_000
 
 
+async def test_an_attempt_that_ended_by_itself_takes_its_plan_along(shop: PlanShop, engine: Engine) -> None:
+    _, attempt = await offered(shop)
+    await end_attempt(engine, attempt["id"], "expired")
+
+    assert await carry_on_plans(shop.api.app.state.door.wiring.plans) == 1
+
+    plan = await shop.cards.read(f"{PLANS}/{attempt['qr']['qrc_id']}")
+    assert (plan["status"], plan["reason"]) == ("canceled", "canceled_by_merchant")
+    assert await carry_on_plans(shop.api.app.state.door.wiring.plans) == 0
+
+
+async def test_a_buyer_who_may_have_no_plan_is_told_so_and_pays_otherwise(shop: PlanShop) -> None:
+    order_id, attempt = await offered(shop)
+    young = {"buyer": {**BUYER, "born_on": "2015-05-17", "phone": f"+{next(PHONES)}"}, "card_token": shop.token}
+    said = await shop.cards.made(f"{PLANS}/{attempt['qr']['qrc_id']}/acceptance", young, 200)
+
+    assert said["status"] == "rejected"
+    assert (await order_of(shop, order_id))["attempts"][0]["status"] == "rejected"
+    assert (await shop.cards.attempt(order_id))["status"] == "paid"
+
+
 async def end_attempt(engine: Engine, attempt_id: str, status: str) -> None:
     """As the till ends one that nobody answers."""
     async with engine.begin() as session:
