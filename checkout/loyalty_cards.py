@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from checkout.barcode import number_of
 from checkout.errors import MerchantNotFound
 from checkout.loyalty_errors import LoyaltyCardNotFound, LoyaltyPhoneTaken, ProgrammeMalformed
-from checkout.telling import TillActor, tell
+from checkout.telling import Fact, TillActor, tell
 from ledger.database import Session, text
 from ledger.ids import new_digits
 
@@ -74,7 +74,7 @@ async def issue_card(
         }  # fmt: skip
         row = (await session.execute(text(_ADD), values)).first()
         if row is not None:
-            facts = {"programme": programme, "is_anonymous": digest is None}
+            facts: dict[str, Fact] = {"programme": programme, "is_anonymous": digest is None}
             await tell(session, "loyalty_card.issued", card_id, merchant_id, by, facts, now=now)
             return _card(row)
         await _refuse_second_card(session, merchant_id, programme, digest)
