@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from api.certification.access import SaleStatus
 from api.certification.bench import Bench
@@ -20,7 +22,9 @@ from api.certification.running import certify, play
 from api.certification.scenario import Certification, Outcome, Verdict
 from api.certification.scenarios import SCENARIOS, Scenario
 from api.cli.certify import chosen, line_of
+from api.cli.main import app
 from api.data_dir import StartRefused
+from api.installation import RUNTIME_FILE
 from pci.secret import Secret
 from tests.contracts.koshelek_pay_world import Till, TillWorld, till_world  # noqa: F401  # a fixture
 
@@ -173,3 +177,22 @@ def test_scenarios_are_chosen_by_code() -> None:
     assert len(chosen(None)) == len(SCENARIOS)
     with pytest.raises(StartRefused, match="lost_request"):
         chosen(["lost"])
+
+
+def test_the_command_writes_the_protocol_and_ends_with_its_result(till: Till, tmp_path: Path) -> None:
+    told = {
+        "urls": {"api": till.world.url, "simulators": till.world.simulators_url}, "sandbox_key": till.world.admin,
+    }  # fmt: skip
+    (tmp_path / RUNTIME_FILE).write_text(json.dumps(told))
+    arguments = ["certify", "--terminal", till.terminal_id, "--data-dir", str(tmp_path), "--out", str(tmp_path / "out")]
+
+    done = CliRunner().invoke(app, [*arguments, "--only", "cancel", "--json"])
+
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "out" / f"certification-{till.terminal_id}.json").read_bytes())
+    assert [each["outcome"] for each in written["verdicts"]] == ["passed"]
+    assert (tmp_path / "out" / f"certification-{till.terminal_id}.pdf").read_bytes().startswith(b"%PDF-")
+    (tmp_path / RUNTIME_FILE).write_text(json.dumps(told | {"sandbox_key": ""}))
+    assert isinstance(CliRunner().invoke(app, arguments).exception, StartRefused)
+    (tmp_path / RUNTIME_FILE).unlink()
+    assert isinstance(CliRunner().invoke(app, arguments).exception, StartRefused)
