@@ -11,8 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import HTMLResponse, Response
 
 from api.bodies import API_VERSION
+from api.document_links import add_links
 from api.door import DoorRoute, open_router
 from api.errors import FieldFault, IdempotencyInProgress, KeyUnknown, RateLimited, RequestInvalid, ScopeMissing
+from api.event_schemas import EVENT, event_headers, event_webhooks
 from api.problems import PROBLEM_JSON, STATUS, TOLD_BY_THE_VAULT, document
 from ledger.errors import KopeykaError
 
@@ -110,6 +112,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
         parts["securitySchemes"] = {"ApiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "kp_test_…"}}
         for method, operation, route in _operations(app, found):
             _complete(operation, method, route, parts["schemas"])
+        add_links(found)
+        if any(path.startswith("/v1/webhooks") for path in found["paths"]):
+            parts["schemas"]["Event"], parts["parameters"] = EVENT, event_headers()
+            found["webhooks"] = event_webhooks()
         app.openapi_schema = found
     return app.openapi_schema
 

@@ -108,14 +108,26 @@ Instant = Annotated[
     datetime,
     BeforeValidator(read_instant),
     PlainSerializer(show_instant, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T09:00:00Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": "^(199|20[0-9]|21[0-9])[0-9]-",
+            "examples": ["2026-11-22T09:00:00Z"],
+        }
+    ),
 ]
 Day = Annotated[
     date,
     BeforeValidator(read_day),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-22"]}),
 ]
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=500), AfterValidator(_printable)]
+_NO_CONTROLS: dict[str, Any] = {"pattern": r"^[^\x00-\x1f]*$"}
+Text = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=500, json_schema_extra=_NO_CONTROLS),
+    AfterValidator(_printable),
+]
 Reference = Annotated[str, Field(strict=True, pattern=r"^[!-~]([ -~]{0,126}[!-~])?$", examples=["order:1001"])]
 Kind = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_.]{0,63}$", examples=["sale"])]
 AccountCode = Annotated[str, Field(strict=True, pattern=ACCOUNT_CODE, examples=["asset:cash:till_1"])]
