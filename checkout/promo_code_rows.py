@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 
 from checkout import promo_code_tables as tables
-from checkout.promo_errors import PromoCodeNotFound, PromoCodeTaken
+from checkout.promo_errors import PromoCodeNotFound
 from checkout.promo_rules import PromoCode, PromoKind, PromoTerms, Redemption, RedemptionStatus
 from ledger.database import Session, text
 from ledger.money import Kopecks
@@ -23,8 +23,8 @@ _FIELDS = [name.strip() for name in _TERMS.split(",")]
 _LIVE = "status IN ('reserved', 'confirmed')"
 
 
-async def add_code(session: Session, code: PromoCode) -> None:
-    """Keep a new code. Raises: PromoCodeTaken."""
+async def add_code(session: Session, code: PromoCode) -> bool:
+    """Keep a new code, unless the merchant has one of that name."""
     terms = {name: getattr(code.terms, name) for name in _FIELDS}
     added = await session.scalar(
         insert(tables.promo_codes)
@@ -35,8 +35,7 @@ async def add_code(session: Session, code: PromoCode) -> None:
         .on_conflict_do_nothing(constraint="promo_codes_code_key")
         .returning(tables.promo_codes.c.id)
     )  # fmt: skip
-    if added is None:
-        raise PromoCodeTaken(code=code.terms.code)
+    return added is not None
 
 
 async def load_code(session: Session, code_id: str, *, merchant_id: str | None) -> PromoCode:
@@ -68,17 +67,19 @@ async def list_codes(
     return found[:limit], len(found) > limit
 
 
-async def find_for_order(session: Session, code: str, order_id: str) -> tuple[PromoCode, Redemption | None]:
-    """The code of the order's merchant, and the redemption that the order has already. Raises: PromoCodeNotFound."""
+async def find_for_order(session: Session, code: str, order_id: str) -> tuple[PromoCode, bool]:
+    """The code of the order's merchant, and whether the order has a redemption already. Raises: PromoCodeNotFound."""
     rows = await session.execute(
-        text("""SELECT p.* FROM orders AS o JOIN promo_codes AS p ON p.merchant_id = o.merchant_id AND p.code = :code
+        text("""SELECT p.*, r.id IS NOT NULL AS is_repeated
+                  FROM orders AS o JOIN promo_codes AS p ON p.merchant_id = o.merchant_id AND p.code = :code
+                  LEFT JOIN promo_redemptions AS r ON r.order_id = o.id
                  WHERE o.id = :order_id"""),
         {"code": code, "order_id": order_id},
     )
     row = rows.first()
     if row is None:
         raise PromoCodeNotFound(code=code)
-    return _code(row), await redemption_of(session, order_id)
+    return _code(row), row.is_repeated
 
 
 async def redemption_of(session: Session, order_id: str) -> Redemption | None:
@@ -171,6 +172,8 @@ async def move_redemptions(
     Gives those that moved with their codes as they are after it.
     Locks: the redemptions, then the codes that are counted, each in the order of their ids.
     """
+    if not order_ids:
+        return []
     come_from, taken, confirmed = _MOVES[to]
     rows = await session.execute(
         text("""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from checkout import promo_code_rows as rows
 from checkout.baskets import Basket
-from checkout.promo_errors import PromoBuyerLimit, PromoCodeAlready, PromoCodeSpent, PromoTrialTaken
+from checkout.promo_errors import PromoBuyerLimit, PromoCodeAlready, PromoCodeSpent, PromoCodeTaken, PromoTrialTaken
 from checkout.promo_rules import (
     PromoCode,
     PromoKind,
@@ -35,6 +35,8 @@ REWARD_LIVES = timedelta(days=90)
 """How long an owner may spend a reward."""
 NEW_CODE_CHARACTERS = 8
 """40 bits of chance: enough not to be guessed at a till."""
+NEW_CODE_TRIES_MAX = 3
+"""Of a million million codes of chance three in a row are never taken."""
 USE_TRIES_MAX = 5
 """Tills of one buyer that may choose the same use one after another."""
 
@@ -42,13 +44,17 @@ USE_TRIES_MAX = 5
 async def make_code(
     session: Session, code_id: str, terms: PromoTerms, *, merchant_id: str, by: TillActor, now: datetime
 ) -> PromoCode:
-    """Make a code of a merchant. Raises: PromoTermsInvalid, PromoCodeTaken."""
-    wanted = with_usual_limits(replace(terms, code=read_code(terms.code or _new_code(now))))
-    check_terms(wanted)
-    code = PromoCode(code_id, merchant_id, wanted, 0, 0, None, now, None)
-    await rows.add_code(session, code)
-    await tell(session, "promo_code.made", code_id, merchant_id, by, {"kind": wanted.kind.value}, now=now)
-    return code
+    """Make a code of a merchant; one of chance if the terms name none. Raises: PromoTermsInvalid, PromoCodeTaken."""
+    for attempt in range(1, NEW_CODE_TRIES_MAX + 1):
+        wanted = with_usual_limits(replace(terms, code=read_code(terms.code or _new_code(now))))
+        check_terms(wanted)
+        code = PromoCode(code_id, merchant_id, wanted, 0, 0, None, now, None)
+        if await rows.add_code(session, code):
+            await tell(session, "promo_code.made", code_id, merchant_id, by, {"kind": wanted.kind.value}, now=now)
+            return code
+        if terms.code or attempt == NEW_CODE_TRIES_MAX:
+            raise PromoCodeTaken(code=wanted.code)
+    raise AssertionError("unreachable")
 
 
 async def end_code(
@@ -75,11 +81,9 @@ async def reserve(
     Amounts: kopecks. Locks: the code, if its uses are counted.
     Raises: PromoRejected of any kind; the caller's transaction must then be undone.
     """
-    found, known = await rows.find_for_order(session, read_code(code), order_id)
-    if known is not None:
-        if known.promo_code_id != found.id:
-            raise PromoCodeAlready(order_id=order_id)
-        return known
+    found, is_repeated = await rows.find_for_order(session, read_code(code), order_id)
+    if is_repeated:
+        return await _known(session, found, order_id)
     price = basket.subtotal
     check_usable(found, buyer_key, price, now=now)
     discount = discount_of(found.terms, price)
@@ -87,6 +91,14 @@ async def reserve(
         raise PromoCodeSpent(redemptions_max=found.terms.redemptions_max)
     wanted = Redemption(new_id("rdm", now), discount, found.id, order_id, RedemptionStatus.RESERVED, now)
     return await _reserve_use(session, wanted, found, buyer_key)
+
+
+async def _known(session: Session, code: PromoCode, order_id: str) -> Redemption:
+    """What the order has reserved already. Raises: PromoCodeAlready if it is of another code."""
+    known = await rows.redemption_of(session, order_id)
+    if known is None or known.promo_code_id != code.id:
+        raise PromoCodeAlready(order_id=order_id)
+    return known
 
 
 async def _reserve_use(session: Session, wanted: Redemption, code: PromoCode, buyer_key: str | None) -> Redemption:
@@ -150,7 +162,7 @@ async def _reward(session: Session, code: PromoCode, *, now: datetime) -> None:
     """
     assert code.terms.owner_key is not None
     terms = PromoTerms(
-        code=_new_code(now), kind=PromoKind.DISCOUNT, valid_from=now, valid_until=now + REWARD_LIVES,
+        code="", kind=PromoKind.DISCOUNT, valid_from=now, valid_until=now + REWARD_LIVES,
         discount_kopecks=code.terms.reward_kopecks, redemptions_max=1, only_for=code.terms.owner_key,
     )  # fmt: skip
     reward = await make_code(session, new_id("pmc", now), terms, merchant_id=code.merchant_id, by=BY_ITSELF, now=now)

@@ -18,12 +18,16 @@ from api.timeline.relations import RELATIONS, Relation
 from api.timeline.traces import merged
 from ledger.clock import machine_now
 from ledger.database import Engine, transaction
+from tests.api import test_refunds
 from tests.api.card_world import CardShop, card_shop
 from tests.api.conftest import Client
 from tests.api.plan_shop import plan_shop
+from tests.api.test_rail_constraints import ORDER
 from tests.conftest import Database
 from tests.tokenization.charges.charge_world import charge_world
 
+paid_by_sbp = test_refunds.shop
+"""A paid order; nobody listens where NSPK should be."""
 LINE = {"article": "819304", "name": "Молоко", "measure": "piece", "quantity": 1, "price_kopecks": 10_000}
 
 
@@ -175,6 +179,21 @@ async def test_the_story_of_a_plan_holds_its_charge_its_movements_and_every_entr
     with psycopg.connect(database.superuser_url) as connection:
         booked = {row[0] for row in connection.execute("SELECT reference FROM postings WHERE number = 1")}
     assert entries == booked
+
+
+async def test_the_story_of_a_refund_by_sbp_holds_what_was_set_aside_and_who_was_asked(paid_by_sbp: Client) -> None:
+    client = paid_by_sbp
+    asked = await client.post("/v1/refunds", {"order_id": ORDER, "amount_kopecks": 60, "reason": "не подошло"})
+
+    assert asked.status_code == 201, asked.text
+    told = (await client.get(f"/v1/timeline/{asked.json()['id']}")).json()
+
+    said = {(one["kind"], one["what"]) for one in told["moments"]}
+    assert ORDER in told["objects"]
+    assert {
+        ("object", "order.placed"), ("rail", "sbp.paid"), ("entry", "sbp.payment"), ("request", "POST /v1/refunds"),
+        ("object", "refund.asked_for"), ("hold", "sbp.refund: placed"), ("rail", "sbp.refund_asked"),
+    } <= said, said  # fmt: skip
 
 
 @pytest.mark.parametrize(

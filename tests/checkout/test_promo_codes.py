@@ -318,6 +318,16 @@ async def test_a_code_that_nobody_made_is_not_found_and_a_second_of_the_same_nam
         await shop.code(DISCOUNT)
 
 
+async def test_a_code_of_chance_is_drawn_again_when_it_is_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.code(replace(DISCOUNT, code="TAKEN-1"))
+    drawn = iter(["TAKEN-1", "FRESH-1", "TAKEN-1", "TAKEN-1", "TAKEN-1"])
+    monkeypatch.setattr(promo_codes, "_new_code", lambda _now: next(drawn))
+
+    assert (await shop.code(replace(DISCOUNT, code=""))).terms.code == "FRESH-1"
+    with pytest.raises(promo_errors.PromoCodeTaken):
+        await shop.code(replace(DISCOUNT, code=""))
+
+
 async def test_a_code_is_told_of_with_its_leaf(shop: Shop) -> None:
     code = await shop.code(DISCOUNT)
 
