@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+COLUMNS = (32, 42, 48)
+"""Characters in a line: paper of 58 mm, of 76 mm, of 80 mm."""
 RAILS = {"sbp": "СБП", "dolyame": "Долями", "card": "Карта", "koshelek_pay": "Кошелёк Pay"}
 """Rails as buyers know them."""
 

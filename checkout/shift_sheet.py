@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from checkout.errors import ShiftSheetsNotInstalled
+from checkout.paper import RAILS
 from checkout.shift_report import ShiftReport
-from checkout.shift_text import KINDS, NOBODY, RAILS
+from checkout.shift_text import KINDS, NOBODY
 from ledger.clock import MOSCOW
 
 Cell = str | int | Decimal | None

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from checkout.paper import COLUMNS, RAILS, pair, wrapped
 from checkout.shift_report import OperationKind, ShiftReport, ShiftTotal
 from ledger.clock import MOSCOW
 from ledger.money import roubles
 
-COLUMNS = (32, 42, 48)
-"""Paper of 58 mm, of 76 mm, of 80 mm."""
-RAILS = {"sbp": "СБП", "dolyame": "Долями", "card": "Карта", "koshelek_pay": "Кошелёк Pay"}
 KINDS = {OperationKind.SALE: "оплата", OperationKind.REFUND: "возврат"}
 NOBODY = "без кассира"
 
@@ -26,17 +24,17 @@ def _lines(report: ShiftReport, columns: int) -> Iterator[str]:
     title = f"Z-ОТЧЁТ № {shift.number}" if report.is_final else f"X-ОТЧЁТ, СМЕНА № {shift.number}"
     yield title.center(columns).rstrip()
     yield "НЕ ФИСКАЛЬНЫЙ ДОКУМЕНТ".center(columns).rstrip()
-    yield from _wrapped(f"{report.store_name}, {report.terminal_name}", columns)
-    yield _pair("Открыта", _at(report, is_opening=True), columns)
-    yield _pair("Закрыта" if report.is_final else "Снят", _at(report, is_opening=False), columns)
+    yield from wrapped(f"{report.store_name}, {report.terminal_name}", columns)
+    yield pair("Открыта", _at(report, is_opening=True), columns)
+    yield pair("Закрыта" if report.is_final else "Снят", _at(report, is_opening=False), columns)
     if report.is_overdue:
         yield "Смена открыта дольше положенного"
     yield "=" * columns
     yield from _totals(report.by_rail, columns)
     yield "-" * columns
     for kind, word in ((OperationKind.SALE, "Оплачено"), (OperationKind.REFUND, "Возвращено")):
-        yield _pair(word, roubles(report.of_kind(kind)), columns)
-    yield _pair("ИТОГ", roubles(report.takings), columns)
+        yield pair(word, roubles(report.of_kind(kind)), columns)
+    yield pair("ИТОГ", roubles(report.takings), columns)
     yield from _baskets(report, columns)
     yield from _by_cashier(report, columns)
     yield from _differences(report, columns)
@@ -48,19 +46,19 @@ def _totals(totals: tuple[ShiftTotal, ...], columns: int) -> Iterator[str]:
         yield "Операций не было"
     for total in totals:
         name = f"{RAILS.get(total.rail, total.rail)}, {KINDS[total.kind]}"
-        yield _pair(f"{name} × {total.operations}", roubles(total.amount), columns)
+        yield pair(f"{name} × {total.operations}", roubles(total.amount), columns)
 
 
 def _baskets(report: ShiftReport, columns: int) -> Iterator[str]:
     baskets = report.baskets
     if baskets.discounts or baskets.promo_codes or baskets.points:
         yield "-" * columns
-        yield _pair("Товары до скидок", roubles(baskets.gross), columns)
+        yield pair("Товары до скидок", roubles(baskets.gross), columns)
         for word, amount in (
             ("Скидки", baskets.discounts), ("Промокоды", baskets.promo_codes), ("Баллы", baskets.points),
         ):  # fmt: skip
             if amount:
-                yield _pair(word, roubles(amount), columns)
+                yield pair(word, roubles(amount), columns)
 
 
 def _by_cashier(report: ShiftReport, columns: int) -> Iterator[str]:
@@ -76,21 +74,10 @@ def _differences(report: ShiftReport, columns: int) -> Iterator[str]:
         yield "РАСХОЖДЕНИЕ С ИТОГАМИ КАССЫ"
     for each in report.differences:
         yield f"{RAILS.get(each.rail, each.rail)}, {KINDS[each.kind]}"[:columns]
-        yield _pair(f"  учтено × {each.operations}", roubles(each.amount), columns)
-        yield _pair(f"  касса × {each.told}", roubles(each.told_amount), columns)
+        yield pair(f"  учтено × {each.operations}", roubles(each.amount), columns)
+        yield pair(f"  касса × {each.told}", roubles(each.told_amount), columns)
     if report.shift.difference_reason is not None:
-        yield from _wrapped(f"Причина: {report.shift.difference_reason}", columns)
-
-
-def _pair(left: str, right: str, columns: int) -> str:
-    """A name and a value at the two ends of a line; a name too long is cut, a value never."""
-    room = columns - len(right) - 1
-    return f"{left[:room]:<{room}} {right}"
-
-
-def _wrapped(said: str, columns: int) -> Iterator[str]:
-    for start in range(0, len(said), columns):
-        yield said[start : start + columns]
+        yield from wrapped(f"Причина: {report.shift.difference_reason}", columns)
 
 
 def _at(report: ShiftReport, *, is_opening: bool) -> str:

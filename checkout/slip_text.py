@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checkout.baskets import PRICED, Line, Measure
-from checkout.paper import RAILS, centered, named, pair, wrapped
-from checkout.slips import COLUMNS, Slip, SlipCopy, receipt_block
+from checkout.paper import COLUMNS, RAILS, centered, named, pair, wrapped
+from checkout.slips import Slip, SlipCopy, receipt_block
 from ledger.clock import MOSCOW
 from ledger.money import roubles
 

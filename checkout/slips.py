@@ -12,8 +12,6 @@ from checkout.baskets import NOTHING, Line
 from checkout.orders import Order
 from ledger.money import Kopecks
 
-COLUMNS = (32, 42, 48)
-"""Characters in a line: paper of 58 mm, of 76 mm, of 80 mm."""
 ISSUES_MAX = 100
 """How often one slip is handed out: more is a till gone wrong."""
 

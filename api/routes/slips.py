@@ -14,9 +14,10 @@ from api.errors import FieldFault, RequestInvalid
 from api.idempotency import Claim, once
 from api.slip_reads import issue_slip, read_slip
 from api.wire import Body, View
+from checkout.paper import COLUMNS
 from checkout.premises_settings import setting_of
 from checkout.slip_text import render_escpos, render_text
-from checkout.slips import COLUMNS, Slip, SlipCopy, by_payment_kind, receipt_block
+from checkout.slips import Slip, SlipCopy, by_payment_kind, receipt_block
 from ledger.database import Session, transaction
 
 router = door_router("/v1/orders", "orders")

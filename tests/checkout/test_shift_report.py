@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkout.errors import ShiftTotalsRefused
+from checkout.paper import COLUMNS
 from checkout.shift_report import (
     OperationKind,
     Shift,
@@ -19,7 +20,7 @@ from checkout.shift_report import (
     differences_of,
     summed,
 )
-from checkout.shift_text import COLUMNS, render_text
+from checkout.shift_text import render_text
 from ledger.money import Kopecks
 
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)

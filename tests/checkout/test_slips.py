@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from checkout.baskets import Line, Measure
 from checkout.orders import Order, OrderStatus
+from checkout.paper import COLUMNS
 from checkout.slip_text import NOT_FISCAL, render_escpos, render_text
 from checkout.slips import (
-    COLUMNS,
     Slip,
     SlipCopy,
     SlipPayment,
