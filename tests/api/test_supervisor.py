@@ -108,6 +108,18 @@ def test_the_sandbox_key_opens_the_door(running: Running) -> None:
     assert answer.status_code == 200
 
 
+def test_the_first_day_at_a_till_ends_with_a_z_report(running: Running) -> None:
+    day = subprocess.run(
+        ["sh", Path(__file__).parents[2] / "deploy" / "first_day.sh", running.file],
+        capture_output=True, text=True, timeout=WAIT_SECONDS_MAX, check=False,
+    )  # fmt: skip
+
+    assert day.returncode == 0, day.stderr
+    assert "X-ОТЧЁТ, СМЕНА № 1" in day.stdout
+    z = day.stdout.partition("Z-ОТЧЁТ № 1")[2].splitlines()
+    assert "ИТОГ                               1000.00" in z
+
+
 def test_no_secret_is_on_a_command_line(running: Running) -> None:
     told = running.told()
     secrets = [told["sandbox_key"], *json.loads((running.data / "secrets.json").read_text()).values()]
