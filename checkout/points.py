@@ -7,25 +7,25 @@ both in the transaction of its order, so they agree whatever repeats.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from checkout import points_baskets, points_rows, points_vouchers
+from checkout import points_rows, points_vouchers
+from checkout.basket_rows import OrderBasket
 from checkout.errors import (
     PointsAmountNotPositive,
     PointsNotEnough,
     PointsProgrammeNotFound,
     PointsReturnAboveSpent,
 )
-from checkout.points_baskets import PaidBasket
-from checkout.points_rows import NewLot, Spending
+from checkout.points_rows import Earner, NewLot, Spending
 from checkout.points_rules import POINTS_MAX, Programme, Rule, earned
 from checkout.points_vouchers import PointsMove
 from checkout.telling import BY_ITSELF, Fact, TillActor, tell
 from ledger import accounts, chart, outbox
 from ledger.clock import moscow_day
 from ledger.database import Session
-from ledger.entry import Booked, Posting
+from ledger.entry import Booked, Entry, Posting
 from ledger.ids import new_id
 from ledger.outbox import Event
 
@@ -44,6 +44,21 @@ class PointsBalance:
     """Of them, what waits for an order to be paid."""
 
 
+@dataclass(frozen=True, slots=True)
+class Earning:
+    """What one paid order gives its card."""
+
+    earner: Earner
+    points: int
+    kept: int
+    """Of them, what the card owed."""
+
+    @property
+    def move(self) -> PointsMove:
+        """All of them, before anything is kept back."""
+        return PointsMove(self.earner.card_id, self.earner.programme, self.points)
+
+
 async def balance(session: Session, card_id: str, *, now: datetime) -> PointsBalance:
     """The card's points; a card that never had any has none. Raises: PointsProgrammeNotFound."""
     programme, _ = await rule_of(session, card_id, now=now)
@@ -58,11 +73,10 @@ async def balance(session: Session, card_id: str, *, now: datetime) -> PointsBal
 
 async def rule_of(session: Session, card_id: str, *, now: datetime) -> tuple[Programme, Rule]:
     """The programme of a card and the rule that counts today. Raises: PointsProgrammeNotFound."""
-    code = await points_baskets.programme_of_card(session, card_id)
-    found = await points_rows.rules_on(session, [] if code is None else [code], moscow_day(now))
-    if code not in found:
+    found = await points_rows.rule_of_card(session, card_id, moscow_day(now))
+    if found is None:
         raise PointsProgrammeNotFound(loyalty_card_id=card_id)
-    return found[code]
+    return found
 
 
 async def reserve_points(session: Session, card_id: str, order_id: str, points: int, *, now: datetime) -> Spending:
@@ -81,18 +95,6 @@ async def reserve_points(session: Session, card_id: str, order_id: str, points: 
     return spending
 
 
-async def spend(session: Session, order_ids: Sequence[str], *, now: datetime) -> list[Spending]:
-    """Orders are paid: what they had set aside is spent. Orders without points are none of ours.
-
-    Locks: the accounts, in the order of their codes; the orders are locked.
-    """
-    done = await points_rows.end_spendings(session, order_ids, "spent", now=now)
-    if done:
-        await _book(session, done, "spend", now=now)
-        await outbox.publish_all(session, [_spent_event(each) for each in done], now=now)
-    return done
-
-
 async def release_points(session: Session, order_ids: Sequence[str], *, now: datetime) -> list[Spending]:
     """Orders will not be paid: what they had set aside goes back to the lots it came from.
 
@@ -105,54 +107,52 @@ async def release_points(session: Session, order_ids: Sequence[str], *, now: dat
     return done
 
 
-async def accrue(session: Session, order_ids: Sequence[str], *, now: datetime) -> int:
-    """Orders are paid: each earns by the rule of today, once. Gives how many points there were.
+async def confirm_points(session: Session, baskets: Sequence[OrderBasket], *, now: datetime) -> int:
+    """Orders are paid: what they had set aside is spent, and each earns by the rule of today, once. Gives what it was.
 
     What a card still owes after a refund is kept back first.
-    Locks: the purses, in the order of their cards; then the accounts.
+    Locks: the purses of cards that owe, in the order of their cards; then the accounts. The orders are locked.
     """
-    paid = await points_baskets.paid_baskets(session, order_ids)
-    known = await points_rows.rules_on(session, sorted({each.programme for each in paid}), moscow_day(now))
-    before = await points_rows.earned_by_orders(session, [each.order_id for each in paid])
-    earnings = [
-        (each, points)
-        for each in paid
-        if each.programme in known and each.order_id not in before
-        if (points := earned(each.lines, known[each.programme][1], each.amount))
-    ]
-    if not earnings:
-        return 0
-    cards = {each.card_id: known[each.programme][0] for each, _ in earnings}
-    await _open(session, cards, now=now)
-    owed = await points_rows.lock_purses(session, sorted(cards))
-    lots, moves, events = [], [], []
-    for each, points in earnings:
-        programme, rule = known[each.programme]
-        kept = min(points, owed[each.card_id])
-        owed[each.card_id] -= kept
-        lots.append(_lot(each.card_id, rule, "earned", each.order_id, points, points - kept, now))
-        moves.append(
-            (PointsMove(each.card_id, programme, points), PointsMove(each.card_id, programme, kept), each.order_id)
-        )
-        events.append(_earned_event(each, programme, points, kept, lots[-1].expires_at))
-    await points_rows.save_owed(session, owed)
-    await points_rows.add_lots(session, lots, now=now)
-    booked = await points_vouchers.book(
-        session,
-        [
-            points_vouchers.entry_of(
-                f"points_accrual:{order_id}", "points.accrual",
-                points_vouchers.given(move) + (points_vouchers.taken(kept) if kept.points else []),
-                now=now, order_id=order_id,
-            )
-            for move, kept, order_id in moves
-        ],
-        now=now,
-    )  # fmt: skip
-    reached = [event for (move, _, _), entry in zip(moves, booked, strict=True) for event in _reached(move, entry)]
-    for start in range(0, len(events + reached), outbox.PUBLISH_MAX):
-        await outbox.publish_all(session, (events + reached)[start : start + outbox.PUBLISH_MAX], now=now)
-    return sum(points for _, points in earnings)
+    spent = await points_rows.end_spendings(
+        session, [each.order_id for each in baskets if each.points], "spent", now=now
+    )
+    earnings = await _earnings(session, baskets, now=now)
+    if earnings:
+        lots = [_earned_lot(each, now) for each in earnings]
+        await points_rows.add_lots(session, lots, now=now)
+    entries = [_entry(each, "spend", now=now) for each in spent]
+    entries += [_accrual(each, now=now) for each in earnings]
+    booked = await points_vouchers.book(session, entries, now=now)
+    events = [_spent_event(each) for each in spent] + [_earned_event(each, now) for each in earnings]
+    for each, entry in zip(earnings, booked[len(spent) :], strict=True):
+        events += _reached(each.move, entry)
+    for start in range(0, len(events), outbox.PUBLISH_MAX):
+        await outbox.publish_all(session, events[start : start + outbox.PUBLISH_MAX], now=now)
+    return sum(each.points for each in earnings)
+
+
+async def _earnings(session: Session, baskets: Sequence[OrderBasket], *, now: datetime) -> list[Earning]:
+    by_order = {each.order_id: each for each in baskets if each.loyalty_card_id is not None}
+    if not by_order:
+        return []
+    earners = await points_rows.earners(session, list(by_order), moscow_day(now))
+    owed = {each.card_id: each.owed for each in earners}
+    if any(owed.values()):
+        owed = await points_rows.lock_purses(session, sorted(owed))
+    earnings = []
+    for each in earners:
+        basket = by_order[each.order_id]
+        points = earned(basket.basket.lines, each.rule, basket.amount)
+        if points:
+            kept = min(points, owed.get(each.card_id, 0))
+            owed[each.card_id] = owed.get(each.card_id, 0) - kept
+            earnings.append(Earning(each, points, kept))
+    without = {each.earner.card_id: each.earner.programme for each in earnings if not each.earner.has_purse}
+    if without:
+        await _open(session, without, now=now)
+    if any(each.kept for each in earnings):
+        await points_rows.save_owed(session, owed)
+    return earnings
 
 
 async def grant(
@@ -250,19 +250,35 @@ async def _open(session: Session, cards: dict[str, Programme], *, now: datetime)
 
 
 async def _book(session: Session, spendings: Iterable[Spending], step: str, *, now: datetime) -> None:
-    postings = {
-        "reserve": points_vouchers.set_aside,
-        "spend": points_vouchers.spent,
-        "release": points_vouchers.let_go,
-    }[step]
-    entries = [
-        points_vouchers.entry_of(
-            f"points_{step}:{each.order_id}", f"points.{step}",
-            postings(PointsMove(each.card_id, each.programme, each.points)), now=now, order_id=each.order_id,
-        )
-        for each in spendings
-    ]  # fmt: skip
-    await points_vouchers.book(session, entries, now=now)
+    await points_vouchers.book(session, [_entry(each, step, now=now) for each in spendings], now=now)
+
+
+def _entry(each: Spending, step: str, *, now: datetime) -> Entry:
+    postings = STEPS[step](PointsMove(each.card_id, each.programme, each.points))
+    reference = f"points_{step}:{each.order_id}"
+    return points_vouchers.entry_of(reference, f"points.{step}", postings, now=now, order_id=each.order_id)
+
+
+STEPS = {
+    "reserve": points_vouchers.set_aside,
+    "spend": points_vouchers.spent,
+    "release": points_vouchers.let_go,
+}
+
+
+def _accrual(each: Earning, *, now: datetime) -> Entry:
+    order_id, postings = each.earner.order_id, points_vouchers.given(each.move)
+    if each.kept:
+        postings += points_vouchers.taken(replace(each.move, points=each.kept))
+    return points_vouchers.entry_of(
+        f"points_accrual:{order_id}", "points.accrual", postings, now=now, order_id=order_id
+    )
+
+
+def _earned_lot(each: Earning, now: datetime) -> NewLot:
+    earner = each.earner
+    left = each.points - each.kept
+    return _lot(earner.card_id, earner.rule, "earned", earner.order_id, each.points, left, now)
 
 
 def _lot(card_id: str, rule: Rule, reason: str, order_id: str | None, points: int, left: int, now: datetime) -> NewLot:
@@ -304,10 +320,15 @@ def _reached(move: PointsMove, booked: Booked) -> list[Event]:
     ]  # fmt: skip
 
 
-def _earned_event(each: PaidBasket, programme: Programme, points: int, kept: int, expires_at: datetime) -> Event:
+def _earned_event(each: Earning, now: datetime) -> Event:
+    earner = each.earner
+    _, expires_at = earner.rule.times(now)
     return Event(
-        "points.accrued", each.card_id, programme.merchant_id,
-        {"order_id": each.order_id, "points": points, "kept_back": kept, "expires_at": expires_at.isoformat()},
+        "points.accrued", earner.card_id, earner.programme.merchant_id,
+        {
+            "order_id": earner.order_id, "points": each.points, "kept_back": each.kept,
+            "expires_at": expires_at.isoformat(),
+        },
     )  # fmt: skip
 
 

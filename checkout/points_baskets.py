@@ -1,8 +1,7 @@
-"""What points ask of baskets: whose card paid orders were presented with, and what was in them."""
+"""What points ask of past baskets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,18 +16,6 @@ PAGE_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class PaidBasket:
-    """A paid order with a card."""
-
-    order_id: str
-    card_id: str
-    programme: str
-    amount: Kopecks
-    """What the rail brought."""
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class PastBasket:
     """A paid basket as a simulation sees it."""
 
@@ -40,34 +27,6 @@ class PastBasket:
     accrued: int
     """Earned by it."""
     lines: tuple[Line, ...]
-
-
-async def programme_of_card(session: Session, card_id: str) -> str | None:
-    """The points programme of a card; a card of a programme that keeps no points has none."""
-    code: str | None = await session.scalar(
-        text("""SELECT g.code FROM loyalty_cards AS c JOIN points_programmes AS g
-                    ON g.code = c.programme AND g.merchant_id = c.merchant_id WHERE c.id = :id"""),
-        {"id": card_id},
-    )
-    return code
-
-
-async def paid_baskets(session: Session, order_ids: Sequence[str]) -> list[PaidBasket]:
-    """The baskets of orders that came with a card of a points programme, by order."""
-    rows = await session.execute(
-        text("""SELECT b.order_id, g.code FROM order_baskets AS b JOIN loyalty_cards AS c ON c.id = b.loyalty_card_id
-                  JOIN points_programmes AS g ON g.code = c.programme AND g.merchant_id = c.merchant_id
-                 WHERE b.order_id = ANY(CAST(:ids AS text[])) ORDER BY b.order_id"""),
-        {"ids": list(order_ids)},
-    )
-    programmes = {row.order_id: row.code for row in rows}
-    if not programmes:
-        return []
-    baskets = await baskets_of(session, list(programmes))
-    return [
-        PaidBasket(order_id, each.loyalty_card_id or "", programmes[order_id], each.amount, each.basket.lines)
-        for order_id, each in baskets.items()
-    ]
 
 
 async def past_baskets(

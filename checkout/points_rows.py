@@ -65,6 +65,19 @@ class Spending:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class Earner:
+    """The card that a paid order gives points to, and by which rule."""
+
+    order_id: str
+    card_id: str
+    programme: Programme
+    rule: Rule
+    owed: int
+    """Points that the card owes, as it was read without a lock."""
+    has_purse: bool
+
+
 async def add_programme(session: Session, programme: Programme) -> None:
     """Keep a new programme. Raises: PointsProgrammeTaken."""
     added = await session.execute(
@@ -142,6 +155,21 @@ async def rules_on(session: Session, programmes: Sequence[str], day: date) -> di
     return {row.programme: (_programme(row), _rule(row)) for row in rows}
 
 
+async def rule_of_card(session: Session, card_id: str, day: date) -> tuple[Programme, Rule] | None:
+    """The programme of a card and its rule of a Moscow day; nothing if the card's programme keeps no points."""
+    row = (
+        await session.execute(
+            text(f"""SELECT {_RULE}, {_PROGRAMME.replace("g.point_kopecks, ", "")}
+                       FROM loyalty_cards AS c
+                       JOIN points_programmes AS g ON g.code = c.programme AND g.merchant_id = c.merchant_id
+                       JOIN points_rules AS r ON r.programme = g.code AND r.valid_from_on <= :day
+                      WHERE c.id = :id ORDER BY r.valid_from_on DESC LIMIT 1"""),  # noqa: S608  # our own column lists
+            {"id": card_id, "day": day},
+        )
+    ).first()
+    return None if row is None else (_programme(row), _rule(row))
+
+
 async def open_purses(session: Session, cards: dict[str, str], *, now: datetime) -> set[str]:
     """Make the purses of cards, by their programmes, that have none. Gives the new ones."""
     rows = await session.execute(
@@ -191,8 +219,26 @@ async def add_lots(session: Session, lots: Sequence[NewLot], *, now: datetime) -
     )  # fmt: skip
 
 
+async def earners(session: Session, order_ids: Sequence[str], day: date) -> list[Earner]:
+    """The cards that orders came with, each with the rule of a Moscow day; without orders that have earned already."""
+    rows = await session.execute(
+        text(f"""SELECT b.order_id, c.id AS card_id, {_RULE}, {_PROGRAMME.replace("g.point_kopecks, ", "")},
+                        coalesce(p.owed_points, 0) AS owed, p.card_id IS NOT NULL AS has_purse
+                   FROM order_baskets AS b JOIN loyalty_cards AS c ON c.id = b.loyalty_card_id
+                   JOIN points_programmes AS g ON g.code = c.programme AND g.merchant_id = c.merchant_id
+                   JOIN LATERAL (SELECT * FROM points_rules AS n WHERE n.programme = g.code AND n.valid_from_on <= :day
+                                  ORDER BY n.valid_from_on DESC LIMIT 1) AS r ON true
+                   LEFT JOIN points_purses AS p ON p.card_id = c.id
+                  WHERE b.order_id = ANY(CAST(:ids AS text[])) AND NOT EXISTS (
+                      SELECT FROM points_lots AS l WHERE l.order_id = b.order_id AND l.reason = 'earned')
+                  ORDER BY b.order_id"""),  # noqa: S608  # our own column lists
+        {"ids": list(order_ids), "day": day},
+    )
+    return [Earner(row.order_id, row.card_id, _programme(row), _rule(row), row.owed, row.has_purse) for row in rows]
+
+
 async def earned_by_orders(session: Session, order_ids: Sequence[str]) -> dict[str, int]:
-    """What orders have earned already."""
+    """What orders have earned already: a refund of goods takes its share of that back."""
     rows = await session.execute(
         text("""SELECT order_id, points FROM points_lots
                  WHERE reason = 'earned' AND order_id = ANY(CAST(:ids AS text[]))"""),

@@ -164,10 +164,7 @@ async def confirm(session: Session, orders: Sequence[Order], *, now: datetime) -
     if not ended:
         return
     await promo_codes.confirm_redemptions(session, _redeemed(ended), now=now)
-    carded = [each.order_id for each in ended.values() if each.loyalty_card_id is not None]
-    if carded:  # before spending: accounts are then locked in the order in which placing an order locks them
-        await points.accrue(session, carded, now=now)
-    await points.spend(session, [each.order_id for each in ended.values() if each.points], now=now)
+    await points.confirm_points(session, list(ended.values()), now=now)
 
 
 async def release(session: Session, orders: Sequence[Order], *, now: datetime) -> None:

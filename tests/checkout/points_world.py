@@ -74,9 +74,8 @@ class PointsWorld:
                      WHERE id = ANY(CAST(:ids AS text[])) AND status = 'open'"""),
             {"ids": list(order_ids), "now": now},
         )
-        earned = await points.accrue(session, order_ids, now=now)
-        await points.spend(session, order_ids, now=now)
-        return earned
+        baskets = await basket_rows.baskets_of(session, order_ids)
+        return await points.confirm_points(session, list(baskets.values()), now=now)
 
     async def another_card(self, session: Session, *, now: datetime) -> str:
         """One more card of the programme."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from checkout import points, points_programmes, points_rows, points_simulation
+from checkout import basket_rows, points, points_programmes, points_rows, points_simulation
 from checkout.errors import (
     PointsAmountNotPositive,
     PointsNotEnough,
@@ -85,7 +85,9 @@ async def test_an_order_that_is_not_paid_gives_its_points_back_to_the_lots_they_
         await points.release_points(session, [order_id], now=now + timedelta(days=2))
         await points.release_points(session, [order_id], now=now + timedelta(days=2))
         assert await points_rows.lots_of(session, world.card_id) == before
-        assert await points.spend(session, [order_id], now=now + timedelta(days=2)) == []
+        baskets = list((await basket_rows.baskets_of(session, [order_id])).values())
+        await points.confirm_points(session, baskets, now=now + timedelta(days=2))
+        assert await told(session, "points.spent") == []
 
 
 async def test_what_the_card_does_not_have_is_refused(engine: Engine, world: PointsWorld, now: datetime) -> None:
