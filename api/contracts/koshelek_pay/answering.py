@@ -42,5 +42,6 @@ async def told(session: Session, call: Call, found: TillPayment) -> Answer:
     """A payment on its way out; who pays by a plan scans the plan's own link."""
     if found.payment_type == PaymentType.DOLYAME and found.status is TillPaymentStatus.WAITING:
         links = await shown_links(session, call.door.settings, [found.attempt_id])
-        found = replace(found, payload=links[found.attempt_id].payload)
+        shown = links[found.attempt_id]
+        found = replace(found, qrc_id=shown.qrc_id, payload=shown.payload)
     return answer_of(payment_object(found), found.order_id)
