@@ -70,7 +70,7 @@ async def gather(session: Session, object_id: str, *, merchant_id: str | None) -
     while fresh and len(family.ids) < IDS_MAX:
         family.ids |= fresh
         seen: set[str] = set()
-        for relation in RELATIONS:
+        for relation in (each for each in RELATIONS if merchant_id is None or not each.is_of_house):
             for column, prefixes in relation.keys.items():
                 asked = [each for each in fresh if prefix_of(each) in prefixes]
                 if asked:

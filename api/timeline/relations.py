@@ -29,6 +29,8 @@ class Relation:
     kind: MomentKind = OBJECT
     is_of_merchant: bool = False
     """Whether the table says whose a row is."""
+    is_of_house: bool = False
+    """What merchants are not told: how the house decided about a buyer, and how it collects."""
     entries: tuple[str, ...] = ()
     """Columns with ids of entries."""
     holds: tuple[str, ...] = ()
@@ -161,7 +163,7 @@ RELATIONS: tuple[Relation, ...] = (
         "plan_charges", {"id": ("chg",), "plan_id": PLN, "payment_id": PAYMENTS},
         {"created_at": "plan.charge_asked", "ended_at": "plan.charge_ended"},
         ("kind", "due_on", "tries", "amount_kopecks", "collector"),
-        time_facts={"ended_at": ("status", "captured_kopecks", "reason")},
+        is_of_house=True, time_facts={"ended_at": ("status", "captured_kopecks", "reason")},
     ),
     Relation(
         "plan_movements", {"id": ("mov",), "plan_id": PLN}, {"recorded_at": "plan.movement"},
@@ -177,7 +179,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     Relation(
         "plan_notices", {"id": ("ntc",), "plan_id": PLN}, {"created_at": "notice.written", "ended_at": "notice.ended"},
-        ("template", "installment_number", "channel", "language"),
+        ("template", "installment_number", "channel", "language"), is_of_house=True,
         time_facts={"ended_at": ("status", "tries", "reason")},
     ),
     Relation(
@@ -187,6 +189,7 @@ RELATIONS: tuple[Relation, ...] = (
     ),
     Relation(
         "plan_reliefs", {"id": ("rlf",), "plan_id": PLN}, {"granted_at": "relief.granted"}, ("kind", "granted_by"),
+        is_of_house=True,
     ),
     Relation(
         "receipt_intents", {"id": ("rcp",), "plan_id": PLN},
@@ -213,6 +216,40 @@ RELATIONS: tuple[Relation, ...] = (
     Relation(
         "koshelek_pay_payments", {"order_id": ORD, "attempt_id": ATT}, {"created_at": "contract.koshelek_pay_payment"},
         ("payment_type", "total_kopecks"), is_of_merchant=True,
+    ),
+    Relation(
+        "plan_decisions", {"id": ("dec",), "plan_id": PLN}, {"made_at": "plan.decided"},
+        ("policy", "policy_version", "outcome", "reason", "score"), is_of_house=True,
+    ),
+    Relation(
+        "buyer_consents", {"id": ("csn",), "plan_id": PLN}, {"given_at": "consent.given"}, ("text_version",),
+        is_of_house=True,
+    ),
+    Relation(
+        "plan_documents", {"id": ("doc",), "plan_id": PLN}, {"issued_at": "document.issued"},
+        ("kind", "number", "language", "text_version"),
+    ),
+    Relation(
+        "bureau_events", {"id": ("bur",), "plan_id": PLN}, {"recorded_at": "bureau.told"},
+        ("kind", "sequence", "happened_on"), is_of_house=True,
+    ),
+    Relation(
+        "yookassa_refunds", {"refund_id": REFUNDS, "order_id": ORD}, {"created_at": "contract.yookassa_refund"},
+        is_of_merchant=True,
+    ),
+    Relation(
+        "koshelek_pay_refunds", {"refund_id": ("ref", "itr"), "order_id": ORD},
+        {"created_at": "contract.koshelek_pay_refund"}, ("request_id",),
+    ),
+    Relation(
+        "koshelek_pay_receipts", {"order_id": ORD}, {"sent_at": "contract.koshelek_pay_receipt"},
+    ),
+    Relation(
+        "dolyame_orders", {"plan_id": PLN}, {"created_at": "contract.dolyame_order"}, ("login",), is_of_merchant=True,
+    ),
+    Relation(
+        "dolyame_refunds", {"id": ("dlr",), "plan_id": PLN},
+        {"created_at": "contract.dolyame_refund", "answered_at": "contract.dolyame_refund_answered"}, ("operation",),
     ),
     Relation(
         "promo_codes", {"id": ("pmc",)}, {"created_at": "promo_code.made", "ended_at": "promo_code.ended"},

@@ -172,9 +172,15 @@ async def test_the_story_of_a_plan_holds_its_charge_its_movements_and_every_entr
         plan = await shop.begun()
 
         told = await shop.cards.read(f"/v1/timeline/{plan['id']}")
+        own = await key_of(engine, shop.merchant_id, client)
+        shops = (await own.get(f"/v1/timeline/{plan['id']}")).json()
 
     said = {(one["kind"], one["what"]) for one in told["moments"]}
     assert {("object", "plan.opened"), ("object", "plan.movement"), ("rail", "card.captured")} <= said
+    assert ("object", "plan.decided") in said
+    heard = {one["what"] for one in shops["moments"]}
+    assert {"plan.opened", "plan.movement"} <= heard
+    assert not heard & {"plan.decided", "card.captured", "notice.written"}
     entries = {one["facts"]["reference"] for one in told["moments"] if one["kind"] == "entry"}
     with psycopg.connect(database.superuser_url) as connection:
         booked = {row[0] for row in connection.execute("SELECT reference FROM postings WHERE number = 1")}

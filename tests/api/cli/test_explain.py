@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.api.cli.conftest import Kopeyka
-from tests.api.test_rail_constraints import ATTEMPT, ORDER, PAYMENT, PAYOUT, QR, ROWS, insert
+from tests.api.test_rail_constraints import ATTEMPT, LATER, NOW, ORDER, PAYMENT, PAYOUT, QR, ROWS, insert, shown
 from tests.conftest import Database
 
 
@@ -43,6 +43,26 @@ def test_a_story_is_told_to_people_by_day_in_roubles(kopeyka: Kopeyka) -> None:
     assert "amount 1.00 RUB" in told
     assert "6 moments of 4 objects" in told
     assert "leaf" not in told
+
+
+@pytest.mark.usefixtures("sale")
+def test_each_try_of_a_webhook_is_told_with_its_answer(kopeyka: Kopeyka, database: Database) -> None:
+    webhook = {
+        "id": shown("whk"), "url": "https://shop.example/hook", "event_types": ["order.paid"], "created_at": NOW,
+        "changed_at": NOW,
+    }  # fmt: skip
+    tries = {"webhook_id": shown("whk"), "event_id": ROWS["events"]["id"], "url": webhook["url"], "milliseconds": 12}
+    with psycopg.connect(database.superuser_url) as connection:
+        insert(connection, "webhooks", webhook)
+        insert(connection, "delivery_tries", tries | {"number": 1, "tried_at": NOW, "error": "timeout"})
+        insert(connection, "delivery_tries", tries | {"number": 2, "tried_at": LATER, "http_status": 204})
+
+    story = json.loads(kopeyka("explain", ORDER, "--json").out)
+
+    called = [one["facts"] for one in story["moments"] if one["what"] == "webhook.called"]
+    assert [(each["number"], each.get("error"), each.get("http_status")) for each in called] == [
+        (1, "timeout", None), (2, None, 204),
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("sale")
