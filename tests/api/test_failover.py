@@ -11,16 +11,19 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.failover import redirect
 from api.payment_results import StatusReader
 from checkout.preferred_rails import first_rail
 from checkout.rail_switches import next_rail
-from ledger.database import Engine
+from ledger.database import Engine, text, transaction
 from sbp_gateway import payload
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
+from sbp_gateway.providers import Providers
 from tests.api.conftest import Client, new_key
 from tests.api.installment_world import api_key_of
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
+from tests.api.test_cash_links import order, terminal
 from tests.api.test_plan_rail import accept, offered, order_of
 from tests.installments.test_bureau import running_simulators
 
@@ -241,3 +244,37 @@ async def test_an_attempt_that_names_no_rail_goes_by_the_one_that_the_cards_buye
 
     assert (chosen["rail"], usual["rail"]) == ("dolyame", "dolyame")  # chosen before SBP; and the first that is on
     assert (unclear.status_code, unclear.json()["code"]) == (422, "api.request_invalid")
+
+
+@pytest.mark.parametrize(
+    ("off", "provider", "instead"),
+    [
+        ("tkassa", None, "dolyame"),
+        ("nspk", None, None),
+        ("nspk_cash_link", None, None),
+        ("nspk_cash_link", "nspk_cash_link", "dolyame"),
+    ],
+    ids=["the merchant's own", "another's", "plates, by a new code", "plates, by a plate"],
+)
+async def test_one_provider_of_several_stops_only_its_own(
+    client: Client, engine: Engine, off: str, provider: str | None, instead: str | None
+) -> None:
+    till = await terminal(client)
+    order_id = await order(client, till, "A-1", 200_000)
+    assert (await client.post(RULES, {"rail": "sbp", "next_rail": "dolyame"})).status_code == 201
+    body = {"rail": "sbp", "provider": off, "is_on": False, "reason": "Не отвечает"}
+    assert (await client.post(SWITCHES, body)).json()["provider"] == off
+    door = client.app.state.door
+    stopped = await door.wiring.rails.off(door.clock.now())
+
+    async with transaction(engine) as session:
+        member_id = await session.scalar(
+            text("SELECT member_id FROM sbp_merchants WHERE merchant_id = :id"), {"id": till["merchant_id"]}
+        )
+        nspk = door.wiring.rail.nspk
+        links = Providers(nspk, nspk, frozenset({member_id}))  # the merchant's bank is one of T-Kassa's
+        found = await redirect(
+            session, stopped, asked="sbp", provider=provider, order_id=order_id, merchant_id=None, links=links
+        )
+
+    assert (found and found.rail) == instead

@@ -127,3 +127,16 @@ async def test_a_slip_of_another_merchant_does_not_exist(client: Client, paid_by
     assert (await own.get(f"/v1/orders/{paid_by_sbp}/slip")).status_code == 200
     for path in ("/v1/orders/%00/slip", f"/v1/orders/{paid_by_sbp}/slip?refund_id=%00"):
         assert (await own.get(path)).status_code in (404, 422)
+
+
+async def test_a_slip_is_handed_out_a_hundred_times_at_most(
+    client: Client, database: Database, paid_by_sbp: str
+) -> None:
+    with psycopg.connect(database.superuser_url) as connection:
+        for issue in range(1, 101):
+            row = {"order_id": ORDER, "issue": issue, "issued_by": "k", "issued_at": "2026-11-22T09:00:00Z"}
+            insert(connection, "slip_issues", row)
+
+    answer = await client.post(f"/v1/orders/{paid_by_sbp}/slips", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "checkout.slip_issues_spent")
