@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +19,8 @@ import pytest
 from api.contracts.koshelek_pay.error_objects import PUBLISHED
 from api.contracts.koshelek_pay.partners import postback_password
 from api.terminals_key import terminals_key
+from ledger.database import create_engine, transaction
+from ledger.proofs import broken_proofs
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.payload import parse_leniently
@@ -480,3 +484,53 @@ def test_a_bank_that_is_away_is_said_at_once_and_the_order_is_closed(till: Till,
     named = {"orderId": body["invoice"]["orderId"]}
     assert till.said("status", named)["status"] == "DECLINED"
     till.world.until(lambda: till.call("cancel", named).json()["details"], lambda tip: tip == "Платёж уже отменён.")
+
+
+def test_a_till_that_calls_is_seen_with_its_program(till: Till) -> None:
+    till.call("checkout", till.checkout(), **{"user-agent": "SetRetail 10.4 " + "x" * 100})
+
+    seen = till.world.read(f"/v1/terminals/{till.terminal_id}/premises")["last_seen"]
+    assert (seen["software"][:14], len(seen["software"])) == ("SetRetail 10.4", 64)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_at_once_there_is_one_payment_and_money_is_kept_or_given_back(till: Till, seed: int) -> None:
+    body = till.checkout(requestId=f"at-once-{seed}")
+    begun = till.said("checkout", body)
+    named = {"paymentTransactionId": begun["paymentTransactionId"]}
+    refund = till.refund(begun["paymentTransactionId"], 48_000, {"bread": 2, "cheese": 1125})
+    deeds = [lambda: till.call("checkout", body)] * 3 + [lambda: till.call("cancel", named)] * 3
+    deeds += [lambda: till.call("refund", refund)] * 3 + [lambda: till.call("status", named)] * 2
+    deeds.append(lambda: till.world.pays(begun["qrPayload"]))
+    random.Random(seed).shuffle(deeds)
+
+    with ThreadPoolExecutor(len(deeds)) as pool:
+        answers = [each.result() for each in [pool.submit(deed) for deed in deeds]]
+
+    assert {each.status_code for each in answers if each is not None} <= {200, 422}
+    ended = till.world.until(lambda: till.said("status", named), lambda found: found["status"] != "WAITING")
+    assert ended["status"] in ("PAID", "CANCELED")
+    assert till.said("checkout", body)["paymentTransactionId"] == begun["paymentTransactionId"]
+    if ended["status"] == "PAID":
+        assert len(ended.get("refunds", ())) <= 1
+        assert code_of(till.call("cancel", named)) == (422, "WRONG_TRANSACTION_STATE_CHANGE")
+        return
+    with psycopg.connect(till.world.database_url) as connection:
+        row = connection.execute("SELECT id FROM orders WHERE number = %s", [begun["orderId"]]).fetchone()
+    assert row is not None
+    given_back = till.world.until(
+        lambda: till.world.read(f"/v1/refunds?order_id={row[0]}")["items"],
+        lambda found: [each["status"] for each in found] == ["succeeded"],
+    )
+    assert given_back[0]["amount_kopecks"] == 48_000
+
+
+def test_the_books_are_whole_after_all_of_it(till_world: TillWorld) -> None:  # noqa: F811
+    async def broken() -> list[Any]:
+        engine = create_engine(till_world.database_url)
+        async with transaction(engine) as session:
+            found = await broken_proofs(session)
+        await engine.dispose()
+        return list(found)
+
+    assert asyncio.run(broken()) == []

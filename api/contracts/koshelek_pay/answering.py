@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import Depends, Header
 
 from api.answers import JSON, Answer
 from api.contracts.koshelek_pay.bodies import PaymentType, TillBody
@@ -16,9 +18,31 @@ from api.plan_rail import shown_links
 from api.terminals_key import terminals_key
 from checkout.merchants import Terminal
 from ledger.database import Session, in_transaction
+from pci.redaction import redact_text
+
+SOFTWARE_CHARACTERS_MAX = 64
+"""What is kept of a program's name: as much as ``terminal_sightings`` holds."""
 
 
-async def let_in(call: Call, body: TillBody, token: str | None, software: str | None = None) -> Terminal:
+@dataclass(frozen=True, slots=True)
+class TillProof:
+    """By what a till proves itself, and which program it runs."""
+
+    token: str | None
+    software: str | None
+
+
+def read_proof(
+    token: Annotated[str | None, Header(max_length=100)] = None, user_agent: Annotated[str | None, Header()] = None
+) -> TillProof:
+    """The headers ``token`` and ``User-Agent``."""
+    return TillProof(token, redact_text(user_agent or "")[:SOFTWARE_CHARACTERS_MAX].strip() or None)
+
+
+Proof = Annotated[TillProof, Depends(read_proof)]
+
+
+async def let_in(call: Call, body: TillBody, proof: TillProof) -> Terminal:
     """The till that calls. A refusal is no answer to the request: the same one with the next token may be let in.
 
     Raises: StoreUnknown, TerminalUnknown, TerminalKeyRefused, TerminalKeysNotConfigured.
@@ -27,7 +51,7 @@ async def let_in(call: Call, body: TillBody, token: str | None, software: str | 
 
     async def work(session: Session) -> Terminal:
         terminal = await terminal_of(session, merchant_id_of(call), body.storeId, body.terminalId)
-        await prove_terminal(session, token, terminal, house, software=software, now=call.now)
+        await prove_terminal(session, proof.token, terminal, house, software=proof.software, now=call.now)
         return terminal
 
     return await in_transaction(call.engine, work)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Header
 from starlette.responses import Response
 
 from api.answers import Answer
-from api.contracts.koshelek_pay.answering import answer_of, let_in
+from api.contracts.koshelek_pay.answering import Proof, answer_of, let_in
 from api.contracts.koshelek_pay.bodies import TYPE_OF, AvailabilityBody
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.door import Call, needs
@@ -22,16 +21,15 @@ from ledger.database import Session
 router = contract_router("koshelek_pay availability")
 
 CanWrite = Annotated[Call, needs("orders:write")]
-Token = Annotated[str | None, Header(max_length=100)]
 
 
 @router.post("/availability-info/task")
-async def read_availability(call: CanWrite, body: AvailabilityBody, token: Token = None) -> Response:
+async def read_availability(call: CanWrite, body: AvailabilityBody, proof: Proof) -> Response:
     """Take the scan down and say how it may be paid; the same scan again is answered as before.
 
     When paying is not possible the list is empty and the till goes on with loyalty alone.
     """
-    terminal = await let_in(call, body, token)
+    terminal = await let_in(call, body, proof)
 
     async def work(session: Session, claim: Claim) -> Answer:
         presentment = await present(

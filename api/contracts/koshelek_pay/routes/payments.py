@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header
 from starlette.responses import Response
 
 from api import plan_paying
 from api.answers import Answer
 from api.bindings import BindingRail
 from api.contracts.koshelek_pay import repository
-from api.contracts.koshelek_pay.answering import let_in, told
+from api.contracts.koshelek_pay.answering import Proof, let_in, told
 from api.contracts.koshelek_pay.bodies import CheckoutBody, PaymentType, StatusBody, basket_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.contracts.koshelek_pay.error_objects import error_answer
@@ -49,17 +48,16 @@ router = contract_router("koshelek_pay payments")
 
 CanWrite = Annotated[Call, needs("orders:write")]
 CanRead = Annotated[Call, needs("orders:read")]
-Token = Annotated[str | None, Header(max_length=100)]
 
 
 @router.post("/checkout/task")
-async def create_checkout(call: CanWrite, body: CheckoutBody, token: Token = None) -> Response:
+async def create_checkout(call: CanWrite, body: CheckoutBody, proof: Proof) -> Response:
     """Place the order with its tenders and offer it to the buyer, all under one ``requestId``.
 
     When the bank's answer is lost the payment is PROCESSING: ask for its status, never check out again under
     another order.
     """
-    terminal = await let_in(call, body, token)
+    terminal = await let_in(call, body, proof)
     rail = rail_of(call, body)
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Offer | None]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header
 from starlette.responses import Response
 
 from api import item_refunding
 from api.answers import Answer
 from api.contracts.koshelek_pay import repository
-from api.contracts.koshelek_pay.answering import answer_of, let_in
+from api.contracts.koshelek_pay.answering import Proof, answer_of, let_in
 from api.contracts.koshelek_pay.bodies import RefundBody, lines_back, worth_of
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.contracts.koshelek_pay.errors import PaymentNotPaid, RefundAmountWrong
@@ -29,13 +28,12 @@ from sbp_gateway.refunds import RefundAnswer
 router = contract_router("koshelek_pay refunds")
 
 CanRefund = Annotated[Call, needs("refunds:write")]
-Token = Annotated[str | None, Header(max_length=100)]
 
 
 @router.post("/refund/task")
-async def create_refund(call: CanRefund, body: RefundBody, token: Token = None) -> Response:
+async def create_refund(call: CanRefund, body: RefundBody, proof: Proof) -> Response:
     """Take goods back and ask the rail for their money; a lost answer is found out by the worker."""
-    await let_in(call, body, token)
+    await let_in(call, body, proof)
 
     async def intent(session: Session, claim: Claim) -> tuple[str, Money]:
         if claim.attempt_no > 1 and await item_refund_rows.find_item_refund(session, claim.resource_id) is not None:
