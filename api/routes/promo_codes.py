@@ -10,9 +10,9 @@ from starlette.responses import Response
 from api.door import Call, door_router, needs
 from api.idempotency import Claim, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
+from api.till_callers import merchant_of, till_actor
 from api.wire import Body, Flag, Instant, View
 from checkout import promo_code_rows, promo_codes, repository
-from checkout.errors import MerchantNotFound
 from checkout.loyalty_cards import load_card
 from checkout.promo_rules import (
     BUYER_REDEMPTIONS_MAX,
@@ -25,7 +25,6 @@ from checkout.promo_rules import (
     RedemptionStatus,
     read_code,
 )
-from checkout.telling import TillActor
 from ledger.database import Session, transaction
 from ledger.money import BASIS_POINTS
 
@@ -133,23 +132,21 @@ async def create_promo_code(body: PromoCodeBody, call: CanWrite) -> Response:
     """Make a promo code of a merchant."""
 
     async def work(session: Session, claim: Claim) -> PromoCodeView:
-        merchant_id = await _merchant_of(session, call, body.merchant_id)
+        merchant_id = (await repository.load_merchant(session, merchant_of(call, body.merchant_id))).id
         for card_id in (body.owner_card_id, body.only_for_card_id):
             if card_id is not None:
                 await load_card(session, card_id, merchant_id=merchant_id)
         code = await promo_codes.make_code(
-            session, claim.resource_id, _terms_of(body, call), merchant_id=merchant_id, by=_actor(call), now=call.now
+            session,
+            claim.resource_id,
+            _terms_of(body, call),
+            merchant_id=merchant_id,
+            by=till_actor(call),
+            now=call.now,
         )
         return PromoCodeView.of(code)
 
     return await once(call, work, prefix="pmc", location="/v1/promo-codes/{id}")
-
-
-async def _merchant_of(session: Session, call: Call, said: str | None) -> str:
-    merchant_id = said or call.caller.merchant_id
-    if merchant_id is None or not call.caller.sees(merchant_id):
-        raise MerchantNotFound(merchant_id=merchant_id)
-    return (await repository.load_merchant(session, merchant_id)).id
 
 
 def _terms_of(body: PromoCodeBody, call: Call) -> PromoTerms:
@@ -160,17 +157,13 @@ def _terms_of(body: PromoCodeBody, call: Call) -> PromoTerms:
     )  # fmt: skip
 
 
-def _actor(call: Call) -> TillActor:
-    return TillActor(f"caller:{call.caller.key_id}", call.request_id)
-
-
 @router.post("/{promo_code_id}/end", status_code=200, response_model=PromoCodeView)
 async def end_promo_code(promo_code_id: str, call: CanWrite) -> Response:
     """Let nobody reserve the code any more. Orders that have it already may still be paid."""
 
     async def work(session: Session, _claim: Claim) -> PromoCodeView:
         code = await promo_codes.end_code(
-            session, promo_code_id, merchant_id=call.caller.merchant_id, by=_actor(call), now=call.now
+            session, promo_code_id, merchant_id=call.caller.merchant_id, by=till_actor(call), now=call.now
         )
         return PromoCodeView.of(code)
 
