@@ -25,7 +25,7 @@ from sbp_gateway.nspk_cash_links import NspkCashLinksHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.qr_codes import GRACE
 from tests.api.test_cash_link_constraints import ACTIVATION, BINDING, ROWS, WAITING
-from tests.api.test_rail_constraints import ATTEMPT, LATER, NOW, insert
+from tests.api.test_rail_constraints import ATTEMPT, LATER, MERCHANT, NOW, insert
 from tests.api.test_rail_constraints import ROWS as RAIL_ROWS
 
 REQUESTED = {"status": "requested", "params_id": None, "next_poll_at": NOW}
@@ -119,3 +119,28 @@ async def test_a_binding_that_nspk_refuses_to_speak_about_expires(
     async with transaction(engine) as session:
         found = await binding_repository.load_binding(session, BINDING, merchant_id=None)
     assert found.status.value == "expired"
+
+
+async def test_a_plate_that_nobody_answers_about_ends_its_attempt_and_not_its_order(
+    database: Any, engine: Engine, refusing: NspkTransport
+) -> None:
+    """Asked three times without an answer, where the till allows two repeats: the sum is taken off the plate later."""
+    changes = {"cash_link_activations": REQUESTED | {"arms": 3}, "attempts": {"status": "unknown"}}
+    filled(database, changes)
+    with psycopg.connect(database.superuser_url) as connection:
+        said = {
+            "merchant_id": MERCHANT, "level": "merchant", "place": MERCHANT, "name": "cancel_after_retries",
+            "value": "2", "changed_at": NOW,
+        }  # fmt: skip
+        insert(connection, "premises_settings", said)
+    clock = MovedClock()
+    clock.at = datetime.fromisoformat(NOW)
+
+    await looked_at(SaleReader(engine, NspkCashLinksHttp(refusing, "A00000000001"), clock), engine)
+
+    async with transaction(engine) as session:
+        found = await session.execute(
+            text("""SELECT a.status, o.status AS order_status, u.tries FROM attempts AS a
+                      JOIN orders AS o ON o.id = a.order_id JOIN unanswered_attempts AS u ON u.attempt_id = a.id""")
+        )
+        assert tuple(found.one()) == ("expired", "open", 3)
