@@ -73,9 +73,11 @@ def write_runtime(running: Installation) -> None:
 
 
 def phone_url(running: Installation) -> dict[str, str]:
-    """Where a browser plays the buyer's phone, if there are simulators."""
-    simulators = running.urls.get("simulators")
-    return {"phone": f"{simulators}/phone"} if simulators else {}
+    """Where a browser plays the buyer's phone, and a whole till beside it, if there are simulators."""
+    simulators, api = running.urls.get("simulators"), running.urls.get("api")
+    return ({"phone": f"{simulators}/phone"} if simulators else {}) | (
+        {"till": f"{api}/till"} if simulators and api else {}
+    )
 
 
 def forget_runtime(running: Installation) -> None:

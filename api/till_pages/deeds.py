@@ -195,12 +195,14 @@ async def read_again(at: AtTill, state: TillState) -> TillState:
     """The order as it stands now. Drawn only when something has come of it: a till asks each second."""
     if state.order is None:
         return state
+    state = await _refund_again(at, state)
+    assert state.order is not None, "nothing has taken it away"
     said = await at.asking.ask("till", "GET", f"/v1/orders/{state.order['id']}", is_told=False)
     if not said.is_done or said.body == state.order:
         return state
     before, after = _standing(state.order), _standing(said.body)
     if before != after:
-        if said.body["status"] == "paid" != state.order["status"]:
+        if said.body["status"] == "paid" != state.order["status"] and _is_by_sbp(said.body):
             await at.asking.tell(SaidMessage("nspk", "kopeyka", "payment/v2/qrc/notification", told="ACWP"))
         await at.asking.tell(SaidMessage("till", "kopeyka", f"GET /v1/orders/{said.body['id']}", 200, told=after))
     is_news = said.body["status"] == "paid" and (state.slip is None or state.refund is not None)
@@ -208,9 +210,28 @@ async def read_again(at: AtTill, state: TillState) -> TillState:
     return await _slip(at, shown) if is_news else shown
 
 
+async def _refund_again(at: AtTill, state: TillState) -> TillState:
+    """How the refund stands, while the rail takes its time."""
+    if state.refund is None or state.refund["is_final"]:
+        return state
+    path = f"/v1/item-refunds/{state.refund['id']}"
+    said = await at.asking.ask("till", "GET", path, is_told=False)
+    if not said.is_done or said.body["status"] == state.refund["status"]:
+        return state
+    if _is_by_sbp(state.order):
+        await at.asking.tell(SaidMessage("nspk", "kopeyka", "payment/v2/qrc/notification", told="refund"))
+    await at.asking.tell(SaidMessage("till", "kopeyka", f"GET {path}", 200, told=said.body["status"]))
+    return replace(state, refund=said.body)
+
+
 def _standing(order: Mapping[str, Any]) -> str:
     last = live_attempt(order)
     return str(order["status"]) if last is None else f"{order['status']} · {last['status']}"
+
+
+def _is_by_sbp(order: Mapping[str, Any] | None) -> bool:
+    last = live_attempt(order)
+    return last is not None and last["rail"] == "sbp"
 
 
 def live_attempt(order: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

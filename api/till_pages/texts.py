@@ -63,6 +63,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "choose_rail": ("Чем платят?", "How is it paid?"),
     "rail_sbp": ("СБП", "SBP"),
     "rail_dolyame": ("Долями", "Installments"),
+    "same_price": ("Цена та же, что с самой большой скидкой", "The same price as with the best offer"),
     "usual": ("выбор покупателя", "buyer's choice"),
     "qr_sbp": ("Покажите код покупателю", "Show the code to the buyer"),
     "qr_dolyame": ("Покупатель открывает анкету по коду", "The buyer opens the form by the code"),

@@ -14,10 +14,11 @@ from api.plan_form.texts import Lang, money
 from api.till_pages.deeds import LIVE, RAILS_OFFERED, TTL_MINUTES, live_attempt, shown_qr
 from api.till_pages.goods import SHELF, basket_of
 from api.till_pages.sessions import SaidMessage, TillSession
-from api.till_pages.texts import TEXTS
+from api.till_pages.texts import TEXTS, say
 from checkout.barcode import ShownBarcode
 from checkout.barcode_drawing import BarcodeKind, draw_barcode
 from checkout.baskets import Measure
+from checkout.offers import NEVER_DEARER
 
 ENDS = ("phone", "till", "kopeyka", "nspk")
 _ID = re.compile(r"([a-z]{3}_)[0-9A-Za-z]{18,}([0-9A-Za-z]{4})")
@@ -116,11 +117,18 @@ def _rails(of: PageOf) -> list[dict[str, Any]]:
         asked = state.order["amount_kopecks"] if offer is None else offer["amount_kopecks"]
         found.append(
             {
-                "rail": rail, "amount": money(asked), "note": "" if offer is None else offer["note"],
+                "rail": rail, "amount": money(asked), "note": _note(of.lang, rail, offer),
                 "is_usual": rail == preferred,
             }
         )  # fmt: skip
     return sorted(found, key=lambda rail: not rail["is_usual"])
+
+
+def _note(lang: Lang, rail: str, offer: Mapping[str, Any] | None) -> str:
+    """What the buyer is told of a price; of installments that it is no higher, as the law asks."""
+    if offer is None or not offer["discount_kopecks"]:
+        return ""
+    return say(lang, "same_price") if rail in NEVER_DEARER else str(offer["note"])
 
 
 def _seconds_left(attempt: Mapping[str, Any] | None, now: datetime) -> int:
