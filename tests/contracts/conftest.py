@@ -34,6 +34,7 @@ from api.postgres import Server
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.database import create_engine, transaction
 from tests.contracts.dolyame_world import dolyame_world  # noqa: F401  # a fixture: pytest finds it here
+from tests.contracts.koshelek_pay_world import till_world  # noqa: F401  # as above
 
 READY_SECONDS_MAX = 90.0
 CALL_SECONDS_MAX = 20.0

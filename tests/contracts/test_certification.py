@@ -26,7 +26,7 @@ from api.cli.main import app
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
 from pci.secret import Secret
-from tests.contracts.koshelek_pay_world import Till, TillWorld, till_world  # noqa: F401  # a fixture
+from tests.contracts.koshelek_pay_world import Till, TillWorld
 
 NASTY = {
     "lost_request", "lost_answer", "duplicate", "late_success", "cancel_race", "repeated_refund",
@@ -38,7 +38,7 @@ MANDATORY = {"sale", "cancel", "whole_refund", "partial_refund"}
 
 
 @pytest.fixture(scope="module")
-def till(till_world: TillWorld) -> Till:  # noqa: F811
+def till(till_world: TillWorld) -> Till:
     return till_world.till()
 
 

@@ -24,13 +24,13 @@ from ledger.proofs import broken_proofs
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.payload import parse_leniently
-from tests.contracts.koshelek_pay_world import Till, TillWorld, till_world  # noqa: F401  # a fixture
+from tests.contracts.koshelek_pay_world import Till, TillWorld
 
 UNKNOWN = "019b0000-0000-7000-8000-000000000007"
 
 
 @pytest.fixture(scope="module")
-def till(till_world: TillWorld) -> Till:  # noqa: F811
+def till(till_world: TillWorld) -> Till:
     return till_world.till()
 
 
@@ -362,7 +362,7 @@ def host() -> Iterator[Host]:
         thread.join()
 
 
-def test_a_partner_with_a_host_is_told_until_it_takes_it(till_world: TillWorld, host: Host) -> None:  # noqa: F811
+def test_a_partner_with_a_host_is_told_until_it_takes_it(till_world: TillWorld, host: Host) -> None:
     till = till_world.till()
     name = f"lenta-{till.merchant_id[-6:]}"
     with psycopg.connect(till_world.database_url) as connection:
@@ -446,7 +446,7 @@ def test_a_promo_code_pays_a_part_and_the_bank_the_rest(till: Till) -> None:
     assert [each["status"] for each in freed] == ["released"]
 
 
-def test_what_the_merchant_takes_off_for_a_rail_is_said_with_it(till_world: TillWorld) -> None:  # noqa: F811
+def test_what_the_merchant_takes_off_for_a_rail_is_said_with_it(till_world: TillWorld) -> None:
     till = till_world.till()
     till_world.made("/v1/rail-offers", {
         "merchant_id": till.merchant_id, "rail": "sbp", "basis_points": 200, "note": "По СБП на 2 % дешевле",
@@ -525,7 +525,7 @@ def test_whatever_comes_at_once_there_is_one_payment_and_money_is_kept_or_given_
     assert given_back[0]["amount_kopecks"] == 48_000
 
 
-def test_the_books_are_whole_after_all_of_it(till_world: TillWorld) -> None:  # noqa: F811
+def test_the_books_are_whole_after_all_of_it(till_world: TillWorld) -> None:
     async def broken() -> list[Any]:
         engine = create_engine(till_world.database_url)
         async with transaction(engine) as session:
