@@ -18,6 +18,7 @@ from api.contracts.yookassa.payments import PaymentStatus
 from api.contracts.yookassa.routes.payments import said
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases
+from api.refund_outcomes import record_refund_answer
 from ledger.database import Session, transaction
 from sbp_gateway import refund_rows, refunding
 from sbp_gateway.nspk_refunds import RefundRequest
@@ -53,7 +54,7 @@ async def create_refund(call: CanRefund, body: RefundBody) -> Response:
         session: Session, intended: tuple[str, RefundRequest | None], answer: RefundAnswer | None
     ) -> Answer:
         if answer is not None:
-            await refunding.record_answer(session, intended[0], answer, now=call.now)
+            await record_refund_answer(session, intended[0], answer, now=call.now)
         refund = await refunds.load_refund(session, intended[0], merchant_id=merchant_id)
         return said(refunds.refund_object(refund), resource_id=refund.id)
 
