@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkout.errors import ShiftTotalsRefused
+from checkout.errors import ShiftSheetsNotInstalled, ShiftTotalsRefused
 from checkout.paper import COLUMNS
 from checkout.shift_report import (
     OperationKind,
@@ -20,6 +21,7 @@ from checkout.shift_report import (
     differences_of,
     summed,
 )
+from checkout.shift_sheet import render_xlsx
 from checkout.shift_text import render_text
 from ledger.money import Kopecks
 
@@ -118,3 +120,10 @@ def test_what_a_till_names_twice_is_refused() -> None:
 
     with pytest.raises(ShiftTotalsRefused):
         differences_of([], [one, one])
+
+
+def test_a_workbook_without_its_extra_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+
+    with pytest.raises(ShiftSheetsNotInstalled):
+        render_xlsx(report())
