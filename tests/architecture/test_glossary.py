@@ -10,7 +10,7 @@ from functools import cache
 from tests.architecture.sources import ROOT, sources
 
 VERBS = {
-    "activate", "advance", "cancel", "close", "confirm", "deactivate", "delete", "dry", "end", "find", "look", "lose",
+    "activate", "advance", "block", "cancel", "close", "confirm", "deactivate", "delete", "dry", "end", "find", "look", "lose",
     "move", "post", "refuse", "release", "replace", "replay", "resend", "resolve", "resume", "run", "set", "submit",
     "suspend", "up", "wipe",
 }  # fmt: skip
