@@ -191,6 +191,15 @@ def made_key(database_url: str, merchant_id: str | None, scopes: tuple[str, ...]
     return asyncio.run(make())
 
 
+def code_of(answer: Any) -> tuple[int, str]:
+    assert answer.json()["details"], "every refusal has a tip for the cashier"
+    return answer.status_code, answer.json()["code"]
+
+
+def basic(login: str, password: str) -> str:
+    return "Basic " + b64encode(f"{login}:{password}".encode()).decode()
+
+
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """An application on a port of its own while the block runs."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import threading
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,7 +24,7 @@ from ledger.proofs import broken_proofs
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.payload import parse_leniently
-from tests.contracts.koshelek_pay_world import Till, TillWorld
+from tests.contracts.koshelek_pay_world import Till, TillWorld, basic, code_of
 
 UNKNOWN = "019b0000-0000-7000-8000-000000000007"
 
@@ -32,11 +32,6 @@ UNKNOWN = "019b0000-0000-7000-8000-000000000007"
 @pytest.fixture(scope="module")
 def till(till_world: TillWorld) -> Till:
     return till_world.till()
-
-
-def code_of(answer: Any) -> tuple[int, str]:
-    assert answer.json()["details"], "every refusal has a tip for the cashier"
-    return answer.status_code, answer.json()["code"]
 
 
 def test_a_sale_is_checked_out_paid_and_given_back_by_pieces(till: Till) -> None:
@@ -62,13 +57,6 @@ def test_a_sale_is_checked_out_paid_and_given_back_by_pieces(till: Till) -> None
     too_soon = till.call("refund", rest)
     assert code_of(too_soon) == (422, "REFUND_TOO_SOON")
     assert "один возврат в час" in too_soon.json()["details"]
-
-
-def test_every_answer_says_that_the_contract_is_partial_and_what_time_it_is(till: Till) -> None:
-    answer = till.call("status", {"orderId": "nobody's"})
-
-    assert answer.headers["x-contract-compat"] == "partial"
-    assert answer.headers["x-server-time"].endswith("Z")
 
 
 def test_the_same_request_is_the_same_payment_and_another_one_is_refused(till: Till) -> None:
@@ -250,50 +238,6 @@ def test_a_quantity_is_whole_in_its_measure(till: Till, quantity: str, measure: 
     assert answer.status_code == (200 if is_taken else 422), answer.text
 
 
-def basic(login: str, password: str) -> str:
-    return "Basic " + b64encode(f"{login}:{password}".encode()).decode()
-
-
-@pytest.mark.parametrize("name", ["checkout", "refund", "availability-info"])
-@pytest.mark.parametrize("token", ["", "x", "0" * 38, "f" * 32 + "12345"])
-def test_a_till_that_does_not_prove_itself_does_nothing(till: Till, name: str, token: str) -> None:
-    body = {**till.checkout(), **till.refund(UNKNOWN, 1, {"bread": 1}), "cardSession": "K"}
-
-    assert code_of(till.call(name, body, token=token)) == (422, "WRONG_TOKEN")
-
-
-def test_a_right_token_after_a_wrong_one_lets_the_same_request_in(till: Till) -> None:
-    body = till.checkout(requestId="skewed-1")
-    assert code_of(till.call("checkout", body, token=till.fingerprint + "000000")) == (422, "WRONG_TOKEN")
-
-    assert till.said("checkout", body)["status"] == "WAITING"
-
-
-def test_the_token_of_another_till_is_none_of_this_one(till: Till) -> None:
-    other = till.world.till()
-
-    assert code_of(till.call("checkout", till.checkout(), token=other.token())) == (422, "WRONG_TOKEN")
-
-
-@pytest.mark.parametrize("header", ["", "Bearer x", "Basic !!", basic("mer_1", "kp_test_x")])
-def test_a_stranger_is_not_let_in(till: Till, header: str) -> None:
-    answer = till.call("status", {"orderId": "R"}, authorization=header)
-
-    assert answer.status_code in (401, 422)
-    assert answer.json()["code"] in ("UNAUTHORIZED", "UNKNOWN_PARTNER_ID")
-
-
-def test_a_partner_sees_only_its_own(till: Till) -> None:
-    paid, other = till.paid(), till.world.till()
-    named = {"paymentTransactionId": paid["paymentTransactionId"]}
-
-    assert code_of(other.call("status", named)) == (422, "UNKNOWN_TRANSACTION_ID")
-    assert code_of(other.call("cancel", named)) == (422, "UNKNOWN_TRANSACTION_ID")
-    assert code_of(other.call("status", {"orderId": paid["orderId"]})) == (422, "PAYMENT_ORDER_IS_NOT_FOUND")
-    other.partner = till.partner
-    assert code_of(other.call("status", named)) == (422, "UNKNOWN_PARTNER_ID")
-
-
 def test_a_receipt_is_kept_once(till: Till) -> None:
     paid = till.paid()
     code = "t=20261122T1200&s=480.00&fn=9289000100000000&i=17&fp=1234567890&n=1"
@@ -318,15 +262,6 @@ def test_nothing_is_refunded_or_printed_before_it_is_paid(till: Till) -> None:
     assert refused.json()["details"] == PUBLISHED["PAYMENT_TRANSACTION_IS_NOT_PAID"]
     receipt = {"paymentTransactionId": named, "qrCode": "t=20261122T1200&s=480.00&fn=9289000100000000&i=1&fp=1&n=1"}
     assert code_of(till.call("receipt", receipt)) == (422, "PAYMENT_TRANSACTION_IS_NOT_PAID")
-
-
-@pytest.mark.parametrize("path", ["/api/v1/merchant/nothing/task", "/api/v1/merchant/status"])
-def test_what_the_contract_does_not_know_is_said_in_its_form(till: Till, path: str) -> None:
-    answer = till.http.post(
-        till.base_url + path, json={}, headers={"authorization": basic(till.partner, till.api_key)}
-    )  # fmt: skip
-
-    assert code_of(answer) == (404, "UNKNOWN_CALL")
 
 
 class Host:
@@ -484,13 +419,6 @@ def test_a_bank_that_is_away_is_said_at_once_and_the_order_is_closed(till: Till,
     named = {"orderId": body["invoice"]["orderId"]}
     assert till.said("status", named)["status"] == "DECLINED"
     till.world.until(lambda: till.call("cancel", named).json()["details"], lambda tip: tip == "Платёж уже отменён.")
-
-
-def test_a_till_that_calls_is_seen_with_its_program(till: Till) -> None:
-    till.call("checkout", till.checkout(), **{"user-agent": "SetRetail 10.4 " + "x" * 100})
-
-    seen = till.world.read(f"/v1/terminals/{till.terminal_id}/premises")["last_seen"]
-    assert (seen["software"][:14], len(seen["software"])) == ("SetRetail 10.4", 64)
 
 
 @pytest.mark.parametrize("seed", range(4))
