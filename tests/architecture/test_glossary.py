@@ -10,9 +10,9 @@ from functools import cache
 from tests.architecture.sources import ROOT, sources
 
 VERBS = {
-    "activate", "advance", "block", "cancel", "close", "confirm", "deactivate", "delete", "dry", "end", "find", "look", "lose",
-    "move", "post", "refuse", "release", "replace", "replay", "resend", "resolve", "resume", "run", "set", "submit",
-    "suspend", "up", "wipe",
+    "activate", "advance", "block", "cancel", "close", "confirm", "deactivate", "delete", "dry", "end", "find", "look",
+    "lose", "move", "post", "refuse", "release", "replace", "replay", "resend", "resolve", "resume", "run", "set",
+    "submit", "suspend", "up", "wipe",
 }  # fmt: skip
 """What a route may do to a noun."""
 PLUMBING = {
