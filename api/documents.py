@@ -46,8 +46,8 @@ REASON_HEADER = {
     "name": "Reason",
     "in": "header",
     "required": False,
-    "description": "Why, for the record.",
-    "schema": {"type": "string", "maxLength": 200},
+    "description": "Why, for the record: its first 200 characters are kept.",
+    "schema": {"type": "string"},
 }
 ERRORS: tuple[KopeykaError, ...] = (
     KeyUnknown(),

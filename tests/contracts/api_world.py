@@ -62,9 +62,7 @@ def set_up(installation: Installation) -> dict[str, Any]:
     return world
 
 
-def make_by_example(
-    installation: Installation, path: str, operation: Mapping[str, Any], world: dict[str, Any]
-) -> None:
+def make_by_example(installation: Installation, path: str, operation: Mapping[str, Any], world: dict[str, Any]) -> None:
     """Call an operation with its example, fitted to the world, and remember what it made by the links it names."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     links = operation["responses"].get("201", {}).get("links", {})
@@ -77,13 +75,18 @@ def make_by_example(
             world.setdefault(name, answer.json()[source.rpartition("/")[2]])
 
 
+def _key_of(case: Any) -> str:
+    """The key that was generated: one of a wrong length is to be refused, and stays."""
+    return str((case.headers or {}).get("Idempotency-Key", ""))
+
+
 def _fresh_key() -> dict[str, str]:
     return {"idempotency-key": f"whole-api-{os.getpid()}-{next(keys):012}"}
 
 
 def fit(case: Any, world: Mapping[str, Any]) -> None:
     """Give a call a fresh idempotency key, and let most calls name what is there."""
-    if case.method.upper() in ("POST", "PATCH") and len(str((case.headers or {}).get("Idempotency-Key", ""))) >= 16:
+    if case.method.upper() in ("POST", "PATCH") and 16 <= len(_key_of(case)) <= 255:
         case.headers["Idempotency-Key"] = _fresh_key()["idempotency-key"]
     if chance.randrange(LEFT_ALONE) == 0:
         return
