@@ -34,6 +34,10 @@ def test_code_128_says_what_it_was_given(text: str) -> None:
     assert read_code_128(code_128(text)) == text
 
 
+def test_the_last_pair_is_no_change_of_set() -> None:
+    assert read_code_128(code_128("K0099")) == "K0099"
+
+
 def test_code_128_has_the_bars_of_another_implementation() -> None:
     assert code_128("ABCD") == another.Code128("ABCD").build()[0]
     assert code_128("12345678") == another.Code128("12345678").build()[0]
@@ -91,8 +95,8 @@ def read_code_128(modules: str) -> str:
     assert (values[0] + sum(place * value for place, value in enumerate(values[1:], 1))) % 103 == check
     text, is_pairs = "", values[0] == 105
     for value in values[1:]:
-        if value in (99, 100):
-            is_pairs = value == 99
+        if value == (100 if is_pairs else 99):  # the other set; 99 among pairs is a pair
+            is_pairs = not is_pairs
         else:
             text += f"{value:02}" if is_pairs else chr(value + 32)
     return text
