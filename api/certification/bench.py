@@ -66,9 +66,13 @@ class Bench:
 
     async def tell_cashier(self, path: str, body: Any) -> None:
         """Tell the till to do something. Raises: ScenarioStopped if it does not take it."""
-        async with self.http.post(self.till_url + path, json=body) as answer:
-            if answer.status not in (200, 202):
-                self.require(f"касса выполняет {path}", False)
+        try:
+            async with self.http.post(self.till_url + path, json=body) as answer:
+                is_taken = answer.status in (200, 202)
+        except (aiohttp.ClientError, TimeoutError):
+            is_taken = False
+        if not is_taken:
+            self.require(f"касса выполняет {path}", False)
 
     async def give_back(self, order_id: str, amount: int, items: dict[str, int]) -> str:
         """Have the cashier take goods back; gives the request's id."""
@@ -94,8 +98,11 @@ class Bench:
 
     async def at_till(self, order_id: str) -> dict[str, Any]:
         """The sale as the cashier sees it."""
-        async with self.http.get(f"{self.till_url}/sales/{order_id}") as answer:
-            return await answer.json() if answer.status == 200 else {}
+        try:
+            async with self.http.get(f"{self.till_url}/sales/{order_id}") as answer:
+                return await answer.json() if answer.status == 200 else {}
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return {}
 
     async def here(self, order_id: str) -> dict[str, Any]:
         """The sale as we know it: asked past the line with faults."""
@@ -114,8 +121,11 @@ class Bench:
         """Tell the till's host something, as we do when it has happened; gives what it answered."""
         who = b64encode(f"{self.access.partner}:{password}".encode()).decode()
         headers = {"authorization": f"Basic {who}"}
-        async with self.http.post(f"{self.till_url}/postbacks", json=note, headers=headers) as answer:
-            return answer.status
+        try:
+            async with self.http.post(f"{self.till_url}/postbacks", json=note, headers=headers) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            return 0
 
     async def until(
         self, read: Callable[[], Awaitable[dict[str, Any]]], is_so: Callable[[dict[str, Any]], bool]

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.certification.access import SaleStatus
+from api.certification.access import SaleStatus, TillAccess
 from api.certification.bench import Bench
-from api.certification.emulator import Said, Sale, TillEmulator
-from api.certification.opening import House, open_bench
+from api.certification.emulator import Said, Sale, TillEmulator, open_emulator
+from api.certification.opening import House, TillUnderTest, open_bench
 from api.certification.pdf import json_bytes, render_pdf
 from api.certification.running import certify, play
 from api.certification.scenario import Certification, Outcome, Verdict
@@ -25,6 +25,7 @@ from api.cli.certify import chosen, line_of
 from api.cli.main import app
 from api.data_dir import StartRefused
 from api.installation import RUNTIME_FILE
+from api.serve import listening_socket
 from pci.secret import Secret
 from tests.contracts.koshelek_pay_world import Till, TillWorld
 
@@ -196,3 +197,33 @@ def test_the_command_writes_the_protocol_and_ends_with_its_result(till: Till, tm
     assert isinstance(CliRunner().invoke(app, arguments).exception, StartRefused)
     (tmp_path / RUNTIME_FILE).unlink()
     assert isinstance(CliRunner().invoke(app, arguments).exception, StartRefused)
+
+
+def free_port() -> int:
+    with listening_socket("127.0.0.1", 0) as found:
+        return int(found.getsockname()[1])
+
+
+async def test_a_till_of_others_is_tried_by_its_own_line_and_keys(till: Till) -> None:
+    port, password = free_port(), Secret("of-its-own-host")
+    world = till.world
+    house = House(world.url, world.simulators_url, Secret(world.admin))
+    access = TillAccess(
+        f"http://127.0.0.1:{port}/pos/v1/{till.partner}", till.partner, Secret(till.api_key), till.store_id,
+        till.terminal_id, till.fingerprint, till.secret, password,
+    )  # fmt: skip
+    rows = [each for each in SCENARIOS if each.code in ("lost_answer", "postbacks_out_of_order")]
+    async with open_emulator(access) as url:
+        with_host = TillUnderTest(url, ("127.0.0.1", port), password)
+        async with open_bench(house, till.terminal_id, with_host, 10.0) as (bench, _):
+            found = [(await play(bench, row)).outcome for row in rows]
+        silent = TillUnderTest(url, ("127.0.0.1", port), None)
+        async with open_bench(house, till.terminal_id, silent, 10.0) as (bench, _):
+            left_out = (await play(bench, rows[1])).outcome
+    gone = TillUnderTest(url, ("127.0.0.1", port), None)
+    async with open_bench(house, till.terminal_id, gone, 1.0) as (bench, _):
+        away = await play(bench, rows[0])
+
+    assert found == [Outcome.PASSED, Outcome.PASSED]
+    assert left_out is Outcome.NOT_APPLICABLE
+    assert (away.outcome, away.statements[-1].text) == (Outcome.FAILED, "касса выполняет /sales")
