@@ -18,7 +18,7 @@ from checkout.errors import (
     PointsProgrammeNotFound,
     PointsReturnAboveSpent,
 )
-from checkout.points_rows import Earner, NewLot, Spending
+from checkout.points_rows import NewLot, PointsEarner, Spending
 from checkout.points_rules import POINTS_MAX, Programme, Rule, earned
 from checkout.points_vouchers import PointsMove
 from checkout.telling import BY_ITSELF, Fact, TillActor, tell
@@ -45,10 +45,10 @@ class PointsBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class Earning:
+class PointsEarning:
     """What one paid order gives its card."""
 
-    earner: Earner
+    earner: PointsEarner
     points: int
     kept: int
     """Of them, what the card owed."""
@@ -131,7 +131,7 @@ async def confirm_points(session: Session, baskets: Sequence[OrderBasket], *, no
     return sum(each.points for each in earnings)
 
 
-async def _earnings(session: Session, baskets: Sequence[OrderBasket], *, now: datetime) -> list[Earning]:
+async def _earnings(session: Session, baskets: Sequence[OrderBasket], *, now: datetime) -> list[PointsEarning]:
     by_order = {each.order_id: each for each in baskets if each.loyalty_card_id is not None}
     if not by_order:
         return []
@@ -146,7 +146,7 @@ async def _earnings(session: Session, baskets: Sequence[OrderBasket], *, now: da
         if points:
             kept = min(points, owed.get(each.card_id, 0))
             owed[each.card_id] = owed.get(each.card_id, 0) - kept
-            earnings.append(Earning(each, points, kept))
+            earnings.append(PointsEarning(each, points, kept))
     without = {each.earner.card_id: each.earner.programme for each in earnings if not each.earner.has_purse}
     if without:
         await _open(session, without, now=now)
@@ -266,7 +266,7 @@ STEPS = {
 }
 
 
-def _accrual(each: Earning, *, now: datetime) -> Entry:
+def _accrual(each: PointsEarning, *, now: datetime) -> Entry:
     order_id, postings = each.earner.order_id, points_vouchers.given(each.move)
     if each.kept:
         postings += points_vouchers.taken(replace(each.move, points=each.kept))
@@ -275,7 +275,7 @@ def _accrual(each: Earning, *, now: datetime) -> Entry:
     )
 
 
-def _earned_lot(each: Earning, now: datetime) -> NewLot:
+def _earned_lot(each: PointsEarning, now: datetime) -> NewLot:
     earner = each.earner
     left = each.points - each.kept
     return _lot(earner.card_id, earner.rule, "earned", earner.order_id, each.points, left, now)
@@ -320,7 +320,7 @@ def _reached(move: PointsMove, booked: Booked) -> list[Event]:
     ]  # fmt: skip
 
 
-def _earned_event(each: Earning, now: datetime) -> Event:
+def _earned_event(each: PointsEarning, now: datetime) -> Event:
     earner = each.earner
     _, expires_at = earner.rule.times(now)
     return Event(

@@ -66,7 +66,7 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
-class Earner:
+class PointsEarner:
     """The card that a paid order gives points to, and by which rule."""
 
     order_id: str
@@ -219,7 +219,7 @@ async def add_lots(session: Session, lots: Sequence[NewLot], *, now: datetime) -
     )  # fmt: skip
 
 
-async def earners(session: Session, order_ids: Sequence[str], day: date) -> list[Earner]:
+async def earners(session: Session, order_ids: Sequence[str], day: date) -> list[PointsEarner]:
     """The cards that orders came with, each with the rule of a Moscow day; without orders that have earned already."""
     rows = await session.execute(
         text(f"""SELECT b.order_id, c.id AS card_id, {_RULE}, {_PROGRAMME.replace("g.point_kopecks, ", "")},
@@ -234,7 +234,9 @@ async def earners(session: Session, order_ids: Sequence[str], day: date) -> list
                   ORDER BY b.order_id"""),  # noqa: S608  # our own column lists
         {"ids": list(order_ids), "day": day},
     )
-    return [Earner(row.order_id, row.card_id, _programme(row), _rule(row), row.owed, row.has_purse) for row in rows]
+    return [
+        PointsEarner(row.order_id, row.card_id, _programme(row), _rule(row), row.owed, row.has_purse) for row in rows
+    ]
 
 
 async def earned_by_orders(session: Session, order_ids: Sequence[str]) -> dict[str, int]:
