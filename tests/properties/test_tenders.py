@@ -23,7 +23,7 @@ from tests.checkout.points_world import differences
 from tests.properties.sbp_world import ACCOUNT, MONEY_JOBS, RailWorld, keys, rail_world
 
 HOUR = 3_600
-ROUNDS = 4
+ROUNDS_MIN, ROUNDS_MAX = 3, 60
 USES_MAX = 3
 GRANTED = 400
 FEW = st.integers(0, 1_000)
@@ -201,16 +201,26 @@ class TendersMachine(RuleBasedStateMachine):
         """Everything comes to its end, all goods come back: not a kopeck, a point or a use of the code is left over."""
         looked_at = list(self.orders)
         self.a_sale([("piece", 7, 40_000)], 0, with_code=False, told=1, is_canceled=False)  # our fees are paid of it
-        for _ in range(ROUNDS):
-            for order_id in looked_at:
+        for number in range(ROUNDS_MAX):
+            for order_id in self._not_all_back(looked_at):
                 self.at_once([("/v1/item-refunds", {"order_id": order_id}, None)])
             self.time_passes_and_the_worker_works(HOUR + 1)
+            if number >= ROUNDS_MIN and not self._not_all_back(looked_at):
+                break
         assert self.world.read(self._look) == {}
         for order in (self.world.get(f"/v1/orders/{order_id}") for order_id in looked_at):
             tenders, is_paid = order["tenders"], order["status"] == "paid"
             assert tenders["status"] == ("confirmed" if is_paid else "released")
             given_back = (order["amount_refunded_kopecks"], tenders["points_back"])
             assert given_back == ((order["amount_kopecks"], tenders["points"]) if is_paid else (0, 0))
+
+    def _not_all_back(self, order_ids: list[str]) -> list[str]:
+        """Those that are not closed, or whose buyer has not got everything back: NSPK takes five refunds a day."""
+        orders = [self.world.get(f"/v1/orders/{order_id}") for order_id in order_ids]
+        return [
+            order["id"] for order in orders
+            if order["status"] != "canceled" and order["amount_refunded_kopecks"] < order["amount_kopecks"]
+        ]  # fmt: skip
 
     def at_once(self, calls: list[Any]) -> list[httpx.Response]:
         """Answers to calls that meet; none of them is ours to be ashamed of."""
