@@ -37,6 +37,7 @@ ANSWER_BYTES_MAX = 1_000_000
 _TECHNICAL = "RQ07"
 """How codes of technical errors begin: the request may or may not have been carried out."""
 _BREAKER_OPEN = "most calls failed: none is sent for a while"
+_NO_ADDRESS = "no address is set"
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -108,6 +109,8 @@ class NspkTransport:
         sent, so that NSPK cannot have done it.
         """
         assert not is_in_transaction(), "NSPK is called while a transaction is open"
+        if not self._base_url:
+            raise NspkUnavailable(reason=_NO_ADDRESS)
         deadline = self._clock() + int(seconds_max * 1000)
         if not is_safe:
             return await self._guarded("write", deadline, method, path, body, params)

@@ -21,12 +21,10 @@ from tests.api.conftest import Client
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 
 
-@pytest_asyncio.fixture
-async def client(database: Any, engine: Engine) -> AsyncIterator[Client]:
+@pytest_asyncio.fixture(params=["http://127.0.0.1:9", ""], ids=["nobody answers", "no address is set"])
+async def client(database: Any, engine: Engine, request: Any) -> AsyncIterator[Client]:
     """A caller of an installation whose NSPK is not there."""
-    settings = Settings(
-        database_url=SecretStr(database.app_url), nspk_url="http://127.0.0.1:9", log_level="error", workers=1
-    )
+    settings = Settings(database_url=SecretStr(database.app_url), nspk_url=request.param, log_level="error", workers=1)
     app = create_app(settings)
     async with transaction(engine) as session:
         _, secret = await create_key(session, name="tests", scopes=["admin"], mode="test", now=datetime.now(UTC))

@@ -209,3 +209,12 @@ async def test_the_world_is_not_talked_to_inside_a_transaction(engine: Engine) -
 
 async def _asked() -> bool:
     return is_in_transaction()
+
+
+@pytest.mark.parametrize("is_safe", [True, False])
+async def test_without_an_address_nothing_is_sent_and_nobody_waits(is_safe: bool) -> None:
+    meter = Counted()
+    transport = NspkTransport("", meter=meter)
+
+    assert await lose(transport, is_safe=is_safe) is NspkUnavailable
+    assert meter.retries == 0
