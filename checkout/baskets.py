@@ -142,4 +142,10 @@ def part_of(share: int, quantity: int, *, before: int, taken: int) -> int:
     However a line is taken apart, its parts add up to the share.
     """
     assert 0 <= before <= before + taken <= quantity, "more cannot be taken than there is"
-    return share * (before + taken) // quantity - share * before // quantity
+    return part_up_to(share, quantity, before + taken) - part_up_to(share, quantity, before)
+
+
+def part_up_to(share: int, quantity: int, gone: int) -> int:
+    """What of a line's ``share`` goes with the first ``gone`` of its ``quantity``."""
+    assert 0 <= gone <= quantity, "more cannot be taken than there is"
+    return share * gone // quantity

@@ -36,6 +36,10 @@ class Returned:
     line: int
     """Its number in the basket, from 1."""
     quantity: int
+    amount: Kopecks = Kopecks(0)
+    """What the rail gives back for it."""
+    points: int = 0
+    """How many points come back for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ async def add_item_refund(session: Session, refund: ItemRefund) -> None:
                 VALUES (:id, :order_id, :refund_id, CAST(:lines AS jsonb), :amount, :points, :reason, :created_at)"""),
         {
             "id": refund.id, "order_id": refund.order_id, "refund_id": refund.refund_id,
-            "lines": json.dumps([[each.line, each.quantity] for each in refund.lines]),
+            "lines": json.dumps([[each.line, each.quantity, int(each.amount), each.points] for each in refund.lines]),
             "amount": int(refund.amount), "points": refund.points_back, "reason": refund.reason,
             "created_at": refund.created_at,
         },
@@ -141,7 +145,8 @@ async def _found(session: Session, which: str, named: dict[str, Any], limit: str
 def _item_refund(row: Row[Any]) -> ItemRefund:
     return ItemRefund(
         id=row.id, order_id=row.order_id, merchant_id=row.merchant_id, refund_id=row.refund_id,
-        lines=tuple(Returned(line, quantity) for line, quantity in row.lines), amount=Kopecks(row.amount_kopecks),
+        lines=tuple(Returned(line, quantity, Kopecks(kopecks), points) for line, quantity, kopecks, points in row.lines),
+        amount=Kopecks(row.amount_kopecks),
         points_back=row.points_back, reason=row.reason, status=ItemRefundStatus(row.status),
         created_at=row.created_at, ended_at=row.ended_at,
     )  # fmt: skip

@@ -8,12 +8,13 @@ points and code follow in the transaction that books it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from checkout import basket_rows, item_refund_rows, points, points_rows, promo_codes, repository
 from checkout.basket_errors import ItemsMalformed, ItemsNotLeft, ItemsUnknown, MeasureOnlyWhole, RefundByItems
 from checkout.basket_rows import OrderBasket
-from checkout.baskets import Measure, part_of
+from checkout.baskets import Measure, part_up_to
 from checkout.errors import OrderNotPaid
 from checkout.item_refund_rows import ItemRefund, ItemRefundStatus, Returned, quantities
 from checkout.orders import OrderStatus
@@ -47,8 +48,8 @@ async def request(
         if each.status is not ItemRefundStatus.REFUSED
     ]
     before = quantities(live)
-    lines = items_back(of_order, wanted, before)
-    amount, points_back = what_goes_back(of_order, lines, before)
+    lines = what_goes_back(of_order, items_back(of_order, wanted, before), live)
+    amount, points_back = Kopecks(sum(each.amount for each in lines)), sum(each.points for each in lines)
     refund = ItemRefund(
         id=item_refund_id, order_id=order_id, merchant_id=order.merchant_id,
         refund_id=new_id("ref", now) if amount > 0 else None, lines=lines, amount=amount, points_back=points_back,
@@ -85,19 +86,26 @@ def items_back(of_order: OrderBasket, wanted: Sequence[Returned], before: dict[i
     return tuple(sorted(wanted, key=lambda each: each.line))
 
 
-def what_goes_back(of_order: OrderBasket, lines: Sequence[Returned], before: dict[int, int]) -> tuple[Kopecks, int]:
-    """Kopecks by the rail, and points, for these goods."""
+def what_goes_back(
+    of_order: OrderBasket, goods: Sequence[Returned], live: Sequence[ItemRefund]
+) -> tuple[Returned, ...]:
+    """The goods with what the rail and points give back for each, after ``live`` refunds that did not come to nothing.
 
-    def back(shares: Sequence[int]) -> int:
-        return sum(
-            part_of(
-                shares[each.line - 1], of_order.basket.lines[each.line - 1].quantity, before=before.get(each.line, 0),
-                taken=each.quantity,
-            )
-            for each in lines
-        )  # fmt: skip
+    What a line has given back is looked up and not computed anew: a refund before it may have been refused since, and
+    of uneven pieces another one would have taken its kopeck.
+    """
+    rail, points = of_order.rail_shares, of_order.points_shares
+    done = [each for refund in live for each in refund.lines]
 
-    return Kopecks(back(of_order.rail_shares)), back(of_order.points_shares)
+    def back(each: Returned) -> Returned:
+        of_line = [one for one in done if one.line == each.line]
+        quantity = of_order.basket.lines[each.line - 1].quantity
+        gone = sum(one.quantity for one in of_line) + each.quantity
+        amount = part_up_to(rail[each.line - 1], quantity, gone) - sum(one.amount for one in of_line)
+        counted = part_up_to(points[each.line - 1], quantity, gone) - sum(one.points for one in of_line)
+        return replace(each, amount=Kopecks(max(amount, 0)), points=max(counted, 0))
+
+    return tuple(back(each) for each in goods)
 
 
 async def hold(session: Session, refund_id: str) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest_asyncio
 
 from api.chores import close_unpaid_orders
+from checkout.card_payments import CardRefundStatus
+from checkout.card_refunding import CardRefundAnswer, record_refund
 from ledger.clock import Clock, machine_now
 from ledger.database import Engine, transaction
 from tests.api.basket_world import GRANTED, LINES, SUBTOTAL, BasketShop, basket_shop
@@ -216,3 +218,22 @@ async def test_a_quote_says_what_an_order_would_be_and_leaves_nothing(till: Bask
     }  # fmt: skip
     refused = await till.shop.made("/v1/order-quotes", {**body, "promo_code": "nobody"}, 404)
     assert refused["code"] == "checkout.promo_code_not_found"
+
+
+async def test_a_refund_that_was_refused_after_another_leaves_no_kopeck_too_many(till: BasketShop) -> None:
+    uneven = [{**LINES[0], "discount_kopecks": 1}]  # 30 002 kopecks of three pieces
+    order = await till.place("B-3", basket={"lines": uneven})
+    assert (await till.shop.attempt(order["id"]))["status"] == "paid"
+    till.shop.vault.drop = 1
+    first = await till.take_back(order["id"], [(1, 1)])
+    second = await till.take_back(order["id"], [(1, 1)])
+    assert (first["status"], second["status"]) == ("requested", "succeeded")
+    refused = CardRefundAnswer(CardRefundStatus.REFUSED, "vault.refused")
+    async with transaction(till.shop.engine) as session:
+        await record_refund(session, first["refund_id"], refused, now=machine_now())
+
+    rest = await till.take_back(order["id"])
+
+    assert (rest["status"], rest["items"]) == ("succeeded", [{"line": 1, "quantity": 2}])
+    assert second["amount_kopecks"] + rest["amount_kopecks"] == 30_002
+    await agree(till)

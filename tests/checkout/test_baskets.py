@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from checkout.basket_errors import BasketEmpty, BasketMalformed, BasketMismatch, RailOfferInvalid
 from checkout.basket_rows import OrderBasket, TendersStatus
 from checkout.baskets import LINES_MAX, NOTHING, QUANTITY_MAX, Basket, Line, Measure, check_basket, part_of, spread
-from checkout.item_refund_rows import Returned
+from checkout.item_refund_rows import ItemRefund, ItemRefundStatus, Returned, quantities
 from checkout.item_refunds import items_back, what_goes_back
 from checkout.offers import RailOffer, check_offer, offers_for, totals
 from ledger.errors import KopeykaError
@@ -141,18 +141,47 @@ def sold(promo: int, points: int, offered: int) -> OrderBasket:
 def test_goods_that_come_back_in_any_order_bring_back_all_of_it(
     promo: int, points: int, offered: int, order: list[int]
 ) -> None:
-    of_order, before, money, counted = sold(promo, points, offered), {}, 0, 0
+    of_order, live = sold(promo, points, offered), list[ItemRefund]()
     assert all(rest >= 0 for rest in of_order.rests)
     pieces = [Returned(1, 1), Returned(1, 2), Returned(2, 250), Returned(3, 1), Returned(3, 2)]
     for place in order:
-        lines = items_back(of_order, [pieces[place]], before)
-        amount, back = what_goes_back(of_order, lines, before)
-        money, counted = money + amount, counted + back
-        for each in lines:
-            before[each.line] = before.get(each.line, 0) + each.quantity
+        live.append(given_back(of_order, [pieces[place]], live))
 
-    assert (money, counted) == (of_order.amount, points)
+    assert sum_of(live) == (of_order.amount, points)
     assert set(totals(of_order, []).values()) == {of_order.before_offer}
+
+
+def given_back(of_order: OrderBasket, wanted: list[Returned], live: list[ItemRefund]) -> ItemRefund:
+    lines = what_goes_back(of_order, items_back(of_order, wanted, quantities(live)), live)
+    amount, points = Kopecks(sum(each.amount for each in lines)), sum(each.points for each in lines)
+    return ItemRefund(
+        "itr_1", "ord_1", "mer_1", "ref_1", lines, amount, points, None, ItemRefundStatus.REQUESTED, AT, None
+    )  # fmt: skip
+
+
+def sum_of(live: list[ItemRefund]) -> tuple[int, int]:
+    return sum(each.amount for each in live), sum(each.points_back for each in live)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    promo=st.integers(0, 20_000),
+    points=st.integers(0, 1_500),
+    pieces=st.lists(st.tuples(st.sampled_from([1, 3]), st.integers(1, 3), st.booleans()), max_size=8),
+)
+def test_a_refund_that_the_rail_refused_leaves_no_kopeck_too_many_or_too_few(
+    promo: int, points: int, pieces: list[tuple[int, int, bool]]
+) -> None:
+    of_order, live = sold(promo, points, 3), list[ItemRefund]()
+    for line, quantity, is_earlier_refused in pieces:
+        if quantity <= 3 - quantities(live).get(line, 0):
+            live.append(given_back(of_order, [Returned(line, quantity)], live))
+        if is_earlier_refused and live:
+            live.pop(0)
+    if any(quantities(live).get(line, 0) < each.quantity for line, each in enumerate(of_order.basket.lines, 1)):
+        live.append(given_back(of_order, [], live))
+
+    assert sum_of(live) == (of_order.amount, points)
 
 
 @pytest.mark.parametrize(
