@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from checkout.basket_errors import ItemRefundNotFound
+from checkout.baskets import NOTHING
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
@@ -36,7 +37,7 @@ class Returned:
     line: int
     """Its number in the basket, from 1."""
     quantity: int
-    amount: Kopecks = Kopecks(0)
+    amount: Kopecks = NOTHING
     """What the rail gives back for it."""
     points: int = 0
     """How many points come back for it."""
@@ -145,10 +146,9 @@ async def _found(session: Session, which: str, named: dict[str, Any], limit: str
 def _item_refund(row: Row[Any]) -> ItemRefund:
     return ItemRefund(
         id=row.id, order_id=row.order_id, merchant_id=row.merchant_id, refund_id=row.refund_id,
-        lines=tuple(Returned(line, quantity, Kopecks(kopecks), points) for line, quantity, kopecks, points in row.lines),
-        amount=Kopecks(row.amount_kopecks),
-        points_back=row.points_back, reason=row.reason, status=ItemRefundStatus(row.status),
-        created_at=row.created_at, ended_at=row.ended_at,
+        lines=tuple(Returned(line, quantity, Kopecks(back), points) for line, quantity, back, points in row.lines),
+        amount=Kopecks(row.amount_kopecks), points_back=row.points_back, reason=row.reason,
+        status=ItemRefundStatus(row.status), created_at=row.created_at, ended_at=row.ended_at,
     )  # fmt: skip
 
 

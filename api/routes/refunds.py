@@ -27,6 +27,8 @@ from sbp_gateway.refunding import RefundWish
 from sbp_gateway.refunds import REASON_CHARACTERS_MAX, Refund, RefundAnswer, RefundStatus, next_allowed_at
 
 router = door_router("/v1/refunds", "refunds")
+OF_CARDS = "cpy_"
+"""How the id of a payment begins that the vault charged, whichever rail asked for it."""
 
 CanRefund = Annotated[Call, needs("refunds:write")]
 CanRead = Annotated[Call, needs("orders:read")]
@@ -141,10 +143,11 @@ async def _refuse_baskets(session: Session, payment_id: str, attempt_id: str | N
 async def _card_payment_of(body: RefundBody, call: Call) -> str | None:
     """The payment by card that is meant; nothing if it was paid another way, or not at all."""
     if body.order_id is None:
-        return body.payment_id if (body.payment_id or "").startswith("cpy_") else None
+        return body.payment_id if (body.payment_id or "").startswith(OF_CARDS) else None
     async with transaction(call.engine) as session:
         attempts = await till_rows.attempts_of_orders(session, [body.order_id])
-    return next((each.payment_id for each in attempts if each.payment_id is not None and each.rail == "card"), None)
+    paid = [each.payment_id for each in attempts if each.payment_id is not None]
+    return next((each for each in paid if each.startswith(OF_CARDS)), None)  # a buyer's device is a card's rail too
 
 
 async def give_back_to_card(call: Call, payment_id: str, amount_kopecks: int | None, reason: str | None) -> Response:

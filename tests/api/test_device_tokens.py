@@ -128,6 +128,8 @@ async def test_a_phone_pays_an_order_down_to_the_books(shop: CardShop) -> None:
     refund = await shop.made(f"/v1/card-payments/{payment['id']}/refunds", {"amount_kopecks": 100})
     await shop.settle()
     assert (await shop.read(f"/v1/refunds/{refund['id']}"))["status"] == "succeeded"
+    named = await shop.made("/v1/refunds", {"order_id": order["id"], "amount_kopecks": 100})
+    assert (named["payment_id"], named["rail"], named["status"]) == (payment["id"], "card", "succeeded")
 
 
 async def test_what_the_vault_does_not_let_through_is_refused_and_never_charged(shop: CardShop) -> None:
