@@ -25,6 +25,7 @@ from api.webhooks.signing import required_key, secret_of
 from api.webhooks.webhook import SuspensionReason, Webhook, WebhookStatus, WebhookTerms, named_by
 from api.wire import Body, Flag, Instant, Text, View
 from checkout import repository as till_rows
+from checkout.errors import MerchantNotFound
 from ledger import outbox
 from ledger.database import Session, transaction
 
@@ -198,9 +199,11 @@ async def create_webhook(body: WebhookBody, call: CanWrite) -> Response:
     """Be told of events from now on. Read the secret that they are signed with from ``/secrets``."""
 
     async def work(session: Session, claim: Claim) -> WebhookView:
-        whose = call.caller.merchant_id or body.merchant_id
-        if body.merchant_id is not None:
-            await till_rows.load_merchant(session, call.caller.merchant_id or body.merchant_id)
+        whose = body.merchant_id or call.caller.merchant_id
+        if whose is not None:
+            if not call.caller.sees(whose):
+                raise MerchantNotFound(merchant_id=whose)
+            await till_rows.load_merchant(session, whose)
         webhook = await keeping.add_webhook(
             session, claim.resource_id, body.terms(), merchant_id=whose, known_types=EVENT_NAMES,
             key=required_key(call.door.settings), mode=call.door.settings.mode, by=_by(call), now=call.now,
