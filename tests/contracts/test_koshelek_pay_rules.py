@@ -36,8 +36,8 @@ from api.contracts.koshelek_pay.errors import (
     ProviderUnavailable,
 )
 from api.contracts.koshelek_pay.partners import Partner, postback_password, set_partner
-from api.contracts.koshelek_pay.payments import inner_id, outer_id
 from api.contracts.koshelek_pay.routes.payments import refusal_of
+from api.contracts.outer_ids import inner_id, outer_id
 from api.errors import KeyMissing
 from api.problems import STATUS, every_error
 from checkout.errors import MerchantNotFound

@@ -17,9 +17,10 @@ from aiohttp.abc import ResolveResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.contracts.outer_ids import inner_id, outer_id
 from api.contracts.yookassa import payments, refunds
 from api.contracts.yookassa.bodies import AmountBody, read_metadata
-from api.contracts.yookassa.error_objects import CODES, error_answer, inner_id, internal_error, outer_id
+from api.contracts.yookassa.error_objects import CODES, error_answer, internal_error
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import PaymentStatus, YookassaPayment, payment_object
 from api.contracts.yookassa.urls import check_url

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
+from api.contracts.outer_ids import outer_id
 from checkout.attempts import AttemptStatus
 from checkout.item_refund_rows import ItemRefundStatus
 from checkout.orders import OrderStatus
-from ledger import ids
 from ledger.money import Kopecks
 
 
@@ -158,18 +157,3 @@ def refund_object(found: TillPayment, refund: Refunded) -> dict[str, Any]:
         "operationId": refund.trx_id,
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def outer_id(our_id: str) -> str:
-    """Our id in the contract's form: the UUID itself, 36 characters. Nothing is lost."""
-    prefix, _, _ = our_id.partition("_")
-    return str(ids.read(prefix, our_id))
-
-
-def inner_id(prefix: str, outer: str) -> str | None:
-    """The other way; nothing if it is not the text of a UUID."""
-    try:
-        uuid = UUID(outer)
-    except ValueError:
-        return None
-    return ids.show(prefix, uuid) if str(uuid) == outer.lower() else None

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from api.contracts.koshelek_pay.errors import PaymentUnknown, ReceiptDiffers
-from api.contracts.koshelek_pay.payments import Refunded, TillPayment, inner_id
+from api.contracts.koshelek_pay.payments import Refunded, TillPayment
+from api.contracts.outer_ids import inner_id
 from checkout.attempts import AttemptStatus
 from checkout.item_refund_rows import ItemRefundStatus
 from checkout.orders import OrderStatus

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from uuid import UUID
 
 from api.answers import Answer
 from api.contracts.yookassa.errors import PaymentProcessing
@@ -132,18 +131,3 @@ def _description(error: KopeykaError) -> str:
 
 def _to_bytes(said: dict[str, Any]) -> bytes:
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def outer_id(our_id: str) -> str:
-    """Our id in the contract's form: the UUID itself, 36 characters. Nothing is lost."""
-    prefix, _, _ = our_id.partition("_")
-    return str(ids.read(prefix, our_id))
-
-
-def inner_id(prefix: str, outer: str) -> str | None:
-    """The other way; nothing if it is not the text of a UUID."""
-    try:
-        uuid = UUID(outer)
-    except ValueError:
-        return None
-    return ids.show(prefix, uuid) if str(uuid) == outer.lower() else None

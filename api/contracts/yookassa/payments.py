@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from api.contracts.yookassa.error_objects import outer_id
+from api.contracts.outer_ids import outer_id
 from checkout.attempts import AttemptStatus
 from ledger.money import Kopecks, roubles
 

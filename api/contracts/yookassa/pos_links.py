@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from api.contracts.yookassa.error_objects import outer_id
+from api.contracts.outer_ids import outer_id
 from api.contracts.yookassa.errors import PosLinkUnknown
 from api.contracts.yookassa.payments import STATUS_OF
 from checkout.attempts import AttemptStatus

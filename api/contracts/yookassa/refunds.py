@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from api.contracts.yookassa.error_objects import outer_id
+from api.contracts.outer_ids import outer_id
 from api.contracts.yookassa.errors import RefundUnknown
 from api.contracts.yookassa.lists import ListQuery, sql_of
 from api.contracts.yookassa.payments import PaymentStatus, amount_object, instant

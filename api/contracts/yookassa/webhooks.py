@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from api.contracts.yookassa.error_objects import outer_id
+from api.contracts.outer_ids import outer_id
 from api.contracts.yookassa.errors import ParameterInvalid, WebhookUnknown
 from ledger import outbox
 from ledger.database import Session, text

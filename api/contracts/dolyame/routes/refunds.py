@@ -21,6 +21,7 @@ from api.contracts.dolyame.errors import CorrectionAmbiguous
 from api.contracts.dolyame.routes.orders import actor_of, order_said, said_of
 from api.door import Call, needs
 from api.idempotency import Claim, in_phases
+from api.item_refunding import refuse_plan_of_basket
 from installments import repository as plan_rows
 from installments.baskets import basket_total, uneven_lines
 from installments.correcting import CorrectionRequest
@@ -55,6 +56,7 @@ async def refund(call: AnyCall, order_id: str, body: RefundBody) -> Response:
 
     async def act(session: Session, plan: Plan, refund_id: str) -> PlanRefund:
         request = RefundRequest(refund_id, body.amount, items_of(body.returned_items), body.prepaid)
+        await refuse_plan_of_basket(session, plan.id)
         await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings), now=call.now)
         return await plan_acts.refund(session, plan.id, request, actor_of(call), now=call.now)
 
@@ -72,6 +74,7 @@ async def correct(call: AnyCall, order_id: str, body: CorrectionBody) -> Respons
         known = await find_refund(session, plan.id, refund_id)
         if known is not None:
             return known
+        await refuse_plan_of_basket(session, plan.id)
         total = await total_meant(session, plan, body, items)
         request = CorrectionRequest(refund_id, total, items, body.prepaid)
         await repository.say_fiscalization(session, plan.id, said_of(body.fiscalization_settings), now=call.now)
@@ -101,6 +104,8 @@ async def complete_delivery(call: AnyCall, order_id: str, body: DeliveryBody | N
         request = None if basket is None else await delivered(session, plan, refund_id, basket)
         if request is not None and await find_refund(session, plan.id, refund_id) is not None:
             request = None  # it was corrected already, before a crash
+        if request is not None:
+            await refuse_plan_of_basket(session, plan.id)
         done = await plan_acts.complete_delivery(session, plan.id, request, actor_of(call), now=call.now)
         await repository.say_delivered(session, plan.id, now=call.now)
         return done

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from api.answers import JSON, Answer
 from api.cash_link_rail import CashLinkRail
+from api.contracts.outer_ids import inner_id, outer_id
 from api.contracts.yookassa import repository, tills
 from api.contracts.yookassa.bodies import PaymentBody, PosLinkBody, check_payment
 from api.contracts.yookassa.entrance import contract_router, shop_id_of
-from api.contracts.yookassa.error_objects import inner_id, outer_id
 from api.contracts.yookassa.errors import ParameterInvalid, PaymentNotHeld, PaymentProcessing
 from api.contracts.yookassa.lists import list_object, read_query
 from api.contracts.yookassa.payments import PaymentStatus, YookassaPayment, payment_object

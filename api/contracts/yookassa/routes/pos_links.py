@@ -7,10 +7,10 @@ from typing import Annotated
 from starlette.responses import Response
 
 from api.answers import Answer
+from api.contracts.outer_ids import inner_id
 from api.contracts.yookassa import pos_links, tills
 from api.contracts.yookassa.bodies import PosLinkCreateBody, PosLinkMoveBody, TillBody
 from api.contracts.yookassa.entrance import contract_router, shop_id_of
-from api.contracts.yookassa.error_objects import inner_id
 from api.contracts.yookassa.errors import ParameterInvalid, PaymentProcessing
 from api.contracts.yookassa.pos_links import PosLink, pos_link_object
 from api.contracts.yookassa.routes.payments import said

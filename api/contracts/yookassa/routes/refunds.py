@@ -8,10 +8,10 @@ from fastapi import Request
 from starlette.responses import Response
 
 from api.answers import Answer
+from api.contracts.outer_ids import inner_id
 from api.contracts.yookassa import refunds, repository
 from api.contracts.yookassa.bodies import RefundBody
 from api.contracts.yookassa.entrance import contract_router, shop_id_of
-from api.contracts.yookassa.error_objects import inner_id
 from api.contracts.yookassa.errors import ParameterInvalid
 from api.contracts.yookassa.lists import list_object, read_query
 from api.contracts.yookassa.payments import PaymentStatus

@@ -7,10 +7,10 @@ from typing import Annotated
 from starlette.responses import Response
 
 from api.answers import Answer
+from api.contracts.outer_ids import inner_id
 from api.contracts.yookassa import webhooks
 from api.contracts.yookassa.bodies import WebhookBody
 from api.contracts.yookassa.entrance import contract_router, shop_id_of
-from api.contracts.yookassa.error_objects import inner_id
 from api.contracts.yookassa.routes.payments import said
 from api.contracts.yookassa.urls import check_url
 from api.contracts.yookassa.webhooks import OUTER_PREFIX, Webhook, webhook_object
