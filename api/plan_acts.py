@@ -26,7 +26,7 @@ from installments.accepting import Acceptance
 from installments.cancelling import CancelReason
 from installments.committing import CommitRequest
 from installments.correcting import CorrectionRequest
-from installments.errors import FirstPaymentBusy
+from installments.errors import CommitDiffers, FirstPaymentBusy
 from installments.plan import CollectorName, Plan, PlanStatus
 from installments.plan_refunds import PlanRefund
 from installments.refunding import RefundRequest
@@ -64,6 +64,7 @@ async def commit(
 ) -> Plan:  # fmt: skip
     """The merchant commits, whole or for less; the first installment is being taken of what is held.
 
+    A plan that pays for an order at a till is committed whole: the order costs no less.
     Raises: as ``installments.committing.commit_plan``. Locks: the plan, its first payment, accounts.
     """
     waiting = await rows.load_plan(session, plan_id, merchant_id=merchant_id, lock=True)
@@ -71,8 +72,20 @@ async def commit(
         await cards.load_payment(session, waiting.first_payment_id, lock=True)
     plan, is_new = await committing.commit_plan(session, plan_id, request, by, merchant_id=merchant_id, now=now)
     if is_new:
+        await _refuse_less_than_order(session, plan)
         await take_first_installment(session, plan, now=now)
     return plan
+
+
+async def _refuse_less_than_order(session: Session, plan: Plan) -> None:
+    """Raises: CommitDiffers."""
+    asked: int | None = await session.scalar(
+        text("""SELECT a.amount_kopecks FROM plan_attempts AS t JOIN attempts AS a ON a.id = t.attempt_id
+                 WHERE t.plan_id = :id"""),
+        {"id": plan.id},
+    )
+    if asked not in (None, plan.price):
+        raise CommitDiffers(plan_id=plan.id, order_kopecks=asked, committed_kopecks=int(plan.price))
 
 
 async def cancel(

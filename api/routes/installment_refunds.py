@@ -161,6 +161,7 @@ async def deliver_installment_plan(plan_id: str, body: DeliveryBody, call: CanRe
             total = plan.total if body.total_kopecks is None else Kopecks(body.total_kopecks)
             items = tuple(line.item() for line in body.items)
             request = CorrectionRequest(body.refund_id or "delivery", total, items)
+            await refuse_plan_of_basket(session, plan.id)
         return await plan_acts.complete_delivery(
             session, plan_id, request, actor_of(call), merchant_id=call.caller.merchant_id, now=call.now
         )

@@ -177,6 +177,36 @@ async def test_a_plan_of_a_basket_names_its_goods_at_what_is_left_to_pay(shop: P
     assert (plan["price_kopecks"], plan["prepaid_kopecks"]) == (314_888, 0)
 
 
+async def test_goods_of_a_basket_do_not_come_back_by_the_plan_itself(shop: PlanShop) -> None:
+    line = {"article": "K-1", "name": "Кружка", "quantity": 2, "price_kopecks": 100_000}
+    body = {"terminal_id": shop.cards.terminal_id, "number": "B-2", "basket": {"lines": [line]}}
+    order_id = (await shop.cards.made("/v1/orders", body))["id"]
+    plan_id = (await shop.cards.made(f"/v1/orders/{order_id}/attempts", {"rail": "dolyame"}))["qr"]["qrc_id"]
+    await accept(shop, plan_id)
+    less = {"items": [{"name": "Кружка, 1 шт", "quantity": "1", "price_kopecks": 100_000}], "total_kopecks": 100_000}
+
+    delivered = await shop.cards.made(f"{PLANS}/{plan_id}/deliveries", {**less, "refund_id": "less"}, 409)
+    returned = await shop.cards.made(f"{PLANS}/{plan_id}/refunds", {"refund_id": "r", "amount_kopecks": 100_000}, 409)
+
+    assert delivered["code"] == returned["code"] == "checkout.refund_by_items"
+    assert (await shop.cards.made("/v1/item-refunds", {"order_id": order_id}))["amount_kopecks"] == 200_000
+
+
+async def test_a_plan_of_an_order_is_committed_whole(shop: PlanShop, engine: Engine) -> None:
+    order_id, attempt = await offered(shop)
+    plan_id = attempt["qr"]["qrc_id"]
+    await tie_loose(engine, plan_id)
+    await accept(shop, plan_id)
+    less = {"amount_kopecks": 500_000, "items": [{"name": "Духи", "quantity": "1", "price_kopecks": 500_000}]}
+
+    refused = await shop.cards.made(f"{PLANS}/{plan_id}/commit", less, 409)
+    await tie_again(engine, plan_id)
+    await carry_on_plans(shop.api.app.state.door.wiring.plans)
+
+    assert refused["code"] == "installments.commit_differs"
+    assert (await order_of(shop, order_id))["status"] == "paid"
+
+
 async def test_a_yes_and_a_cancel_at_once_have_one_outcome(shop: PlanShop) -> None:
     """Six sales: the cashier cancels while the buyer agrees. Paid, or canceled with nothing held: never between."""
     sales = [await offered(shop, 100_000) for _ in range(6)]
