@@ -34,10 +34,9 @@ from api.chores import (
     note_bureau,
 )
 from api.contracts.dolyame.notifications import tell_shops
+from api.contracts.ended import ENDED_MAX
 from api.contracts.koshelek_pay.postbacks import end_till_payments, tell_partners
-from api.contracts.koshelek_pay.repository import ENDED_MAX as TILL_PAYMENTS_MAX
 from api.contracts.yookassa.notifications import end_payments, notify_shops
-from api.contracts.yookassa.repository import ENDED_MAX
 from api.deliveries import deliver_events, events_client
 from api.late_watching import look_for_late_money
 from api.looking_up import look_up_registrations
@@ -140,7 +139,7 @@ JOBS: Sequence[Job] = (
         0.5,
         buyer_payouts.SEND_BATCH_MAX,
     ),
-    Job("end_till_payments", lambda t: end_till_payments(t.engine, t.clock), 0.5, TILL_PAYMENTS_MAX),
+    Job("end_till_payments", lambda t: end_till_payments(t.engine, t.clock), 0.5, ENDED_MAX),
     Job(
         "tell_partners",
         lambda t: tell_partners(t.engine, t.webhooks, t.settings.mode, key_of_terminals(t.settings), t.clock),

@@ -315,8 +315,9 @@ def test_a_partner_with_a_host_is_told_until_it_takes_it(till_world: TillWorld, 
     settings = till_world.app.state.door.settings
     expected = f"{name}:{postback_password(terminals_key(settings), name).expose()}"
     assert b64decode(login.removeprefix("Basic ")).decode() == expected
-    told = sorted((each["status"] for _, each in host.received))
-    assert told == ["PAID", "PAID", "REFUNDED"]
+    told = [each["status"] for _, each in host.received]
+    assert set(told) == {"PAID", "REFUNDED"}
+    assert told.count(told[0]) == 2  # both may leave in one round: whichever came first was not taken, and is repeated
     assert {each.get("refundTransactionId") for each in (first, again, last)} == {None, refund["refundTransactionId"]}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from api.contracts.delivering import Outcome, claim_due, write_outcomes
 from api.contracts.dolyame import repository
 from api.contracts.dolyame.amounts import write_json
 from api.contracts.dolyame.errors import NotificationUrlRefused
@@ -34,7 +35,6 @@ DESTINATION = "dolyame:"
 PLAN_EVENTS = "plan."
 GOODS_REFUNDED = "plan.goods_refunded"
 """Told although the status stays: amounts and the schedule have changed."""
-DESTINATIONS_MAX = 20
 DELIVERIES_MAX = 10
 """For one shop at once; with the limits on sending, a round ends well within a lease."""
 BEFORE_COMMIT = frozenset({PlanStatus.APPROVED, PlanStatus.REJECTED, PlanStatus.WAIT_FOR_COMMIT, PlanStatus.CANCELED})
@@ -55,7 +55,7 @@ async def tell_shops(engine: Engine, client: aiohttp.ClientSession, mode: Mode, 
         await repository.add_notifications(session, [written for _, written in chosen], now=now)
         told = [(event, f"{DESTINATION}{event.merchant_id}") for event, _ in chosen]
         await outbox.add_deliveries(session, told, now=now)
-        claimed = await claim_due(session, clock)
+        claimed = await claim_due(session, DESTINATION, deliveries_max=DELIVERIES_MAX, now=clock.now())
         bodies = await repository.notifications_by_event(session, [delivery.event.id for delivery in claimed])
     if claimed:
         await _send_all(engine, client, mode, clock, claimed, bodies)
@@ -125,30 +125,15 @@ def note_object(picture: OrderPicture, order: DolyameOrder, profile: Profile, mo
     }
 
 
-async def claim_due(session: Session, clock: Clock) -> list[Delivery]:
-    """Deliveries that are due."""
-    now = clock.now()
-    due = await outbox.due_destinations(session, DESTINATION, now=now, limit=DESTINATIONS_MAX)
-    return [
-        delivery
-        for destination in due
-        for delivery in await outbox.claim(session, destination, now=now, limit=DELIVERIES_MAX)
-    ]
-
-
 async def _send_all(
     engine: Engine, client: aiohttp.ClientSession, mode: Mode, clock: Clock, claimed: Sequence[Delivery],
     bodies: Mapping[str, tuple[str | None, bytes]],
 ) -> None:  # fmt: skip
-    async def send(delivery: Delivery) -> tuple[Delivery, str | None]:
+    async def send(delivery: Delivery) -> Outcome:
         url, body = bodies[delivery.event.id]
         return delivery, await send_note(client, mode, url, body)
 
-    outcomes = await asyncio.gather(*(send(delivery) for delivery in claimed))
-    async with transaction(engine) as session:
-        for destination in sorted({delivery.destination for delivery, _ in outcomes}):
-            mine = [outcome for outcome in outcomes if outcome[0].destination == destination]
-            await outbox.settle(session, destination, mine, now=clock.now())
+    await write_outcomes(engine, await asyncio.gather(*(send(delivery) for delivery in claimed)), clock)
 
 
 async def send_note(client: aiohttp.ClientSession, mode: Mode, url: str | None, body: bytes) -> str | None:

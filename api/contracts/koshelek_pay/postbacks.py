@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from api.contracts.delivering import Outcome, claim_due, write_outcomes
+from api.contracts.ended import take_ended
 from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.partners import Partner, partners_of, postback_password
 from api.contracts.koshelek_pay.payments import FINAL, TillPayment, payment_object, refund_object
@@ -35,7 +37,6 @@ DESTINATION = "koshelek_pay:"
 """How the destination of a partner's deliveries begins; its merchant's id follows."""
 OF_ORDERS = frozenset({"order.paid", "order.canceled"})
 OF_REFUNDS = frozenset({"refund.succeeded", "refund.refused", "refund.failed"})
-DESTINATIONS_MAX = 20
 DELIVERIES_MAX = 10
 """For one partner at once; with the limits on sending, a round ends well within a lease."""
 
@@ -46,7 +47,7 @@ async def end_till_payments(engine: Engine, clock: Clock) -> int:
     """Close the orders of payments that ended unpaid, so that codes and points are free; how many ended at all."""
     now = clock.now()
     async with transaction(engine) as session:
-        ended = await repository.take_ended(session, now=now)
+        ended = await take_ended(session, "koshelek_pay_payments", now=now)
         for order_id, merchant_id, is_paid in ended:
             try:
                 if not is_paid:
@@ -69,7 +70,7 @@ async def tell_partners(
         await repository.add_postbacks(session, [each for _, each in written], now=now)
         told = [(event, f"{DESTINATION}{event.merchant_id}") for event, _ in written]
         await outbox.add_deliveries(session, told, now=now)
-        claimed = await _claim_due(session, clock)
+        claimed = await claim_due(session, DESTINATION, deliveries_max=DELIVERIES_MAX, now=clock.now())
         bodies = await repository.postbacks_by_event(session, [delivery.event.id for delivery in claimed])
         merchants = [delivery.event.merchant_id or "" for delivery in claimed]
         partners = await partners_of(session, sorted(set(merchants))) if merchants else {}
@@ -108,29 +109,15 @@ def note_of(event: Published, found: TillPayment, refund_id: str) -> dict[str, A
     return None if refund is None else refund_object(found, refund)
 
 
-async def _claim_due(session: Session, clock: Clock) -> list[Delivery]:
-    now = clock.now()
-    due = await outbox.due_destinations(session, DESTINATION, now=now, limit=DESTINATIONS_MAX)
-    return [
-        delivery
-        for destination in due
-        for delivery in await outbox.claim(session, destination, now=now, limit=DELIVERIES_MAX)
-    ]
-
-
 async def _send_all(
     engine: Engine, client: aiohttp.ClientSession, mode: Mode, house: Secret, clock: Clock,
     claimed: Sequence[Delivery], partners: Mapping[str, Partner], bodies: Mapping[str, bytes],
 ) -> None:  # fmt: skip
-    async def send(delivery: Delivery) -> tuple[Delivery, str | None]:
+    async def send(delivery: Delivery) -> Outcome:
         partner = partners.get(delivery.event.merchant_id or "")
         return delivery, await send_postback(client, mode, house, partner, bodies[delivery.event.id])
 
-    outcomes = await asyncio.gather(*(send(delivery) for delivery in claimed))
-    async with transaction(engine) as session:
-        for destination in sorted({delivery.destination for delivery, _ in outcomes}):
-            mine = [outcome for outcome in outcomes if outcome[0].destination == destination]
-            await outbox.settle(session, destination, mine, now=clock.now())
+    await write_outcomes(engine, await asyncio.gather(*(send(delivery) for delivery in claimed)), clock)
 
 
 async def send_postback(

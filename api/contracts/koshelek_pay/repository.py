@@ -19,9 +19,6 @@ from checkout.orders import OrderStatus
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
-ENDED_MAX = 200
-"""Payments found ended in one go."""
-
 _PAYMENT = """
 SELECT k.order_id, o.number AS order_number, o.status AS order_status, k.attempt_id, a.status AS attempt_status,
        k.merchant_id, o.store_id, o.terminal_id, k.payment_type, k.total_kopecks, o.amount_kopecks, k.created_at,
@@ -118,28 +115,6 @@ async def add_receipt(session: Session, order_id: str, code: str, *, now: dateti
     )
     if kept != code:
         raise ReceiptDiffers()
-
-
-async def take_ended(session: Session, *, now: datetime) -> list[tuple[str, str, bool]]:
-    """Mark payments whose attempt is over: order, merchant, and whether it was paid.
-
-    Locks: the payments it takes, skipping those that another worker takes at this moment.
-    """
-    rows = await session.execute(
-        text("""
-            WITH over AS MATERIALIZED (
-                SELECT k.order_id, a.status = 'paid' AS is_paid
-                  FROM koshelek_pay_payments AS k JOIN attempts AS a ON a.id = k.attempt_id
-                 WHERE k.ended_at IS NULL AND a.status IN ('paid', 'rejected', 'expired')
-                 ORDER BY k.order_id LIMIT :limit FOR UPDATE OF k SKIP LOCKED
-            )
-            UPDATE koshelek_pay_payments AS k SET ended_at = :now FROM over
-             WHERE k.order_id = over.order_id
-            RETURNING k.order_id, k.merchant_id, over.is_paid
-        """),
-        {"now": now, "limit": ENDED_MAX},
-    )
-    return sorted((row.order_id, row.merchant_id, row.is_paid) for row in rows)
 
 
 async def add_postbacks(session: Session, written: Sequence[tuple[str, str, bytes]], *, now: datetime) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 
+from api.contracts.delivering import DESTINATIONS_MAX, Outcome, write_outcomes
+from api.contracts.ended import take_ended
 from api.contracts.yookassa import refunds, repository, webhooks
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import payment_object
@@ -34,7 +36,6 @@ CANCELED = "yookassa_payment.canceled"
 REFUNDED = "refund.succeeded"
 TOLD_AS = {"order.paid": "payment.succeeded", CANCELED: "payment.canceled", REFUNDED: "refund.succeeded"}
 """Which of our events are told, and under which name."""
-DESTINATIONS_MAX = 20
 DELIVERIES_MAX = 5
 """For one webhook at once; with the limits on sending, a round ends well within a lease."""
 TAKEN = 200
@@ -45,7 +46,7 @@ async def end_payments(engine: Engine, clock: Clock) -> int:
     """Close the orders of payments that ended unpaid and publish it; how many payments ended in any way."""
     now = clock.now()
     async with transaction(engine) as session:
-        ended = await repository.take_ended(session, now=now)
+        ended = await take_ended(session, "yookassa_payments", now=now)
         unpaid = [(order_id, merchant_id) for order_id, merchant_id, is_paid in ended if not is_paid]
         for order_id, merchant_id in unpaid:
             try:
@@ -134,14 +135,12 @@ async def _send_all(
     engine: Engine, client: aiohttp.ClientSession, mode: Mode, clock: Clock,
     claimed: Sequence[tuple[Webhook, Delivery]], notes: Mapping[str, dict[str, Any]],
 ) -> None:  # fmt: skip
-    async def send(webhook: Webhook, delivery: Delivery) -> tuple[Delivery, str | None]:
+    async def send(webhook: Webhook, delivery: Delivery) -> Outcome:
         return delivery, await send_note(client, mode, webhook, notes[delivery.event.id])
 
-    outcomes = await asyncio.gather(*(send(webhook, delivery) for webhook, delivery in claimed))
-    async with transaction(engine) as session:
-        for destination in sorted({delivery.destination for delivery, _ in outcomes}):
-            mine = [outcome for outcome in outcomes if outcome[0].destination == destination]
-            await outbox.settle(session, destination, mine, now=clock.now())
+    await write_outcomes(
+        engine, await asyncio.gather(*(send(webhook, delivery) for webhook, delivery in claimed)), clock
+    )
 
 
 async def send_note(client: aiohttp.ClientSession, mode: Mode, webhook: Webhook, note: Mapping[str, Any]) -> str | None:

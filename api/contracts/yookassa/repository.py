@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -15,9 +14,6 @@ from api.contracts.yookassa.payments import PaymentStatus, YookassaPayment, atte
 from checkout.attempts import AttemptStatus
 from ledger.database import Session, text
 from ledger.money import Kopecks
-
-ENDED_MAX = 200
-"""Payments found ended in one go."""
 
 _PAYMENT = """
 SELECT y.order_id, y.attempt_id, y.merchant_id, y.gateway_id, y.confirmation_type, y.return_url, y.pos_link_id,
@@ -78,28 +74,6 @@ async def list_payments(session: Session, query: ListQuery, *, merchant_id: str)
     )
     found = [_payment(row) for row in rows]
     return found[: query.limit], len(found) > query.limit
-
-
-async def take_ended(session: Session, *, now: datetime) -> list[tuple[str, str, bool]]:
-    """Mark payments whose attempt is over: order, merchant, and whether it was paid.
-
-    Locks: the payments it takes, skipping those that another worker takes at this moment.
-    """
-    rows = await session.execute(
-        text("""
-            WITH over AS MATERIALIZED (
-                SELECT y.order_id, a.status = 'paid' AS is_paid
-                  FROM yookassa_payments AS y JOIN attempts AS a ON a.id = y.attempt_id
-                 WHERE y.ended_at IS NULL AND a.status IN ('paid', 'rejected', 'expired')
-                 ORDER BY y.order_id LIMIT :limit FOR UPDATE OF y SKIP LOCKED
-            )
-            UPDATE yookassa_payments AS y SET ended_at = :now FROM over
-             WHERE y.order_id = over.order_id
-            RETURNING y.order_id, y.merchant_id, over.is_paid
-        """),
-        {"now": now, "limit": ENDED_MAX},
-    )
-    return sorted((row.order_id, row.merchant_id, row.is_paid) for row in rows)
 
 
 async def payments_by_order(session: Session, order_ids: Sequence[str]) -> dict[str, YookassaPayment]:
