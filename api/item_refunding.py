@@ -58,9 +58,9 @@ async def begin(
     paid = await _paid_by(session, order_id)
     assert paid.payment_id is not None
     if paid.rail == PLAN_RAIL:
+        await item_refunds.settle(session, made.refund_id, is_given=True, now=now)
         request = PlanRefundRequest(made.refund_id, made.amount)
         await plan_acts.refund(session, paid.payment_id, request, by.plan_actor, merchant_id=by.merchant_id, now=now)
-        await item_refunds.settle(session, made.refund_id, is_given=True, now=now)
         return await item_refund_rows.load_item_refund(session, made.id), None
     if paid.rail != "sbp":
         return made, await card_refunding.request_refund(

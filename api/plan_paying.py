@@ -107,13 +107,16 @@ async def _must_wait(session: Session, plan: Plan, now: datetime) -> bool:
 
 
 async def _pay(session: Session, tied: Tied, now: datetime, *, is_committed: bool) -> None:
-    """Commit the plan unless its terms did, and pay the order by it, in one transaction."""
+    """Commit the plan unless its terms did, and pay the order by it, in one transaction.
+
+    The order first: its code and points are locked before the accounts of money, as on every rail.
+    """
     attempt_id, plan = tied.of_order.attempt.id, tied.plan
     await till.close_attempts(session, [attempt_id], AttemptStatus.WAITING)  # the buyer was quicker than our own answer
     of_order = (await till_rows.lock_with_orders(session, [attempt_id]))[attempt_id]
+    await till.pay_orders(session, [(of_order, plan.id)], now=now)
     if not is_committed:
         plan = await commit_plan(session, plan.id, CommitRequest(), BY_ITSELF, now=now)
-    await till.pay_orders(session, [(of_order, plan.id)], now=now)
     await outbox.publish(session, event_of(plan, of_order, now), now=now)
 
 

@@ -13,13 +13,15 @@ from sbp_gateway.refunds import Refund, RefundAnswer, RefundStatus
 async def record_refund_answer(session: Session, refund_id: str, answer: RefundAnswer, *, now: datetime) -> Refund:
     """What NSPK said of a refund; when goods go back with it, their points and code follow. It goes into a shift.
 
-    Locks: the basket, if it is of goods; then as ``refunding.record_answer``, then the shift.
+    Points and code are locked before the money's accounts, as by whoever pays an order.
+    Locks: the basket, the payment, the refund, code and points, if it is of goods; then as
+    ``refunding.record_answer``, then the shift.
     """
-    is_of_items = await item_refunds.hold(session, refund_id)
+    if await item_refunds.hold(session, refund_id):
+        end = await refunding.end_by(session, refund_id, answer, now=now)
+        if end is not None:
+            await item_refunds.settle(session, refund_id, is_given=end is RefundStatus.SUCCEEDED, now=now)
     refund = await refunding.record_answer(session, refund_id, answer, now=now)
-    if is_of_items and refund.is_final:
-        is_given = refund.status is RefundStatus.SUCCEEDED
-        await item_refunds.settle(session, refund_id, is_given=is_given, now=now)
     if refund.status is RefundStatus.SUCCEEDED:
         payment = await refund_rows.load_payment(session, refund.payment_id)
         if payment.attempt_id is not None and not payment.is_late:

@@ -93,8 +93,8 @@ async def _fee_billed(session: Session, payment: CardPayment, amount: Kopecks) -
 async def record_refund(session: Session, refund_id: str, answer: CardRefundAnswer, *, now: datetime) -> CardRefund:
     """Outcome: what the vault said; a refund that has ended stays as it is.
 
-    Of a refund of goods points and promo code follow. Locks: the basket, if it is of goods; the payment, then the
-    accounts of the voucher.
+    Of a refund of goods points and promo code follow, and are locked before the money, as by whoever pays an order.
+    Locks: the basket, if it is of goods; the payment, code and points, then the accounts of the voucher.
     """
     is_of_items = await item_refunds.hold(session, refund_id)
     known = await rows.load_refund(session, refund_id)
@@ -102,7 +102,11 @@ async def record_refund(session: Session, refund_id: str, answer: CardRefundAnsw
     refund = await rows.load_refund(session, refund_id)
     if refund.is_final:
         return refund
-    if answer.status in (CardRefundStatus.REQUESTED, CardRefundStatus.UNKNOWN):
+    is_open = answer.status in (CardRefundStatus.REQUESTED, CardRefundStatus.UNKNOWN)
+    if is_of_items and not is_open:
+        is_given = answer.status is CardRefundStatus.SUCCEEDED
+        await item_refunds.settle(session, refund_id, is_given=is_given, now=now)
+    if is_open:
         refund = _still_open(refund, now)
     elif answer.status is CardRefundStatus.SUCCEEDED:
         entry_id = await vouchers.book_refund(session, refund, now=now)
@@ -117,9 +121,6 @@ async def record_refund(session: Session, refund_id: str, answer: CardRefundAnsw
         await shift_operations.note_refund(session, refund.id, payment.attempt_id, refund.amount, now=now)
     if refund.is_final:
         await outbox.publish_all(session, [event_of(refund)], now=now)
-        if is_of_items:
-            is_given = refund.status is CardRefundStatus.SUCCEEDED
-            await item_refunds.settle(session, refund_id, is_given=is_given, now=now)
     return refund
 
 

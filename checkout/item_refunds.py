@@ -119,7 +119,8 @@ async def hold(session: Session, refund_id: str) -> bool:
 async def settle(session: Session, refund_id: str, *, is_given: bool, now: datetime) -> None:
     """The rail's refund has ended: points and code follow the money, or the goods are the buyer's as before.
 
-    A refund that is of no items, or was settled before, changes nothing. Locks: the basket, then points and code.
+    A refund that is of no items, or was settled before, changes nothing. The money is booked after it: whoever pays an
+    order locks in the same order. Locks: the basket, the code, then points.
     """
     found = await item_refund_rows.of_money(session, refund_id)
     if found is None:
@@ -148,11 +149,11 @@ async def _give_back(session: Session, of_order: OrderBasket, refund: ItemRefund
     earned = (await points_rows.earned_by_orders(session, [refund.order_id])).get(refund.order_id, 0)
     before = Kopecks(sum(each.amount for each in others))
     accrued_back = earned_back(earned, of_order.amount, before, refund.amount)
-    if refund.points_back or accrued_back:
-        await points.give_back(session, refund.order_id, refund.id, refund.points_back, accrued_back, now=now)
     is_whole = is_all(of_order, quantities([*others, refund]))
     if is_whole and of_order.redemption_id is not None:
         await promo_codes.give_back_redemption(session, refund.order_id, now=now)
+    if refund.points_back or accrued_back:
+        await points.give_back(session, refund.order_id, refund.id, refund.points_back, accrued_back, now=now)
     facts: dict[str, Fact] = {
         "order_id": refund.order_id, "refund_id": refund.refund_id or "", "amount_kopecks": int(refund.amount),
         "points_back": refund.points_back, "accrued_back": accrued_back, "is_whole": is_whole,

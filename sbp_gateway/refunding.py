@@ -197,6 +197,16 @@ async def record_answer(session: Session, refund_id: str, answer: RefundAnswer, 
     return moved
 
 
+async def end_by(session: Session, refund_id: str, answer: RefundAnswer, *, now: datetime) -> RefundStatus | None:
+    """How a refund is going to end by an answer; nothing if it ends not by it. ``record_answer`` follows.
+
+    Raises: RefundNotFound. Locks: the payment, the refund.
+    """
+    refund = await rows.lock_refund(session, refund_id)
+    to = refund.status if is_old(refund, answer) else status_after(refund, answer, now=now)
+    return to if to in FINAL else None
+
+
 def _learn(refund: Refund, answer: RefundAnswer, to: RefundStatus) -> Refund:
     """What an answer tells about a refund beside its status."""
     if to is RefundStatus.SUCCEEDED:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest_asyncio
 
+from api.card_paying import carry_out
 from api.chores import close_unpaid_orders
-from checkout.card_payments import CardRefundStatus
+from checkout.card_payment_rows import load_payment
+from checkout.card_payments import CardRefundStatus, ChargeAnswer, ChargeNews
 from checkout.card_refunding import CardRefundAnswer, record_refund
 from ledger.clock import Clock, machine_now
-from ledger.database import Engine, transaction
+from ledger.database import Engine, text, transaction
+from ledger.entry import Entry, Posting
+from ledger.journal import post
+from ledger.money import Kopecks
 from tests.api.basket_world import GRANTED, LINES, SUBTOTAL, BasketShop, basket_shop
 from tests.api.card_world import card_shop
 from tests.api.conftest import Client
@@ -236,4 +242,40 @@ async def test_a_refund_that_was_refused_after_another_leaves_no_kopeck_too_many
 
     assert (rest["status"], rest["items"]) == ("succeeded", [{"line": 1, "quantity": 2}])
     assert second["amount_kopecks"] + rest["amount_kopecks"] == 30_002
+    await agree(till)
+
+
+async def test_a_payment_and_a_refund_that_meet_wait_for_each_other_in_one_order(till: BasketShop) -> None:
+    """Both want the code, the programme's accounts and the merchant's money; who comes first has the money last."""
+    sold, engine = await paid(till), till.shop.engine
+    till.shop.vault.drop = 1
+    back = await till.take_back(sold["id"])
+    order = await till.place_with_all("B-2")
+    till.shop.vault.lose = 1
+    assert (await till.shop.attempt(order["id"]))["status"] == "unknown"
+    given = CardRefundAnswer(CardRefundStatus.SUCCEEDED, rrn="626000000001")
+    taken = ChargeAnswer(ChargeNews.CAPTURED, acquirer_id="10000000001", rrn="626000000002", captured_kopecks=RAIL)
+
+    async def refund() -> None:
+        async with transaction(engine) as session:
+            await record_refund(session, back["refund_id"], given, now=machine_now())
+
+    async def pay() -> None:
+        async with transaction(engine) as session:
+            payment_id = await session.scalar(text("SELECT id FROM card_payments WHERE status = 'unknown'"))
+            await carry_out(session, await load_payment(session, payment_id), taken, now=machine_now())
+
+    merchant = till.shop.merchant_id
+    money = Posting("asset:card_settlement:10000000001", f"liability:card_payable:{merchant}", Kopecks(1))
+    async with transaction(engine) as session:
+        await post(session, Entry("held", "test", machine_now(), (money,)), now=machine_now())
+        both = [asyncio.create_task(refund())]
+        await asyncio.sleep(0.3)
+        both.append(asyncio.create_task(pay()))
+        await asyncio.sleep(0.3)
+        await session.rollback()
+    await asyncio.gather(*both)
+
+    assert (await till.order(order["id"]))["status"] == "paid"
+    assert await redemptions(till) == {"returned": 1, "confirmed": 1}
     await agree(till)
