@@ -338,7 +338,7 @@ def _event(charge: Charge, plan: OfPlan) -> Event:
         "captured_kopecks": int(charge.captured), "reason": charge.reason,
         "next_try_at": None if charge.next_try_at is None else charge.next_try_at.isoformat(),
     }  # fmt: skip
-    return Event(f"plan_charge.{charge.status}", charge.id, plan.merchant_id, data)
+    return Event(f"plan_charge.{charge.status}", charge.id, None, data)  # merchants are not told how the house collects
 
 
 def _leaf(charge: Charge, plan: OfPlan, now: datetime) -> AuditEvent:

@@ -142,7 +142,7 @@ def _event(row: Row[Any], on: date) -> Event:
         "overdue_since": row.next_due_on.isoformat(), "days_past_due": days_past_due(row.next_due_on, on=on),
         "amount_kopecks": row.amount,
     }  # fmt: skip
-    return Event("plan.dunning_stage_reached", row.id, row.merchant_id, data)
+    return Event("plan.dunning_stage_reached", row.id, None, data)  # merchants are not told how the house collects
 
 
 def _leaf(row: Row[Any], on: date, now: datetime) -> AuditEvent:

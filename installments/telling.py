@@ -27,6 +27,8 @@ class PlanActor:
     """A request id, or ``worker``."""
 
 
+OF_HOUSE = frozenset({"relief_granted", "debt_sold"})
+"""What merchants are not told: how the house collects. Its own readers hear it. DECISIONS.md."""
 BY_ITSELF = PlanActor("system:plans", "worker")
 """What follows from time or from a bank's answer."""
 
@@ -37,7 +39,8 @@ async def tell(
 ) -> None:  # fmt: skip
     """Publish ``plan.<what>`` and stage its audit leaf. Locks: the numbering of the plan's events."""
     more = dict(facts or {})
-    await outbox.publish(session, Event(f"plan.{what}", plan.id, plan.merchant_id, event_data(plan) | more), now=now)
+    whose = None if what in OF_HOUSE else plan.merchant_id
+    await outbox.publish(session, Event(f"plan.{what}", plan.id, whose, event_data(plan) | more), now=now)
     await stage(
         session,
         [

@@ -191,6 +191,23 @@ async def test_a_debt_written_off_is_sold_once_and_its_money_is_not_ours_any_mor
     assert (books[chart.OPERATOR_BANK], books[chart.PLAN_LOSS]) == (140_000, TOTAL - QUARTER - 100_000)
 
 
+async def test_merchants_do_not_hear_that_a_debt_was_sold_and_the_house_does(shop: PlanShop) -> None:
+    lost = await shop.begun()
+    await shop.cards.made(f"{PLANS}/{lost['id']}/write-offs", {"reason": "Должник банкрот"})
+    await shop.cards.made(SALES, {
+        "to_inn": "7707083893", "contract_number": "Ц-1", "proceeds_kopecks": 1, "plan_ids": [lost["id"]],
+    })  # fmt: skip
+    merchant = await api_key_of(shop.api, shop.cards.merchant_id, "events:read", "orders:read")
+
+    heard = (await shop.api.get("/v1/events?limit=200")).json()["items"]
+    told = (await merchant.get("/v1/events?limit=200")).json()["items"]
+    story = (await merchant.get(f"/v1/timeline/{lost['id']}")).json()["moments"]
+
+    assert "plan.debt_sold" in {each["type"] for each in heard}
+    assert "plan.written_off" in {each["type"] for each in told}
+    assert "plan.debt_sold" not in {each["type"] for each in told} | {each["what"] for each in story}
+
+
 async def test_what_the_bureau_refused_is_listed_and_sent_again_by_a_known_id_only(shop: PlanShop) -> None:
     listed = await shop.api.get(f"{BUREAU_EVENTS}/refused")
     unknown = await shop.api.post(f"{BUREAU_EVENTS}/bur_{'0' * 26}/deliveries", {})
