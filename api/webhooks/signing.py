@@ -13,13 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.data_dir import StartRefused
-from api.settings import Mode, Settings
+from api.house_key import house_key
+from api.settings import Settings
 from api.webhooks.errors import WebhooksNotConfigured
 from pci.secret import Secret
 
-CHARACTERS_MIN = 32
-SALT_BYTES = 32
 MARK_BYTES = 8
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with, and none of them
 _SANDBOX = "kopeyka/webhooks-key/sandbox/v1|"
@@ -42,18 +40,8 @@ class WebhookSecret:
 
 
 def webhooks_key(settings: Settings) -> Secret | None:
-    """The key of the settings; a sandbox without one makes it of its database's address, whose password is random.
-
-    Raises: StartRefused if it is too short.
-    """
-    key = settings.webhooks_key.get_secret_value()
-    if key:
-        if len(key) < CHARACTERS_MIN:
-            raise StartRefused(f"KOPEYKA_WEBHOOKS_KEY needs at least {CHARACTERS_MIN} characters")
-        return Secret(key)
-    if settings.mode is Mode.PRODUCTION:
-        return None
-    return Secret(hashlib.sha256((_SANDBOX + settings.database_url.get_secret_value()).encode()).hexdigest())
+    """The house's key for webhooks; a sandbox has one in any case. Raises: StartRefused if it is too short."""
+    return house_key(settings, settings.webhooks_key, "KOPEYKA_WEBHOOKS_KEY", _SANDBOX)
 
 
 def required_key(settings: Settings) -> Secret:
