@@ -119,14 +119,6 @@ def lines_kept(of_order: OrderBasket) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-async def load_basket(session: Session, order_id: str) -> OrderBasket:
-    """The order's basket. Raises: BasketMissing."""
-    found = await baskets_of(session, [order_id])
-    if order_id not in found:
-        raise BasketMissing(order_id=order_id)
-    return found[order_id]
-
-
 async def lock_basket(session: Session, order_id: str) -> OrderBasket:
     """The order's basket, locked. Raises: BasketMissing. Locks: the basket."""
     found = await baskets_of(session, [order_id], "FOR NO KEY UPDATE")

@@ -175,15 +175,6 @@ async def keep_failover(
     await _tell(session, "attempt.failed_over", attempt_id, merchant_id, by, facts, now)
 
 
-async def failovers_of(session: Session, attempt_ids: Sequence[str]) -> dict[str, str]:
-    """The rail that was asked for, of each attempt that went by another."""
-    rows = await session.execute(
-        text("SELECT attempt_id, asked_rail FROM attempt_failovers WHERE attempt_id = ANY(CAST(:ids AS text[]))"),
-        {"ids": list(attempt_ids)},
-    )
-    return {row.attempt_id: row.asked_rail for row in rows}
-
-
 def check_rail_name(rail: str) -> None:
     """Refuse a word that is no rail of ours. Raises: RailUnknown."""
     if rail not in RAILS:

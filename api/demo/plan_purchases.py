@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -67,8 +66,3 @@ def read_wishes(run: PlanRun) -> list[Wish]:
     if run.count and run.count < len(wishes):
         wishes = random.Random(run.seed).sample(wishes, run.count)  # noqa: S311  # a seed, not a secret
     return sorted(wishes, key=lambda wish: (wish.day, wish.purchase.position))
-
-
-def of_day(wishes: Sequence[Wish], day: int) -> list[Wish]:
-    """Those of one day."""
-    return [wish for wish in wishes if wish.day == day]
