@@ -19,7 +19,9 @@ from api.demo.screen import Screen
 from api.demo.selling import Shop
 from api.demo.till_baskets import read_baskets
 from api.demo.till_outcome import TillOutcome, till_outcome
+from api.demo.till_phones import put_on_phones
 from api.demo.till_replay import Replay
+from api.demo.till_returns import RETURN_SHARE
 from api.demo.till_shop import open_chain
 from api.demo.timeline import Timeline, troubled_sale
 from api.demo.wire import Connection
@@ -38,6 +40,8 @@ FAULTS = {
 }
 """What the simulators do wrong, as shares of what they are asked."""
 DELIVERY_SECONDS_MAX = 300.0
+TILL_READ_SECONDS = 0.2
+"""Between two readings of the list of events while tills sell: only plates wait for it."""
 JOURNAL = "demo-journal.hledger"
 REPORT = "demo-report.html"
 
@@ -117,10 +121,17 @@ async def _open(plan: Plan, ours: Premises, screen: Screen) -> Day:
 
     shop = Shop(caller_of, told["urls"]["simulators"], Hearing(caller_of()))
     await shop.open(caller_of())
-    faults = await Connection(shop.payers_url).ask("PUT", "/simulator/faults", FAULTS | {"seed": plan.seed})
-    if faults.status != 200:
-        raise DemoFailed(f"the simulators refuse the faults: {faults.body.decode()}")
+    await _set_faults(shop.payers_url, FAULTS | {"seed": plan.seed})
     return Day(plan, ours, screen, shop, tally)
+
+
+async def _set_faults(simulators_url: str, faults: dict[str, float]) -> None:
+    """Say what the simulators do wrong from now on. Raises: DemoFailed."""
+    simulators = Connection(simulators_url)
+    answer = await simulators.ask("PUT", "/simulator/faults", faults)
+    simulators.hang_up()
+    if answer.status != 200:
+        raise DemoFailed(f"the simulators refuse the faults: {answer.body.decode()}")
 
 
 async def _sell(day: Day, purchases: list[Purchase]) -> tuple[float, dict[str, int]]:
@@ -183,9 +194,15 @@ async def _replay_tills(day: Day, engine: Engine) -> TillOutcome | None:
     if not baskets:
         return None
     day.screen.say(f"Opening a chain of stores for {len(baskets):,} baskets of four weeks…")
-    chain = await open_chain(day.caller(), baskets, day.premises.runtime()["urls"]["card_form"])
-    hearing = Hearing(day.caller(), cursor=day.shop.hearing.cursor)
-    replay = Replay(chain, day.caller, day.simulators_url, hearing, day.plan.seed)
+    told = day.premises.runtime()
+    await _set_faults(day.simulators_url, dict.fromkeys(FAULTS, 0.0))  # trouble is for selling
+    chain = await open_chain(day.caller(), baskets, told["urls"]["card_form"])
+    handsets = await put_on_phones(day.caller(), chain, told)
+    await _set_faults(day.simulators_url, FAULTS | {"seed": day.plan.seed})
+    hearing = Hearing(day.caller(), cursor=day.shop.hearing.cursor, read_seconds=TILL_READ_SECONDS)
+    replay = Replay(
+        chain, day.caller, day.simulators_url, hearing, day.plan.seed, return_share=RETURN_SHARE, handsets=handsets
+    )
     begun = monotonic()
     try:
         async with (

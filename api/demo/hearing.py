@@ -15,7 +15,6 @@ from ledger.clock import monotonic
 
 PAGE = 200
 READ_SECONDS = 0.05
-"""Between two readings of a list that has nothing new."""
 SILENCE_SECONDS_MAX = 180.0
 """Payments are waited for as long as some are still booked: the slowest are polled after a minute."""
 
@@ -43,6 +42,8 @@ class Hearing:
     heard_at: float = 0.0
     cursor: str = ""
     """How far the list has been read."""
+    read_seconds: float = READ_SECONDS
+    """Between two readings of a list that has nothing new."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def expect(self, sale: Awaited) -> None:
@@ -91,7 +92,7 @@ class Hearing:
                 async with self._changed:
                     self._changed.notify_all()
             if not page["has_more"]:
-                await asyncio.sleep(READ_SECONDS)
+                await asyncio.sleep(self.read_seconds)
 
     def _take(self, event: dict[str, Any]) -> None:
         order_id = event["object_id"]

@@ -10,13 +10,15 @@ from typing import Any
 from api.demo.caller import Caller
 from api.demo.checking import Check, as_rows, read_all
 from api.demo.till_baskets import TillBasket, turnover
-from api.demo.till_replay import Replay, TillSale
+from api.demo.till_replay import Replay
+from api.demo.till_returns import GoodsBack
+from api.demo.till_sale import TillSale
 from api.demo.till_shop import EARN_BASIS_POINTS, POINT_KOPECKS, PROGRAMME
-from ledger.database import Engine, transaction
+from ledger.database import Engine, text, transaction
 from ledger.proofs import broken_proofs
 
 ZERO = "checkout.amount_not_positive"
-RAILS = ("sbp", "plate", "card", "plan")
+RAILS = ("sbp", "plate", "card", "device", "plan")
 
 
 @dataclass(slots=True)
@@ -29,6 +31,8 @@ class TillDay:
     promo: int = 0
     points: int = 0
     by_rail: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RAILS, 0))
+    back: int = 0
+    """What went back for goods that came back, by the rails that had brought it."""
 
     def add(self, sale: TillSale) -> None:
         """Count one sale."""
@@ -51,8 +55,10 @@ class TillOutcome:
     scanned_twice: int
     shifts: int
     """Closed, each by a numbered Z."""
+    returns: int
+    """Buyers who brought something back."""
     seconds: float
-    """From the first scan to the last payment in the books."""
+    """From the first scan to the last Z."""
 
     @property
     def fits(self) -> bool:
@@ -69,19 +75,22 @@ class TillOutcome:
         """The figures for people, in one line."""
         sold = sum(day.baskets for day in self.days.values())
         when = f"{len(self.days)} days, {self.shifts} shifts"
-        return f"{sold:,} of {self.baskets:,} sold in {when}; {self.orders_a_second} a second"
+        return (
+            f"{sold:,} of {self.baskets:,} sold in {when}, {self.returns} brought back; {self.orders_a_second} a second"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For machines. Amounts in kopecks."""
         return {
             "baskets": self.baskets,
             "scanned_twice": self.scanned_twice,
+            "returns": self.returns,
             "shifts": self.shifts,
             "orders_a_second": self.orders_a_second,
             "seconds": round(self.seconds, 2),
             "days": [
                 {"on": on.isoformat(), "baskets": day.baskets, "gross": day.gross, "discount": day.discount}
-                | {"promo": day.promo, "points": day.points, **day.by_rail}
+                | {"promo": day.promo, "points": day.points, "back": day.back, **day.by_rail}
                 for on, day in self.days.items()
             ],
             "checks": as_rows(self.checks),
@@ -98,11 +107,17 @@ async def till_outcome(
     (programme,) = [each for each in await caller.get("/v1/points-programmes") if each["code"] == PROGRAMME]
     async with transaction(engine) as session:
         broken = len(await broken_proofs(session))
+        owed = int(await session.scalar(text("SELECT coalesce(sum(owed_points), 0) FROM points_purses")) or 0)
     days: dict[date, TillDay] = {}
     for sale in sorted(replay.sales, key=lambda sale: sale.basket.at):
         days.setdefault(sale.basket.on, TillDay()).add(sale)
+    for goods in replay.returns.made:
+        days[goods.on].back += goods.amount
+    programme |= {"points_owed": owed}
     checks = _checks(replay, list(orders.values()), lines, programme, baskets, broken)
-    return TillOutcome(checks, days, len(baskets), replay.scanned_twice, len(replay.z_reports), seconds)
+    checks += _checks_of_returns(replay.returns.made, list(orders.values()), replay.z_reports)
+    made = replay.returns.made
+    return TillOutcome(checks, days, len(baskets), replay.scanned_twice, len(replay.z_reports), len(made), seconds)
 
 
 def _checks(
@@ -118,6 +133,8 @@ def _checks(
         for attempt in order["attempts"]
         if attempt["status"] in ("requested", "waiting", "unknown")
     ]
+    points = _points(tenders) + sum(each.points - each.earned_back for each in replay.returns.made)
+    points += programme["points_owed"]
     merchant_id = replay.chain.merchant_id
     booked = sum(
         int(lines.get(f"liability:{account}:{merchant_id}", {"credits": 0})["credits"])
@@ -152,18 +169,50 @@ def _checks(
         Check("till: what SBP and cards brought, in the books", rail - by_plans, booked, is_money=True),
         Check(
             "till: what rails brought, by the Z reports", rail,
-            sum(each["takings_kopecks"] for each in replay.z_reports), is_money=True,
+            sum(each["sales_kopecks"] for each in replay.z_reports), is_money=True,
         ),
         Check("till: Z reports without a gap in their numbers", len(replay.z_reports), _numbered(replay.z_reports)),
-        Check("till: points that are out, worked out order by order", _points(tenders), programme["points_issued"]),
+        Check("till: points that are out, worked out order by order", points, programme["points_issued"]),
         Check(
-            "till: their worth in roubles, in the books", _points(tenders) * POINT_KOPECKS,
+            "till: their worth in roubles, in the books", points * POINT_KOPECKS,
             programme["liability_kopecks"], is_money=True,
         ),
         Check("till: orders told to be paid more than once", 0, len(replay.hearing.twice)),
         Check("till: attempts left open or unknown", 0, len(open_attempts)),
         Check("till: proofs broken", 0, broken),
     ]  # fmt: skip
+
+
+def _checks_of_returns(
+    made: Sequence[GoodsBack], orders: Sequence[dict[str, Any]], z_reports: Sequence[dict[str, Any]]
+) -> list[Check]:
+    """What came back, apart from what was sold."""
+    whole = [each for each in made if each.is_whole]
+    by_code = sum(each.sale.tenders["promo_kopecks"] for each in whole)
+    by_buyer = sum(each.answer["amount_kopecks"] + each.answer["points_back"] * POINT_KOPECKS for each in whole)
+    back = sum(each.amount for each in made)
+    return [
+        Check("till: refunds that succeeded", len(made), sum(_is_done(each) for each in made)),
+        Check(
+            "till: baskets that came back whole, by the file", int(turnover([each.sale.basket for each in whole])),
+            by_buyer + by_code, is_money=True,
+        ),
+        Check(
+            "till: refunded by rails, worked out line by line", back,
+            sum(order["amount_refunded_kopecks"] for order in orders), is_money=True,
+        ),
+        Check(
+            "till: refunded, by the Z reports", back, sum(each["refunds_kopecks"] for each in z_reports), is_money=True
+        ),
+        Check(
+            "till: points given back", sum(each.points for each in made),
+            sum(order["tenders"]["points_back"] for order in orders),
+        ),
+    ]  # fmt: skip
+
+
+def _is_done(back: GoodsBack) -> bool:
+    return bool(back.answer["status"] == "succeeded")
 
 
 def _sum(tenders: Sequence[Mapping[str, int]], name: str) -> int:

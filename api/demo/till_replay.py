@@ -13,12 +13,17 @@ from api.demo.caller import WAIT_SECONDS_MAX, WAIT_SECONDS_MIN, Caller
 from api.demo.errors import DemoFailed
 from api.demo.hearing import Hearing
 from api.demo.till_baskets import TillBasket
+from api.demo.till_phones import Handset, Wallets
+from api.demo.till_returns import Returns
+from api.demo.till_sale import TillSale
 from api.demo.till_shop import Chain, TillStore, created
 from api.demo.wire import Connection, ConnectionLost
 from ledger.clock import monotonic
 
 PLATE_SHARE = 0.10
-CARD_SHARE = 0.15
+CARD_SHARE = 0.10
+DEVICE_SHARE = 0.05
+"""By a phone that a card was put on, when the run has such phones."""
 PLAN_SHARE = 0.04
 POINTS_SHARE = 0.25
 """Of the purchases whose buyer asks what may be paid by points."""
@@ -31,18 +36,6 @@ REFUSED: dict[str, Any] = {"status": "rejected", "qr": None}
 """What stands for an attempt that was refused at once."""
 WAIT_SECONDS_IN_ALL = 150.0
 TRIES_MAX = 20
-
-
-@dataclass(slots=True)
-class TillSale:
-    """One basket on its way."""
-
-    basket: TillBasket
-    rail: str
-    order_id: str = ""
-    paid_at: float = 0.0
-    tenders: dict[str, Any] = field(default_factory=dict)
-    """Who pays what, as the order says."""
 
 
 @dataclass(slots=True)
@@ -67,6 +60,12 @@ class Replay:
     rail_of: Callable[[float], str] = field(default=lambda chance: _rail(chance))
     """What a buyer pays by, by chance."""
     points_share: float = POINTS_SHARE
+    return_share: float = 0.0
+    """Of the baskets some goods come back."""
+    handsets: Sequence[Handset] = ()
+    """Phones that buyers pay with."""
+    wallets: Wallets = field(default_factory=Wallets)
+    returns: Returns = field(init=False)
     sales: list[TillSale] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     presented: int = 0
@@ -75,6 +74,9 @@ class Replay:
     done: int = 0
     z_reports: list[dict[str, Any]] = field(default_factory=list)
     days: dict[str, StoreDay] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.returns = Returns(self.hearing, self.seed, self.return_share)
 
     async def sell(self, baskets: Sequence[TillBasket]) -> None:
         """Every store sells its baskets, all stores at the same time. Raises: DemoFailed."""
@@ -88,13 +90,24 @@ class Replay:
             raise failed.exceptions[0] from None
 
     async def close_shifts(self) -> None:
-        """The last Z of every till, after the last payment: what was booked after an earlier Z is in it."""
+        """The last goods come back, then the last Z of every till: what was booked after an earlier Z is in it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for day in self.days.values():
+                    tasks.create_task(self._end(day))
+        except* DemoFailed as failed:
+            raise failed.exceptions[0] from None
+
+    async def _end(self, day: StoreDay) -> None:
         caller = self.caller_of()
-        for day in self.days.values():
-            for terminal_id in day.store.terminals:
-                if terminal_id not in day.open:
-                    await self._open_shift(caller, day, terminal_id, "last")
-            await self._close_day(caller, day)
+        for terminal_id in day.store.terminals:
+            if terminal_id not in day.open:
+                await self._open_shift(caller, day, terminal_id, "last")
+        if day.on is not None:
+            await self.returns.take_back(caller, day.store.name, day.on)
+        await self.returns.wait_for_store(caller, day.store.name)
+        await self._close_day(caller, day)
+        caller.api.hang_up()
 
     async def _close_day(self, caller: Caller, day: StoreDay) -> None:
         for shift_id in day.open.values():
@@ -111,6 +124,8 @@ class Replay:
         """A new day of the file closes the shifts of the last one; money still on its way goes into the next."""
         day = self.days[basket.store]
         if day.on != basket.on:
+            if day.on is not None:
+                await self.returns.take_back(caller, basket.store, day.on)
             await self._close_day(caller, day)
             day.on = basket.on
         if terminal_id not in day.open:
@@ -128,7 +143,9 @@ class Replay:
 
     async def _sell(self, caller: Caller, phone: Connection, basket: TillBasket) -> None:
         chance = random.Random(f"{self.seed}/{basket.id}")  # noqa: S311  # must be repeatable
-        sale, store = TillSale(basket, self.rail_of(chance.random())), self.chain.stores[basket.store]
+        rail = self.rail_of(chance.random())
+        sale = TillSale(basket, "card" if rail == "device" and not self.handsets else rail)
+        store = self.chain.stores[basket.store]
         terminal_id = store.terminals[sale.rail == "plate"]
         card_id = self.chain.cards[basket.household]
         await self._be_open(caller, basket, terminal_id)
@@ -140,16 +157,15 @@ class Replay:
         sale.order_id, sale.tenders = order["id"], order["tenders"]
         self.sales.append(sale)
         self.hearing.expect(sale)
+        self.returns.consider(sale)
         await self._pay(caller, phone, sale, store)
 
     async def _present(
         self, caller: Caller, basket: TillBasket, terminal_id: str, card_id: str, chance: random.Random
     ) -> str:
         """The phone shows the card and the till scans it."""
-        path, what = f"/v1/loyalty-cards/{card_id}/showings", f"{basket.number}-show"
-        showing = await created(caller, path, {}, what)
-        shown = await caller.get(f"{path}/{showing['id']}/barcode")
-        scan = {"terminal_id": terminal_id, "barcode": shown["text"]}
+        barcode = await self.wallets.barcode(caller, card_id, f"{basket.number}-show")
+        scan = {"terminal_id": terminal_id, "barcode": barcode}
         presentment = await created(caller, "/v1/presentments", scan, f"{basket.number}-scan")
         self.presented += 1
         if chance.random() < LOOK_AGAIN_SHARE:
@@ -204,6 +220,11 @@ class Replay:
         raise DemoFailed(f"{sale.basket.number} was not paid in {TRIES_MAX} tries")
 
     async def _try(self, caller: Caller, sale: TillSale, store: TillStore, number: int) -> dict[str, Any]:
+        if sale.rail == "device":
+            handset = self.handsets[int(sale.basket.household) % len(self.handsets)]
+            async with handset.lock:
+                tapped = await handset.tap(caller, sale.tenders["amount_kopecks"])
+                return await self._attempt(caller, sale, {"rail": "koshelek_pay", "device": tapped}, number)
         body: dict[str, Any] = {"rail": "sbp"}
         if sale.rail == "plate":
             body["cash_link_id"] = store.cash_link_id
@@ -212,6 +233,10 @@ class Replay:
             body = {"rail": "card", "card_token": tokens[int(sale.basket.household) % len(tokens)]}
         elif sale.rail == "plan":
             body = {"rail": "dolyame"}
+        return await self._attempt(caller, sale, body, number)
+
+    async def _attempt(self, caller: Caller, sale: TillSale, body: dict[str, Any], number: int) -> dict[str, Any]:
+        """One try, waited for until there is something to show or it has ended."""
         path = f"/v1/orders/{sale.order_id}/attempts"
         answer = await caller.post(path, body, f"{sale.basket.number}-attempt-{number}")
         if answer.status == 422 and sale.rail == "plan":
@@ -249,7 +274,9 @@ def _rail(chance: float) -> str:
         return "plate"
     if chance < PLATE_SHARE + CARD_SHARE:
         return "card"
-    return "plan" if chance < PLATE_SHARE + CARD_SHARE + PLAN_SHARE else "sbp"
+    if chance < PLATE_SHARE + CARD_SHARE + DEVICE_SHARE:
+        return "device"
+    return "plan" if chance < PLATE_SHARE + CARD_SHARE + DEVICE_SHARE + PLAN_SHARE else "sbp"
 
 
 async def _confirm(phone: Connection, qrc_id: str, number: str) -> float:

@@ -17,7 +17,9 @@ HEADINGS = (
     "SBP codes",
     "SBP plates",
     "cards",
+    "phones",
     "plans",
+    "brought back",
 )
 
 
@@ -34,6 +36,7 @@ def till_section(outcome: TillOutcome | None) -> str:
         f"{outcome.baskets:,} baskets of ten stores in four weeks (dollars × 100 read as roubles): the card is "
         "scanned, promo code and points pay their part, a rail brings the rest. "
         f"{outcome.scanned_twice} second scans of a barcode were refused. "
+        f"{outcome.returns} buyers brought goods back; the money went by the rail that had brought it. "
         f"{outcome.shifts} shifts were closed, each by a numbered Z. "
         f"{outcome.orders_a_second} baskets a second from the scan to the books."
     )
@@ -44,13 +47,13 @@ def till_section(outcome: TillOutcome | None) -> str:
 
 
 def _add(total: TillDay, day: TillDay) -> None:
-    for name in ("baskets", "gross", "discount", "promo", "points"):
+    for name in ("baskets", "gross", "discount", "promo", "points", "back"):
         setattr(total, name, getattr(total, name) + getattr(day, name))
     for rail in RAILS:
         total.by_rail[rail] += day.by_rail[rail]
 
 
 def _row(name: str, day: TillDay, kind: str = "") -> str:
-    sums = (day.gross, day.discount, day.promo, day.points, *(day.by_rail[rail] for rail in RAILS))
+    sums = (day.gross, day.discount, day.promo, day.points, *(day.by_rail[rail] for rail in RAILS), day.back)
     cells = "".join(f"<td class=n>{shown(each, True)}</td>" for each in sums)
     return f"<tr class='{kind}'><td>{escape(name)}</td><td class=n>{day.baskets:,}</td>{cells}</tr>"

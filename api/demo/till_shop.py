@@ -5,6 +5,7 @@ The first till of a store shows dynamic codes and charges cards; the second has 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from api.demo.errors import DemoFailed
 from api.demo.till_baskets import TillBasket
 from api.demo.wire import Connection
 from checkout.bank_details import BankAccount, account_with_key
-from ledger.clock import machine_now, moscow_day
+from ledger.clock import machine_now, monotonic, moscow_day
 from pci.pan import Pan
 
 PROGRAMME = "shagi"
@@ -33,6 +34,9 @@ OPERATOR = "Оператор рассрочки"
 PLAN_FEE_BASIS_POINTS = 690
 CARDS = 3
 """Stored payment cards that buyers share: the demo has no wish to type four hundred."""
+PLATE_SECONDS_MAX = 150.0
+"""An answer that NSPK lost is asked for after a minute at the latest."""
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,22 @@ async def _open_store(caller: Caller, merchant_id: str, store: str) -> TillStore
         (await created(caller, "/v1/terminals", named | {"store_id": store_id}, f"chain-{store}-till-{number}"))["id"]
         for number, named in enumerate(({"name": "Касса 1"}, {"name": "Касса 2"}), 1)
     ]
-    plate = await created(caller, "/v1/sbp/cash-links", {"terminal_id": second}, f"chain-{store}-plate")
+    plate = await _register_plate(caller, store, second)
     named = {"merchant_id": merchant_id, "number": store, "name": f"Кассир магазина {store}"}
     cashier = await created(caller, "/v1/cashiers", named, f"chain-{store}-cashier")
-    return TillStore(store, (first, second), plate["id"], cashier["id"])
+    return TillStore(store, (first, second), plate, cashier["id"])
+
+
+async def _register_plate(caller: Caller, store: str, terminal_id: str) -> str:
+    """A plate that may be armed: while NSPK's answer is lost the worker asks for it."""
+    plate = await created(caller, "/v1/sbp/cash-links", {"terminal_id": terminal_id}, f"chain-{store}-plate")
+    deadline = monotonic() + PLATE_SECONDS_MAX
+    while plate["status"] == "requested":
+        if monotonic() > deadline:
+            raise DemoFailed(f"NSPK did not register the plate of store {store} in {PLATE_SECONDS_MAX:.0f} s")
+        await asyncio.sleep(LOOK_SECONDS)
+        plate = await caller.get(f"/v1/sbp/cash-links/{plate['id']}")
+    return str(plate["id"])
 
 
 async def _issue_cards(caller: Caller, chain: Chain, households: Iterable[str]) -> None:
