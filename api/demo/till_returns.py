@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -26,6 +27,17 @@ LINES_BACK_MAX = 3
 SECONDS_MAX = 180.0
 """A lost answer to a refund is asked for after a minute at the latest."""
 LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What one buyer brings."""
+
+    items: list[dict[str, int]]
+    """Lines and quantities; none: everything."""
+    amount: int
+    points: int
+    """What must go back for it, in kopecks and in points."""
 
 
 @dataclass(slots=True)
@@ -89,29 +101,35 @@ class Returns:
     async def _take(self, caller: Caller, sale: TillSale, on: date) -> GoodsBack:
         chance = self._chance(sale)
         chance.random()  # it was spent on whether anything comes back
-        lines = [line for line in sale.tenders["lines"] if line["quantity"] > 0]
-        is_whole = chance.random() < WHOLE_SHARE
-        items = [] if is_whole else _some(lines, chance)
-        wish = {"order_id": sale.order_id, "items": items, "reason": "Товар вернули"}
+        goods = choose_goods(sale.tenders["lines"], chance)
+        wish = {"order_id": sale.order_id, "items": goods.items, "reason": "Товар вернули"}
         answer = await created(caller, "/v1/item-refunds", wish, f"{sale.basket.number}-back")
-        gone = {each["line"]: each["quantity"] for each in items} or {line["line"]: line["quantity"] for line in lines}
-        amount, points = (
-            sum(line[name] * gone.get(line["line"], 0) // line["quantity"] for line in lines)
-            for name in ("rail_kopecks", "points")
-        )
-        return GoodsBack(sale, on, is_whole, amount, points, answer)
+        return GoodsBack(sale, on, not goods.items, goods.amount, goods.points, answer)
 
     def _chance(self, sale: TillSale) -> random.Random:
         return random.Random(f"{self.seed}/{sale.basket.id}/back")  # noqa: S311  # must be repeatable
 
 
-def _some(lines: list[dict[str, Any]], chance: random.Random) -> list[dict[str, int]]:
-    """A few lines: of pieces some, of what was weighed all."""
-    chosen = chance.sample(lines, chance.randint(1, min(LINES_BACK_MAX, len(lines))))
-    return [
+def choose_goods(lines: Sequence[dict[str, Any]], chance: random.Random) -> Goods:
+    """All of a basket, or a few of its lines: of pieces some, of what was weighed all."""
+    sold = [line for line in lines if line["quantity"] > 0]
+    if chance.random() < WHOLE_SHARE:
+        return _goods_of(sold, [])
+    chosen = chance.sample(sold, chance.randint(1, min(LINES_BACK_MAX, len(sold))))
+    items = [
         {
             "line": line["line"],
             "quantity": chance.randint(1, line["quantity"]) if line["measure"] == "piece" else line["quantity"],
         }
         for line in chosen
     ]
+    return _goods_of(chosen, items)
+
+
+def _goods_of(lines: Sequence[dict[str, Any]], items: list[dict[str, int]]) -> Goods:
+    gone = {each["line"]: each["quantity"] for each in items}
+    amount, points = (
+        sum(line[name] * gone.get(line["line"], line["quantity"]) // line["quantity"] for line in lines)
+        for name in ("rail_kopecks", "points")
+    )
+    return Goods(items, amount, points)
