@@ -36,6 +36,7 @@ from api.errors import (
     RateLimited,
     RequestInvalid,
 )
+from api.guessing import Guesses
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
 from api.till_memory import TillMemory
@@ -85,6 +86,8 @@ class Door:
     """Numbers that look like cards and are none: see ``Settings.allowed_pans_file``."""
     offers: OfferMemory = field(default_factory=OfferMemory)
     """What merchants sell by installments, remembered for seconds: a quote asks the database nothing."""
+    guesses: Guesses = field(default_factory=Guesses)
+    """Wrong codes of tills and cards: too many are not tried."""
     tills: TillMemory = field(default_factory=TillMemory)
     """Tills and their rails, remembered for seconds: a scan asks the database once."""
     is_draining: bool = False

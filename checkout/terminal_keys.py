@@ -112,6 +112,12 @@ async def find_key(session: Session, fingerprint: str, *, now: datetime) -> Term
     return found[0]
 
 
+async def terminal_of(session: Session, fingerprint: str, *, merchant_id: str | None) -> str | None:
+    """Whose fingerprint it is among the merchant's tills, if anybody's: no proof yet."""
+    found = await _keys(session, "k.fingerprint = :it", fingerprint)
+    return found[0].terminal_id if found and merchant_id in (None, found[0].merchant_id) else None
+
+
 async def list_keys(session: Session, terminal_id: str) -> list[TerminalKey]:
     """A till's keys, the latest first."""
     return await _keys(session, "k.terminal_id = :it", terminal_id)

@@ -56,7 +56,7 @@ class Bench:
 
     async def sell(self) -> str:
         """Have the cashier ring up the sale of the bench; gives its order id."""
-        order_id = f"CERT-{new_digits(12)}"
+        order_id = f"CERT-{new_digits(6)}N{new_digits(6)}"  # the letter: with an amount this is no card number
         self.order_ids.append(order_id)
         sale = {
             "orderId": order_id, "items": [BREAD, CHEESE], "subTotalAmount": sum(GROSS.values()), "totalAmount": TOTAL,

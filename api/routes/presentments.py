@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.door import Call, DirectRoute, door_router, needs
+from api.guessing import refuse_guessing
 from api.idempotency import Claim, once
 from api.loyalty_key import loyalty_key
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
@@ -69,6 +70,7 @@ class PresentmentView(View):
 async def create_presentment(call: CanWrite, body: PresentmentBody) -> Response:
     """Scan a barcode. A phone's code is of its 30 seconds and counts once; a plastic card is good for loyalty alone."""
     key = loyalty_key(call.door)
+    refuse_guessing(call, body.barcode, key)
     till = None
     try:
         read = read_barcode(body.barcode)

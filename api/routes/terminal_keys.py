@@ -15,7 +15,7 @@ from api.terminals_key import terminals_key
 from api.till_callers import till_actor
 from api.wire import Body, Instant, Text, View
 from checkout import premises_settings, proving, repository, rollout, store_places, terminal_keys
-from checkout.errors import TerminalNotFound
+from checkout.errors import TerminalKeyRefused, TerminalNotFound
 from checkout.merchants import Terminal
 from checkout.premises import TerminalKey, TerminalSighting
 from checkout.time_codes import STEP_SECONDS
@@ -166,13 +166,23 @@ async def read_terminal_secret(terminal_id: str, key_id: str, call: CanManage) -
 @router.post("/sightings", status_code=200, response_model=TerminalPremisesView)
 async def note_sighting(body: SightingBody, call: CanWrite) -> Response:
     """A till proves itself by its one-time code, and learns what holds for it: settings, rails, our time."""
-    house = terminals_key(call.door.settings)
+    house, guesses = terminals_key(call.door.settings), call.door.guesses
+    async with transaction(call.engine) as session:
+        terminal_id = await terminal_keys.terminal_of(session, body.fingerprint, merchant_id=call.caller.merchant_id)
+    guesses.refuse_more(terminal_id or "")
 
     async def work(session: Session, _claim: Claim) -> TerminalPremisesView:
-        key = await proving.prove(
-            session, body.fingerprint, body.code, house, software=body.software, problem=body.problem, now=call.now
-        )
-        return await _premises(session, call, await _seen(session, call, key.terminal_id))
+        if terminal_id is None:
+            raise TerminalKeyRefused(fingerprint=body.fingerprint[:8])
+        try:
+            await proving.prove(
+                session, body.fingerprint, body.code, house, software=body.software, problem=body.problem,
+                now=call.now,
+            )  # fmt: skip
+        except TerminalKeyRefused:
+            guesses.count(terminal_id)
+            raise
+        return await _premises(session, call, await _seen(session, call, terminal_id))
 
     return await once(call, work, status=200)
 

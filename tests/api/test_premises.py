@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from api.callers import create_key
+from api.guessing import WRONG_AT_ONCE
 from checkout.time_codes import step_of, time_code
 from ledger.database import Engine, transaction
 from tests.api.conftest import Client
@@ -255,6 +256,24 @@ async def test_a_till_proves_itself_by_its_code_and_its_secret_is_shown_no_more(
     with psycopg.connect(database.superuser_url) as connection:
         kept = connection.execute("SELECT * FROM terminal_keys, idempotency_keys").fetchall()
         assert shown["secret"] not in str(kept)
+
+
+async def test_of_a_tills_codes_that_are_guessed_few_are_looked_at(client: Client, till: dict[str, Any]) -> None:
+    path = f"/v1/terminals/{till['id']}/keys"
+    key = await made(client, path, None)
+    secret = (await client.get(f"{path}/{key['id']}/secret")).json()["secret"]
+    right = time_code(b32decode(secret), step_of(datetime.now(UTC)))
+    wrong = f"{(int(right) + 500_000) % 10**6:06d}"
+    said = {"fingerprint": key["fingerprint"]}
+
+    tried = [
+        (await client.post("/v1/terminals/sightings", said | {"code": wrong})).status_code for _ in range(WRONG_AT_ONCE)
+    ]
+    answer = await client.post("/v1/terminals/sightings", said | {"code": right})
+
+    assert set(tried) == {403}
+    assert (answer.status_code, answer.json()["code"]) == (429, "api.rate_limited")
+    assert (await premises(client, till))["last_seen"] is None
 
 
 async def test_a_new_key_leaves_the_old_one_a_day(client: Client, till: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from api import till_memory
 from api.app import create_app
 from api.callers import create_key
+from api.guessing import WRONG_AT_ONCE
 from api.settings import Settings
 from checkout.bank_details import BankAccount, account_with_key
 from checkout.barcode import ean_check_digit, number_of
@@ -357,3 +358,29 @@ async def test_what_is_done_to_a_card_is_told_and_holds_no_phone(tills: Tills) -
 
     assert [event["type"] for event in mine] == ["loyalty_card.issued", "loyalty_card.shown"]
     assert "9161234567" not in str(events)
+
+
+async def test_of_codes_that_are_guessed_few_are_looked_at(tills: Tills) -> None:
+    shown = await tills.shown()
+    stem = shown[:-8]
+    guesses = [f"{stem}{code:08d}" for code in range(WRONG_AT_ONCE + 1) if f"{code:08d}" != shown[-8:]]
+    theirs = [code_of(await tills.scan(guess, by=tills.others)) for guess in guesses[:WRONG_AT_ONCE]]
+    tried = [await tills.scan(guess) for guess in guesses[:WRONG_AT_ONCE]]
+    right = await tills.scan(shown)
+    plastic = await tills.scan(tills.card["number"])
+    waited = passes(tills.app, minutes=1)
+    late = await tills.scan(await tills.shown())
+
+    assert set(theirs) == {code_of(one) for one in tried} == {"checkout.barcode_not_of_now"}
+    assert (right.status_code, code_of(right)) == (429, "api.rate_limited")
+    assert 1 <= int(right.headers["retry-after"]) <= 30
+    assert plastic.status_code == 201
+    assert waited
+    assert late.status_code == 201, late.text
+
+
+def passes(app: FastAPI, *, minutes: int) -> bool:
+    """So many minutes pass for what was guessed."""
+    kept = app.state.door.guesses._wrong
+    kept.update({name: (wrong, at - 60 * minutes) for name, (wrong, at) in kept.items()})
+    return bool(kept)

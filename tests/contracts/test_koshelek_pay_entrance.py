@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.guessing import WRONG_AT_ONCE
 from tests.contracts.koshelek_pay_world import Till, TillWorld, basic, code_of
 
 UNKNOWN = "019b0000-0000-7000-8000-000000000007"
@@ -34,6 +35,18 @@ def test_a_right_token_after_a_wrong_one_lets_the_same_request_in(till: Till) ->
     assert code_of(till.call("checkout", body, token=till.fingerprint + "000000")) == (422, "WRONG_TOKEN")
 
     assert till.said("checkout", body)["status"] == "WAITING"
+
+
+def test_of_codes_that_are_guessed_few_are_looked_at(till_world: TillWorld) -> None:
+    till = till_world.till()
+    wrong = f"{(int(till.token()[-6:]) + 500_000) % 10**6:06d}"
+    tried = [till.call("checkout", till.checkout(), token=till.fingerprint + wrong) for _ in range(WRONG_AT_ONCE)]
+
+    answer = till.call("checkout", till.checkout())
+
+    assert {code_of(each) for each in tried} == {(422, "WRONG_TOKEN")}
+    assert code_of(answer) == (429, "TOO_MANY_REQUESTS")
+    assert int(answer.headers["retry-after"]) > 0
 
 
 def test_the_token_of_another_till_is_none_of_this_one(till: Till) -> None:

@@ -45,13 +45,15 @@ Proof = Annotated[TillProof, Depends(read_proof)]
 async def let_in(call: Call, body: TillBody, proof: TillProof) -> Terminal:
     """The till that calls. A refusal is no answer to the request: the same one with the next token may be let in.
 
-    Raises: StoreUnknown, TerminalUnknown, TerminalKeyRefused, TerminalKeysNotConfigured.
+    Raises: StoreUnknown, TerminalUnknown, TerminalKeyRefused, TerminalKeysNotConfigured, RateLimited.
     """
     house = terminals_key(call.door.settings)
 
     async def work(session: Session) -> Terminal:
         terminal = await terminal_of(session, merchant_id_of(call), body.storeId, body.terminalId)
-        await prove_terminal(session, proof.token, terminal, house, software=proof.software, now=call.now)
+        await prove_terminal(
+            session, proof.token, terminal, house, call.door.guesses, software=proof.software, now=call.now
+        )
         return terminal
 
     return await in_transaction(call.engine, work)

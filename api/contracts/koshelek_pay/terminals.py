@@ -12,10 +12,12 @@ from base64 import b32decode
 from datetime import datetime
 
 from api.contracts.koshelek_pay.errors import StoreUnknown, TerminalUnknown
+from api.guessing import Guesses
 from checkout import repository as till_rows
 from checkout.errors import StoreNotFound, TerminalKeyRefused
 from checkout.merchants import Terminal
 from checkout.proving import prove
+from checkout.terminal_keys import find_key
 from checkout.time_codes import step_of, time_code
 from ledger.database import Session, text
 from pci.secret import Secret
@@ -47,15 +49,25 @@ async def terminal_of(session: Session, merchant_id: str, store_id: str, named: 
 
 
 async def prove_terminal(
-    session: Session, token: str | None, terminal: Terminal, house: Secret, *, software: str | None, now: datetime
-) -> None:
-    """Let a till in, or not. Raises: TerminalKeyRefused."""
+    session: Session, token: str | None, terminal: Terminal, house: Secret, guesses: Guesses, *, software: str | None,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Let a till in, or not. Too many wrong codes of one till are not looked at.
+
+    Raises: TerminalKeyRefused, RateLimited.
+    """
     match = _TOKEN.fullmatch(token or "")
     if match is None:
         raise TerminalKeyRefused("The header token is the fingerprint of 32 digits a-f and the code of 6 digits.")
-    key = await prove(session, match[1], match[2], house, software=software, now=now)
+    key = await find_key(session, match[1], now=now)
     if key.terminal_id != terminal.id:
         raise TerminalKeyRefused("The fingerprint is of another till.")
+    guesses.refuse_more(terminal.id)
+    try:
+        await prove(session, match[1], match[2], house, software=software, now=now)
+    except TerminalKeyRefused:
+        guesses.count(terminal.id)
+        raise
 
 
 def token_of(fingerprint: str, secret: Secret, at: datetime) -> str:

@@ -12,6 +12,7 @@ from api.contracts.koshelek_pay.answering import Proof, answer_of, let_in
 from api.contracts.koshelek_pay.bodies import TYPE_OF, AvailabilityBody
 from api.contracts.koshelek_pay.entrance import contract_router, merchant_id_of
 from api.door import Call, needs
+from api.guessing import refuse_guessing
 from api.idempotency import Claim, once
 from api.loyalty_key import loyalty_key
 from checkout.offers import RailOffer, rules_on
@@ -30,6 +31,7 @@ async def read_availability(call: CanWrite, body: AvailabilityBody, proof: Proof
     When paying is not possible the list is empty and the till goes on with loyalty alone.
     """
     terminal = await let_in(call, body, proof)
+    refuse_guessing(call, body.cardSession, loyalty_key(call.door))
 
     async def work(session: Session, claim: Claim) -> Answer:
         presentment = await present(
