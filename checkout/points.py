@@ -98,12 +98,22 @@ async def reserve_points(session: Session, card_id: str, order_id: str, points: 
 async def release_points(session: Session, order_ids: Sequence[str], *, now: datetime) -> list[Spending]:
     """Orders will not be paid: what they had set aside goes back to the lots it came from.
 
-    Locks: the lots, then the accounts; the orders are locked.
+    What the card owes after a refund is kept back of them.
+    Locks: the purses, the lots, then the accounts; the orders are locked.
     """
     done = await points_rows.end_spendings(session, order_ids, "released", now=now)
-    if done:
-        await points_rows.refill_lots(session, [each.order_id for each in done])
-        await _book(session, done, "release", now=now)
+    if not done:
+        return done
+    owed = await points_rows.lock_purses(session, sorted({each.card_id for each in done}))
+    await points_rows.refill_lots(session, [each.order_id for each in done])
+    entries = []
+    for each in done:
+        kept = min(each.points, owed[each.card_id])
+        kept = await points_rows.take_of_lots(session, each.card_id, each.order_id, kept) if kept else 0
+        owed[each.card_id] -= kept
+        entries.append(_entry(each, "release", kept=kept, now=now))
+    await points_rows.save_owed(session, owed)
+    await points_vouchers.book(session, entries, now=now)
     return done
 
 
@@ -187,7 +197,8 @@ async def give_back(
 ) -> None:
     """A refund of an order is booked: points that paid for it come back, points that it earned go, once a refund.
 
-    What the buyer has spent of the earned points meanwhile is owed, and kept back from what the card earns next.
+    What the buyer has spent of the earned points meanwhile is owed, and kept back from what the card gets next: what it
+    earns, what comes back of another order, what an order lets go.
     Raises: PointsReturnAboveSpent. Locks: the spending, the purse, the lots, the accounts.
     """
     if (points_back < 1 and accrued_back < 1) or await points_rows.has_return(session, refund_id):
@@ -202,11 +213,12 @@ async def give_back(
         await points_rows.save_returned(session, order_id, spending.points_returned + points_back)
         await _return_lot(session, spending, points_back, now=now)
         postings += points_vouchers.given(PointsMove(card_id, programme, points_back))
-    taken = await points_rows.take_of_lots(session, card_id, order_id, accrued_back) if accrued_back else 0
+    due = owed[card_id] + accrued_back
+    taken = await points_rows.take_of_lots(session, card_id, order_id, due) if due else 0
     if taken:
         postings += points_vouchers.taken(PointsMove(card_id, programme, taken))
-    await points_rows.save_owed(session, {card_id: owed[card_id] + accrued_back - taken})
-    back = (points_back, accrued_back, accrued_back - taken)
+    await points_rows.save_owed(session, {card_id: due - taken})
+    back = (points_back, accrued_back, min(accrued_back, due - taken))
     await points_rows.add_return(session, refund_id, order_id, card_id, back, now=now)
     if postings:
         entry = points_vouchers.entry_of(
@@ -253,8 +265,10 @@ async def _book(session: Session, spendings: Iterable[Spending], step: str, *, n
     await points_vouchers.book(session, [_entry(each, step, now=now) for each in spendings], now=now)
 
 
-def _entry(each: Spending, step: str, *, now: datetime) -> Entry:
+def _entry(each: Spending, step: str, *, kept: int = 0, now: datetime) -> Entry:
     postings = STEPS[step](PointsMove(each.card_id, each.programme, each.points))
+    if kept:
+        postings += points_vouchers.taken(PointsMove(each.card_id, each.programme, kept))
     reference = f"points_{step}:{each.order_id}"
     return points_vouchers.entry_of(reference, f"points.{step}", postings, now=now, order_id=each.order_id)
 

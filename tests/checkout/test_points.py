@@ -228,6 +228,26 @@ async def test_earned_points_spent_before_a_refund_are_owed_and_kept_back_later(
         assert (await points.balance(session, other, now=now)).posted == 100 - 86
 
 
+async def test_points_that_come_back_or_are_let_go_pay_what_the_card_owes_first(
+    engine: Engine, world: PointsWorld, now: datetime
+) -> None:
+    async with transaction(engine) as session:
+        other = await world.another_card(session, now=now)
+        first = await world.place(session, [tea(200_000)], card_id=other, now=now)
+        assert await world.pay(session, [first], now=now) == 100
+        second = await world.place(session, [tea(6_001)], card_id=other, points_used=60, now=now)
+        third = await world.place(session, [tea(4_001)], card_id=other, points_used=40, now=now)
+        await world.pay(session, [second], now=now)
+        await points.give_back(session, first, "ref_1", 0, 100, now=now)
+
+        await points.give_back(session, second, "ref_2", 60, 0, now=now)
+        await points.release_points(session, [third], now=now)
+
+        assert (await points.balance(session, other, now=now)).posted == 0
+        assert await points_rows.lock_purses(session, [other]) == {other: 0}
+        assert await differences(session) == []
+
+
 async def test_lots_whose_time_is_over_expire_once(engine: Engine, world: PointsWorld, now: datetime) -> None:
     over = now + timedelta(days=365)
     async with transaction(engine) as session:
