@@ -19,8 +19,12 @@ from api.rate_limit import Buckets
 from api.routes.plan_form import FormRoute, is_ours
 from api.settings import Mode
 from api.till_pages.asking import Asking, OwnKey
-from api.till_pages.deeds import PHONE_DEEDS, TILL_DEEDS, AtTill, read_again
+from api.till_pages.at_till import AtTill
+from api.till_pages.deeds import PHONE_DEEDS, TILL_DEEDS
+from api.till_pages.devices import Devices
 from api.till_pages.pages import ASSETS, asset_answer, fragment, page
+from api.till_pages.phone_messages import texts_of
+from api.till_pages.reading import read_again
 from api.till_pages.sessions import TillSession, find_session, messages_of, save_changes, save_state
 from api.till_pages.shop import open_session
 from api.till_pages.views import PageOf, diagram_values, phone_values, till_values
@@ -71,11 +75,10 @@ async def show_till(link_code: str, request: Request) -> Response:
         return _gone(request)
     view = request.query_params.get("view", "all")
     of = PageOf(kept, lang_of(request), door.clock.now())
-    panels = {
-        panel: fragment(f"{panel}.html", of.lang, await _values(door, of, request, panel))
-        for panel in ("phone", "till", "diagram")
-    }
-    return page("whole.html", of.lang, {"view": view if view in VIEWS else "all", "path": of.path, "panels": panels})
+    values = {panel: await _values(door, of, request, panel) for panel in ("phone", "till", "diagram")}
+    panels = {panel: fragment(f"{panel}.html", of.lang, told) for panel, told in values.items()}
+    shown = {"view": view if view in VIEWS else "all", "path": of.path, "panels": panels}
+    return page("whole.html", of.lang, shown, form_origin=values["till"]["form_origin"])
 
 
 @router.get("/{link_code}/{panel}")
@@ -90,7 +93,19 @@ async def show_panel(link_code: str, panel: str, request: Request) -> Response:
     values = await _values(door, of, request, panel)
     if request.query_params.get("seen") == str(values["seen"]):
         return Response(status_code=204)
-    return page(f"{panel}.html", of.lang, values)
+    return _panel(panel, of, values)
+
+
+@router.post("/{link_code}/messages")
+async def show_messages(link_code: str, request: Request) -> Response:
+    """What a buyer's phone has got, the newest last: the code that signs a plan is among it. Kept nowhere."""
+    door, kept = await _opened(request, link_code)
+    if kept is None:
+        raise RouteUnknown()
+    if not is_ours(request):
+        raise MediaTypeUnsupported()
+    form: dict[str, str] = request.scope["kopeyka.json"] or {}
+    return page("texts.html", lang_of(request), {"texts": await texts_of(door.settings, form.get("phone", ""))})
 
 
 @router.post("/{link_code}/{deed}")
@@ -103,22 +118,29 @@ async def act_at_till(link_code: str, deed: str, request: Request) -> Response:
     if not is_ours(request):
         raise MediaTypeUnsupported()
     form: dict[str, str] = request.scope["kopeyka.json"] or {}
-    at = AtTill(kept, _asking(request, link_code), door.clock.now())
-    state = await act(at, form)
+    state = await act(_at(request, kept), form)
     async with transaction(door.engine) as session:
         kept = await save_changes(session, kept, state)
     if "hx-request" not in request.headers:
         return RedirectResponse(f"/till/{link_code}?lang={lang_of(request)}", 303)
     panel = "till" if deed in TILL_DEEDS else "phone"
     of = PageOf(kept, lang_of(request), door.clock.now())
-    return page(f"{panel}.html", of.lang, await _values(door, of, request, panel))
+    return _panel(panel, of, await _values(door, of, request, panel))
+
+
+def _panel(panel: str, of: PageOf, values: dict[str, Any]) -> Response:
+    """A part of a page. A page with the vault's form in it is loaded whole: its policy has to name the vault."""
+    answered = page(f"{panel}.html", of.lang, values)
+    if values.get("form") is not None:
+        answered.headers["hx-refresh"] = "true"
+    return answered
 
 
 async def _read(request: Request, door: Door, kept: TillSession) -> TillSession:
     """The session after the till has asked how its order stands."""
     if kept.state.order is None:
         return kept
-    state = await read_again(AtTill(kept, _asking(request, kept.link_code), door.clock.now()), kept.state)
+    state = await read_again(_at(request, kept), kept.state)
     if state == kept.state:
         return kept
     async with transaction(door.engine) as session:
@@ -172,6 +194,16 @@ def _asking(request: Request, link_code: str | None) -> Asking:
     if not hasattr(state, "till_pages_key"):
         state.till_pages_key = OwnKey()
     return Asking(request.app, state.door, state.till_pages_key, link_code)
+
+
+def _at(request: Request, kept: TillSession) -> AtTill:
+    state = request.app.state
+    if not hasattr(state, "till_pages_devices"):
+        state.till_pages_devices = Devices()
+    door: Door = state.door
+    scheme = "https" if door.settings.public_url.startswith("https://") else request.url.scheme
+    origin = f"{scheme}://{request.headers.get('host', '')}"
+    return AtTill(kept, _asking(request, kept.link_code), door.clock.now(), state.till_pages_devices, origin)
 
 
 def _gone(request: Request) -> Response:

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.demo.wire import Connection, ConnectionLost
-from api.till_pages.asking import Asking, Said
+from api.till_pages.at_till import AtTill, Deed, Form, is_live, refused, shown_qr
+from api.till_pages.card_entry import open_card_form, pay_by_card
+from api.till_pages.device_tap import tap, wait_for_device
 from api.till_pages.goods import PORTIONS_MAX, SHELF, basket_body
-from api.till_pages.sessions import SaidMessage, TillSession, TillState
+from api.till_pages.reading import read_again
+from api.till_pages.sessions import SaidMessage, TillState
+from checkout.premises import RAILS
 from sbp_gateway.errors import InvalidPayload
 from sbp_gateway.payload import parse_leniently
 
-RAILS_OFFERED = ("sbp", "dolyame")
-"""What the page can play to the end: a card and a device need their own forms."""
 CODE_CHARACTERS_MAX = 40
 POINTS_DIGITS_MAX = 9
 TTL_MINUTES = 5
-SLIP_COLUMNS = 48
-BYTES_SHOWN_MAX = 128
-BYTES_A_LINE = 16
-LIVE = ("requested", "waiting", "unknown")
-
-Form = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class AtTill:
-    """A session while something is done in it."""
-
-    kept: TillSession
-    asking: Asking
-    now: datetime
-
-    @property
-    def state(self) -> TillState:
-        """What the till shows."""
-        return self.kept.state
-
-
-Deed = Callable[[AtTill, Form], Awaitable[TillState]]
-
-
-def _refused(state: TillState, said: Said) -> TillState:
-    return replace(state, notice=said.notice)
 
 
 async def add_goods(at: AtTill, form: Form) -> TillState:
@@ -72,7 +46,7 @@ async def present(at: AtTill, form: Form) -> TillState:
     body = {"terminal_id": at.kept.terminal_id, "barcode": form.get("barcode", "").strip()}
     said = await at.asking.ask("till", "POST", "/v1/presentments", body)
     if not said.is_done:
-        return _refused(at.state, said)
+        return refused(at.state, said)
     points = await at.asking.ask("till", "GET", f"/v1/loyalty-cards/{said.body['loyalty_card_id']}/points")
     available = int(points.body["available"]) if points.is_done else 0
     return replace(at.state, presentment=said.body, points=available, notice=None)
@@ -96,24 +70,33 @@ async def place(at: AtTill, form: Form) -> TillState:
         body["points"] = int(points)
     said = await at.asking.ask("till", "POST", "/v1/orders", body)
     if not said.is_done:
-        return replace(_refused(at.state, said), sales=sale)
+        return replace(refused(at.state, said), sales=sale)
     return replace(at.state, order=said.body, sales=sale, refund=None, slip=None, notice=None)
 
 
 async def begin_paying(at: AtTill, form: Form) -> TillState:
-    """An attempt by the rail that was chosen: its QR is shown."""
+    """By the rail that was chosen: a QR is shown, or the till waits for a card or a device."""
     order, rail = at.state.order, form.get("rail", "")
-    if order is None or rail not in RAILS_OFFERED:
+    if order is None or order["status"] != "open" or is_live(order) or rail not in RAILS:
         return at.state
+    if rail == "card":
+        return await open_card_form(at)
+    if rail == "koshelek_pay":
+        return wait_for_device(at)
     body: dict[str, Any] = {"rail": rail}
     if rail == "sbp":
         body["ttl_minutes"] = TTL_MINUTES
     said = await at.asking.ask("till", "POST", f"/v1/orders/{order['id']}/attempts", body)
     if not said.is_done:
-        return _refused(at.state, said)
+        return refused(at.state, said)
     if rail == "sbp":
         await at.asking.tell(SaidMessage("kopeyka", "nspk", "POST /payment/v1/qrc-data", told=said.body["status"]))
     return await read_again(at, replace(at.state, notice=None))
+
+
+async def choose_again(at: AtTill, _form: Form) -> TillState:
+    """Another rail after all, before the card or the device was there."""
+    return replace(at.state, entry=None, notice=None)
 
 
 async def cancel(at: AtTill, _form: Form) -> TillState:
@@ -121,7 +104,7 @@ async def cancel(at: AtTill, _form: Form) -> TillState:
     if at.state.order is None:
         return at.state
     said = await at.asking.ask("till", "POST", f"/v1/orders/{at.state.order['id']}/cancel")
-    return replace(at.state, order=said.body, notice=None) if said.is_done else _refused(at.state, said)
+    return replace(at.state, order=said.body, entry=None, notice=None) if said.is_done else refused(at.state, said)
 
 
 async def refund(at: AtTill, form: Form) -> TillState:
@@ -135,7 +118,7 @@ async def refund(at: AtTill, form: Form) -> TillState:
         body["items"] = [{"line": line["line"], "quantity": line["quantity"]}]
     said = await at.asking.ask("till", "POST", "/v1/item-refunds", body)
     if not said.is_done:
-        return _refused(at.state, said)
+        return refused(at.state, said)
     return await read_again(at, replace(at.state, refund=said.body, notice=None))
 
 
@@ -143,17 +126,17 @@ async def begin_anew(at: AtTill, _form: Form) -> TillState:
     """The next buyer."""
     if at.state.order is not None and at.state.order["status"] == "open":
         return at.state
-    return TillState(sales=at.state.sales, rail=at.state.rail)
+    return TillState(sales=at.state.sales, rail=at.state.rail, card_token=at.state.card_token)
 
 
 async def prefer(at: AtTill, form: Form) -> TillState:
     """The buyer chooses on the phone how to pay by default."""
     rail = form.get("rail", "")
-    if rail not in (*RAILS_OFFERED, ""):
+    if rail not in (*RAILS, ""):
         return at.state
     path = f"/v1/loyalty-cards/{at.kept.loyalty_card_id}/preferred-rail"
     said = await at.asking.ask("phone", "POST", path, {"rail": rail or None})
-    return replace(at.state, rail=rail, notice=None) if said.is_done else _refused(at.state, said)
+    return replace(at.state, rail=rail, notice=None) if said.is_done else refused(at.state, said)
 
 
 async def confirm(at: AtTill, form: Form) -> TillState:
@@ -179,79 +162,8 @@ async def confirm(at: AtTill, form: Form) -> TillState:
     return at.state
 
 
-async def _slip(at: AtTill, state: TillState) -> TillState:
-    """What is printed of a paid order, in the widest paper's columns."""
-    assert state.order is not None
-    path = f"/v1/orders/{state.order['id']}/slip?columns={SLIP_COLUMNS}"
-    told = await at.asking.ask("till", "GET", path)
-    raw = await at.asking.ask("till", "GET", f"{path}&format=escpos")
-    if not told.is_done or not isinstance(raw.body, bytes):
-        return state
-    dump = [raw.body[place : place + BYTES_A_LINE].hex(" ") for place in range(0, BYTES_SHOWN_MAX, BYTES_A_LINE)]
-    return replace(state, slip={"text": told.body["text"], "bytes": len(raw.body), "dump": dump})
-
-
-async def read_again(at: AtTill, state: TillState) -> TillState:
-    """The order as it stands now. Drawn only when something has come of it: a till asks each second."""
-    if state.order is None:
-        return state
-    state = await _refund_again(at, state)
-    assert state.order is not None, "nothing has taken it away"
-    said = await at.asking.ask("till", "GET", f"/v1/orders/{state.order['id']}", is_told=False)
-    if not said.is_done or said.body == state.order:
-        return state
-    before, after = _standing(state.order), _standing(said.body)
-    if before != after:
-        if said.body["status"] == "paid" != state.order["status"] and _is_by_sbp(said.body):
-            await at.asking.tell(SaidMessage("nspk", "kopeyka", "payment/v2/qrc/notification", told="ACWP"))
-        await at.asking.tell(SaidMessage("till", "kopeyka", f"GET /v1/orders/{said.body['id']}", 200, told=after))
-    is_news = said.body["status"] == "paid" and (state.slip is None or state.refund is not None)
-    shown = replace(state, order=said.body)
-    return await _slip(at, shown) if is_news else shown
-
-
-async def _refund_again(at: AtTill, state: TillState) -> TillState:
-    """How the refund stands, while the rail takes its time."""
-    if state.refund is None or state.refund["is_final"]:
-        return state
-    path = f"/v1/item-refunds/{state.refund['id']}"
-    said = await at.asking.ask("till", "GET", path, is_told=False)
-    if not said.is_done or said.body["status"] == state.refund["status"]:
-        return state
-    if _is_by_sbp(state.order):
-        await at.asking.tell(SaidMessage("nspk", "kopeyka", "payment/v2/qrc/notification", told="refund"))
-    await at.asking.tell(SaidMessage("till", "kopeyka", f"GET {path}", 200, told=said.body["status"]))
-    return replace(state, refund=said.body)
-
-
-def _standing(order: Mapping[str, Any]) -> str:
-    last = live_attempt(order)
-    return str(order["status"]) if last is None else f"{order['status']} · {last['status']}"
-
-
-def _is_by_sbp(order: Mapping[str, Any] | None) -> bool:
-    last = live_attempt(order)
-    return last is not None and last["rail"] == "sbp"
-
-
-def live_attempt(order: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The newest try to have an order paid."""
-    attempts = (order or {}).get("attempts") or ()
-    found: Mapping[str, Any] | None = attempts[-1] if attempts else None
-    return found
-
-
-def shown_qr(order: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What the buyer scans now."""
-    attempt = live_attempt(order)
-    if order is None or order["status"] != "open" or attempt is None or attempt["status"] not in LIVE:
-        return None
-    found: Mapping[str, Any] | None = attempt["qr"]
-    return found
-
-
 TILL_DEEDS: Mapping[str, Deed] = {
     "add": add_goods, "take": take_goods, "present": present, "place": place, "pay": begin_paying,
-    "cancel": cancel, "refund": refund, "next": begin_anew,
+    "card": pay_by_card, "other": choose_again, "cancel": cancel, "refund": refund, "next": begin_anew,
 }  # fmt: skip
-PHONE_DEEDS: Mapping[str, Deed] = {"prefer": prefer, "confirm": confirm}
+PHONE_DEEDS: Mapping[str, Deed] = {"prefer": prefer, "confirm": confirm, "tap": tap}

@@ -26,18 +26,6 @@ ASSETS = {
 }
 """Everything that pages load, and as what."""
 ASSET_SECONDS = 300
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src data:",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
 
 
 @cache
@@ -65,8 +53,29 @@ def fragment(template: str, lang: Lang, values: Mapping[str, Any]) -> Markup:
     return Markup(html)  # noqa: S704  # rendered with every value escaped
 
 
-def page(template: str, lang: Lang, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
-    """A page, or a part of one."""
+def page(
+    template: str, lang: Lang, values: Mapping[str, Any], *, status: int = 200, form_origin: str = ""
+) -> HTMLResponse:
+    """A page, or a part of one. ``form_origin``: the vault's, whose card form the page shows."""
     html = str(fragment(template, lang, values))
-    headers = {"content-security-policy": POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
+    headers = {
+        "content-security-policy": policy(form_origin), "referrer-policy": "same-origin", "cache-control": "no-store",
+    }  # fmt: skip
     return HTMLResponse(html, status, headers)
+
+
+def policy(form_origin: str = "") -> str:
+    """What a page may do: our scripts and style, calls home, and a frame of the vault's while a card is typed."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "connect-src 'self'",
+            "img-src data:",
+            *([f"frame-src {form_origin}"] if form_origin else ()),
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )

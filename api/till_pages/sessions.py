@@ -32,6 +32,10 @@ class TillState:
     """What went wrong last: a code and the cashier's tip."""
     rail: str = ""
     """What the buyer's phone prefers."""
+    entry: Mapping[str, Any] | None = None
+    """The card's form, or the device, that the till waits for."""
+    card_token: str | None = None
+    """The card that was typed last: the buyer's phone may put it into its wallet."""
     sales: int = 0
 
 

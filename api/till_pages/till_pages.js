@@ -1,5 +1,5 @@
 "use strict";
-/* Counts seconds down where the page says how many are left, and keeps fields a cashier is typing in. */
+/* Counts seconds down where the page says how many are left, and hears that a card was entered in the vault's form. */
 const started = new WeakMap();
 function left(element) {
   if (!started.has(element)) started.set(element, performance.now());
@@ -21,3 +21,12 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 setInterval(tick, 250);
 addEventListener("DOMContentLoaded", tick);
+const FORM_HEIGHT_MAX = 900;
+addEventListener("message", (event) => {
+  const frame = document.getElementById("card-form"), said = event.data;
+  if (!frame || event.origin !== frame.dataset.origin || event.source !== frame.contentWindow) return;
+  if (!said || said.source !== "kopeyka" || said.session_id !== frame.dataset.sessionId) return;
+  if (said.type === "form.resized" && Number.isFinite(said.height)) frame.height = Math.min(said.height, FORM_HEIGHT_MAX);
+  if (said.type === "card.entered") document.getElementById("card-done").requestSubmit();
+  if (said.type === "form.over") document.getElementById("card-next").classList.remove("is-spare");
+});

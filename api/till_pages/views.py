@@ -10,8 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from api.plan_form.pages import origin_of
 from api.plan_form.texts import Lang, money
-from api.till_pages.deeds import LIVE, RAILS_OFFERED, TTL_MINUTES, live_attempt, shown_qr
+from api.till_pages.at_till import awaited, is_live, live_attempt, price_of, shown_qr
+from api.till_pages.deeds import TTL_MINUTES
 from api.till_pages.goods import SHELF, basket_of
 from api.till_pages.sessions import SaidMessage, TillSession
 from api.till_pages.texts import TEXTS, say
@@ -19,8 +21,9 @@ from checkout.barcode import ShownBarcode
 from checkout.barcode_drawing import BarcodeKind, draw_barcode
 from checkout.baskets import Measure
 from checkout.offers import NEVER_DEARER
+from checkout.premises import RAILS
 
-ENDS = ("phone", "till", "kopeyka", "nspk")
+ENDS = ("phone", "till", "kopeyka", "nspk", "vault")
 _ID = re.compile(r"([a-z]{3}_)[0-9A-Za-z]{18,}([0-9A-Za-z]{4})")
 
 
@@ -42,14 +45,22 @@ def till_values(of: PageOf) -> dict[str, Any]:
     """The till's panel."""
     state = of.kept.state
     order, attempt, qr = state.order, live_attempt(state.order), shown_qr(state.order)
-    is_live = attempt is not None and attempt["status"] in LIVE and order is not None and order["status"] == "open"
+    form = awaited(state, "card")
     return {
-        "path": of.path, "seen": of.kept.version, "state": state, "shelf": _shelf(of.lang),
+        "path": of.path, "seen": _seen(of, form), "state": state, "shelf": _shelf(of.lang),
         "lines": _lines(of) if order is None else _order_lines(order), "sums": _sums(of), "order": order,
-        "attempt": attempt, "is_live": is_live, "rails": _rails(of), "tenders": (order or {}).get("tenders"),
+        "attempt": attempt, "is_live": is_live(order), "rails": _rails(of), "tenders": (order or {}).get("tenders"),
         "qr": None if qr is None else Markup(draw_barcode(qr["payload"], BarcodeKind.QR_CODE, "")),  # noqa: S704  # our own drawing
         "qr_seconds": _seconds_left(attempt, of.now), "money": money, "refund": _refund(state.refund),
+        "form": form, "form_origin": "" if form is None else origin_of(form["form_url"]),
+        "device": awaited(state, "koshelek_pay"), "price_of": price_of,
     }  # fmt: skip
+
+
+def _seen(of: PageOf, form: Mapping[str, Any] | None) -> str:
+    """By what a panel is known again. One with a card's form stays as it is while somebody types into it."""
+    notice = of.kept.state.notice
+    return str(of.kept.version) if form is None else f"{form['id']}{'' if notice is None else notice['code']}"
 
 
 def _shelf(lang: Lang) -> list[dict[str, Any]]:
@@ -106,21 +117,17 @@ def _rails(of: PageOf) -> list[dict[str, Any]]:
     state = of.kept.state
     if state.order is None:
         return []
-    scanned = (state.presentment or {}).get("rails") or RAILS_OFFERED
+    scanned = (state.presentment or {}).get("rails") or RAILS
     offers = {offer["rail"]: offer for offer in (state.order.get("tenders") or {}).get("offers", ())}
     preferred = (state.presentment or {}).get("preferred_rail")
-    found = []
-    for rail in RAILS_OFFERED:
-        if rail not in scanned:
-            continue
-        offer = offers.get(rail)
-        asked = state.order["amount_kopecks"] if offer is None else offer["amount_kopecks"]
-        found.append(
-            {
-                "rail": rail, "amount": money(asked), "note": _note(of.lang, rail, offer),
-                "is_usual": rail == preferred,
-            }
-        )  # fmt: skip
+    found = [
+        {
+            "rail": rail, "amount": money(price_of(state.order, rail)), "note": _note(of.lang, rail, offers.get(rail)),
+            "is_usual": rail == preferred, "is_off": rail == "koshelek_pay" and state.card_token is None,
+        }
+        for rail in RAILS
+        if rail in scanned
+    ]  # fmt: skip
     return sorted(found, key=lambda rail: not rail["is_usual"])
 
 
@@ -155,9 +162,11 @@ def phone_values(of: PageOf, shown: ShownBarcode, number: str, kind: BarcodeKind
         "path": of.path, "seen": f"{of.kept.version}.{shown.step}.{points}", "kind": kind.value, "points": points,
         "barcode": shown.text, "drawn": Markup(drawn),  # noqa: S704  # our own drawing of digits
         "renews_seconds": max(1, round((shown.renews_at - of.now).total_seconds())), "qr": qr,
-        "attempt": attempt, "is_paid": is_paid, "rails": list(RAILS_OFFERED), "rail": state.rail,
+        "attempt": attempt, "is_paid": is_paid, "rails": list(RAILS), "rail": state.rail,
         "amount": money(attempt["amount_kopecks"]) if attempt is not None else "",
-        "can_scan": state.presentment is None,
+        "can_scan": state.presentment is None and state.order is None,
+        "asks_device": state.order is not None and awaited(state, "koshelek_pay") is not None,
+        "device_amount": money(price_of(state.order, "koshelek_pay")) if state.order is not None else "",
     }  # fmt: skip
 
 

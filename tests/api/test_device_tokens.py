@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -38,7 +39,7 @@ class NearDeviceVault(NearVault):
         acting_for: str = "", request_id: str = "", query: Mapping[str, str] | None = None,
     ) -> Any:  # fmt: skip
         del acting_for, request_id
-        asked = "&".join(f"{name}={value}" for name, value in (query or {}).items())
+        asked = urlencode(query or {})
         return await super().call(method, f"{path}?{asked}" if asked else path, body, idempotency_key=idempotency_key)
 
     async def close(self) -> None:

@@ -9,14 +9,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.card_calls import CardCalls
 from api.deliveries import events_client
+from api.plan_calls import PlanCalls
 from api.public_addresses import public_client
 from api.sandbox import take_in_banks, take_in_operator
 from api.settings import Settings
@@ -24,24 +26,21 @@ from api.wiring import wire
 from api.worker import JOBS, Tools
 from ledger.clock import Clock
 from ledger.database import Engine
+from tests.api.conftest import Client
+from tests.api.plan_shop import VAULT, PlanShop, plan_shop
+from tests.api.test_device_tokens import NearDeviceVault
+from tests.vault_calls import service_client
+from tokenization.settings import VaultSettings
 
 OF_SALES = {job.name: job for job in JOBS if job.name in {"poll_links", "resume_lost_links", "carry_on_refunds"}}
 
 
 @dataclass
-class TillWorld:
-    """A browser's view of the sandbox, and the hands of its worker."""
+class TillPages:
+    """A browser's view of the sandbox."""
 
     app: Any
     http: httpx.AsyncClient
-    tools: Tools
-    nspk_url: str
-    pages: list[str] = field(default_factory=list)
-
-    async def work(self) -> None:
-        """What the worker does of a sale, once."""
-        for job in OF_SALES.values():
-            await job.run(self.tools)
 
     async def open(self) -> str:
         """A till of one's own: its path."""
@@ -56,8 +55,48 @@ class TillWorld:
         assert answered.status_code == 200, answered.text
         return answered.text
 
-    async def panel(self, path: str, name: str, **asked: str) -> httpx.Response:
-        return await self.http.get(f"{path}/{name}", params=asked)
+
+@dataclass
+class TillWorld(TillPages):
+    """With NSPK behind it, and the hands of its worker."""
+
+    tools: Tools
+    nspk_url: str
+
+    async def work(self) -> None:
+        """What the worker does of a sale, once."""
+        for job in OF_SALES.values():
+            await job.run(self.tools)
+
+
+@dataclass
+class VaultTill(TillPages):
+    """With a vault, an acquirer and a gateway of messages behind it."""
+
+    shop: PlanShop
+    vault: NearDeviceVault
+
+
+@asynccontextmanager
+async def vault_till(
+    client: Client, engine: Engine, vault_engine: Engine, *, home: str = "https://kopeyka.test", safe: str = VAULT
+) -> AsyncIterator[VaultTill]:
+    """Open it: browsers have our pages from ``home``, and the vault's form from ``safe``."""
+    async with plan_shop(client, engine, vault_engine) as shop:
+        door = client.app.state.door
+        desk = shop.charges.desk
+        vault = replace(desk.vault, acquirer=desk.link, settings=VaultSettings(public_url=safe))
+        shop.charges.desk = replace(desk, vault=vault)
+        near = NearDeviceVault(service_client(vault))
+        cards = CardCalls(engine, near, Clock())
+        plans = PlanCalls(engine, cards, door.clock)
+        door.wiring = replace(door.wiring, cards=cards, vault=near, plans=plans)
+        told = {"public_url": home, "messages_url": str(shop.messages.http.base_url)}
+        door.settings = door.settings.model_copy(update=told)
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url=home, timeout=30) as http:
+            yield VaultTill(client.app, http, shop, near)
+        await near.close()
 
 
 @asynccontextmanager

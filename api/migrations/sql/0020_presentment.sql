@@ -128,7 +128,8 @@ CREATE TABLE till_session_messages (
     CONSTRAINT till_session_messages_pkey PRIMARY KEY (number),
     CONSTRAINT till_session_messages_session_fkey FOREIGN KEY (link_code) REFERENCES till_sessions,
     CONSTRAINT till_session_messages_ends_are_known CHECK (
-        source IN ('phone', 'till', 'kopeyka', 'nspk') AND target IN ('phone', 'till', 'kopeyka', 'nspk')
+        source IN ('phone', 'till', 'kopeyka', 'nspk', 'vault')
+        AND target IN ('phone', 'till', 'kopeyka', 'nspk', 'vault')
         AND source <> target
     ),
     CONSTRAINT till_session_messages_said_length CHECK (length(said) BETWEEN 1 AND 200)
