@@ -120,7 +120,10 @@ async def add_rule(session: Session, offer: RailOffer, *, by: TillActor, now: da
 async def end_rule(
     session: Session, offer_id: str, *, merchant_id: str | None, by: TillActor, now: datetime
 ) -> RailOffer:
-    """Let an offer count no more from now on. Ending it again changes nothing. Raises: RailOfferNotFound."""
+    """Let an offer count no more from now on. Ending it again changes nothing.
+
+    Raises: RailOfferNotFound. Locks: the offer.
+    """
     row = (
         await session.execute(
             text("SELECT * FROM rail_offers WHERE id = :id FOR NO KEY UPDATE"), {"id": offer_id}

@@ -416,7 +416,10 @@ async def card_of_lot(session: Session, order_id: str) -> tuple[str, str] | None
 
 
 async def empty_expired(session: Session, *, now: datetime, limit: int = LOTS_MAX) -> list[tuple[str, str, str, int]]:
-    """Empty lots whose time is over: their ids, cards, programmes and points. Skips what others hold."""
+    """Empty lots whose time is over: their ids, cards, programmes and points.
+
+    Locks: the lots it takes, skipping what others hold.
+    """
     rows = await session.execute(
         text("""WITH due AS (
                     SELECT id, points_left FROM points_lots WHERE points_left > 0 AND expires_at <= :now
