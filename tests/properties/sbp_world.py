@@ -158,9 +158,7 @@ async def _open(runner: asyncio.Runner, database: Any, url: str, simulators: htt
             headers={"authorization": f"Bearer {secret.expose()}"},
         )
     )  # fmt: skip
-    tools = Tools(
-        settings, engine, clock, wire(settings, engine, clock), events_client(), public_client(settings.mode)
-    )
+    tools = Tools(settings, engine, clock, wire(settings, engine, clock), events_client(), public_client(settings.mode))
     stack.push_async_callback(engine.dispose)
     for client in (tools.events, tools.webhooks, tools.wiring):
         stack.push_async_callback(client.close)
