@@ -14,8 +14,12 @@ import uvicorn
 
 from api.serve import listening_socket
 from ledger.database import Engine
-from tests.api.till_pages_world import TillWorld, till_world
+from tests.api.conftest import Client
+from tests.api.plan_shop import BUYER, PLANS
+from tests.api.till_pages_world import TillWorld, till_world, vault_till
 from tests.browser import BrowserTab, browser_tab, program
+from tests.tokenization.charges.charge_world import PAN
+from tokenization.app import public_app
 
 pytestmark = [
     pytest.mark.faults,
@@ -28,13 +32,19 @@ WIDTHS = ((390, 844), (1280, 860))
 async def served(world: TillWorld) -> AsyncIterator[str]:
     """The door behind a socket; its home."""
     with listening_socket("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(world.app, ws="none", log_config=None, lifespan="off"))
-        serving = asyncio.create_task(server.serve([listener]))
-        try:
+        async with behind(listener, world.app):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+
+
+@asynccontextmanager
+async def behind(listener: Any, app: Any) -> AsyncIterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 async def fits(tab: BrowserTab, name: str, frame: str) -> None:
@@ -168,3 +178,49 @@ async def test_a_used_barcode_and_an_order_let_go(database: Any, engine: Engine)
             await says(tab, "till", "Чек отменён", home)
             await fits(tab, "canceled", home)
             assert await tab.run("!!document.querySelector('.barcode.is-code_128')", frame=home)
+
+
+async def test_a_card_in_the_vaults_form_a_device_and_a_plan(
+    client: Client, engine: Engine, vault_engine: Engine
+) -> None:
+    with listening_socket("127.0.0.1", 0) as ours, listening_socket("127.0.0.1", 0) as vaults:
+        home, safe = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in (ours, vaults))
+        async with (
+            vault_till(client, engine, vault_engine, home=home, safe=safe) as till,
+            behind(ours, till.app),
+            behind(vaults, public_app(till.shop.charges.desk.vault)),
+        ):
+            path = await till.open()
+            await till.act(path, "add", article="kruzh-06")
+            await till.act(path, "place")
+            async with browser_tab(home + path) as tab:
+                await press(tab, "#till input[value=card] + button", home)
+                there = "document.readyState === 'complete' && !!document.getElementById('pan')"
+                await tab.until(there, frame="/card-forms/")
+                for name, text in (("pan", PAN), ("expires", "1228"), ("cvc", "123")):
+                    await tab.type_into(name, text, frame="/card-forms/")
+                await fits(tab, "card", home)
+                await press(tab, "#submit", "/card-forms/")
+                await says(tab, "till", "Оплачено", home)
+                await fits(tab, "card_paid", home)
+
+                await till.act(path, "next")
+                await till.act(path, "add", article="kofe-01")
+                await till.act(path, "place")
+                await press(tab, "#till input[value=koshelek_pay] + button", home)
+                await tab.until("!!document.querySelector('.asked .big')", frame=home)
+                await fits(tab, "device", home)
+                await press(tab, ".asked .big", home)
+                await says(tab, "till", "Оплачено", home)
+
+                await till.act(path, "next")
+                await till.act(path, "add", article="zer-03")
+                await till.act(path, "place")
+                await press(tab, "#till input[value=dolyame] + button", home)
+                await tab.until("!!document.querySelector('.asked a[href*=plans]')", frame=home)
+                await fits(tab, "plan", home)
+                [plan] = (await till.shop.cards.read(f"{PLANS}?status=new"))["items"]
+                body = {"buyer": {**BUYER, "phone": "+79165550123"}, "card_token": till.shop.token}
+                await till.shop.cards.made(f"{PLANS}/{plan['id']}/acceptance", body, 200)
+                await says(tab, "till", "Оплачено", home)
+                assert not [said for said in tab.said if said.startswith(("error", "exception"))], tab.said
