@@ -12,6 +12,8 @@ from checkout.shift_report import ShiftReport
 from checkout.shift_text import KINDS, NOBODY
 from ledger.clock import MOSCOW
 
+NO_CHARACTERS = {0xFFFE: "?", 0xFFFF: "?"}
+"""What XML may not hold: a name with one of them makes a workbook that cannot be opened."""
 Cell = str | int | Decimal | None
 
 
@@ -28,6 +30,7 @@ def render_xlsx(report: ShiftReport) -> bytes:
         for column, value in enumerate(row, 1):
             cell = sheet.cell(number, column, value)
             if isinstance(value, str):
+                cell.value = value.translate(NO_CHARACTERS)
                 cell.data_type = "s"  # a cashier's name that begins with = is a name, and no formula
             elif isinstance(value, Decimal):
                 cell.number_format = "0.00"

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from api.data_dir import StartRefused
+from api.errors import AddressRefused
 from api.event_catalogue import EVENT_NAMES
+from api.public_addresses import check_url
 from api.settings import Mode, Settings
 from api.webhooks.errors import EventTypeUnknown, WebhookRemoved, WebhooksNotConfigured
 from api.webhooks.signing import WebhookSecret, mark_of, secret_of, signed_headers, webhooks_key
@@ -114,3 +116,9 @@ def test_nothing_is_done_with_a_removed_webhook() -> None:
     assert refuse_removed(webhook("*")).status is WebhookStatus.ACTIVE
     with pytest.raises(WebhookRemoved):
         refuse_removed(webhook("*", status=WebhookStatus.REMOVED))
+
+
+@pytest.mark.parametrize("host", ["2130706433", "10.1", "0", "0x7f.1", "0x7f000001", "127.0.0.1.", "[::ffff:10.0.0.1]"])
+def test_no_way_to_write_an_inner_address_is_taken(host: str) -> None:
+    with pytest.raises(AddressRefused):
+        check_url(f"https://{host}/hook", Mode.PRODUCTION)
