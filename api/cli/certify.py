@@ -115,7 +115,7 @@ def write(found: Certification, out: Path) -> list[str]:
     try:
         pages = render_pdf(found)
     except StartRefused as refused:
-        Console(stderr=True).print(str(refused))
+        Console(stderr=True).print(str(refused), markup=False)  # it names an extra in brackets
     else:
         files.append(base.with_suffix(".pdf"))
         files[1].write_bytes(pages)

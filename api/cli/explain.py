@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.cli.vault_database import command_origin, operator
@@ -17,6 +17,11 @@ from api.timeline.traces import posting_text
 from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from ledger.money import roubles
+
+KIND_COLUMNS = 9
+"""The longest kind of moment and two spaces."""
+FACTS_COLUMN = 24
+"""Where facts begin: behind time and kind."""
 
 
 def explain(
@@ -45,7 +50,8 @@ def explain(
     console = Console(soft_wrap=True, highlight=False)
     for day, moments in by_day(timeline.moments).items():
         console.print(f"\n{day}", style="bold", markup=False)
-        console.print(_table(moments))
+        for moment in moments:
+            console.print(moment_text(moment))
     left_out = timeline.moments_found - len(timeline.moments)
     console.print(f"{timeline.moments_found} moments of {len(timeline.objects)} objects", markup=False)
     if left_out:
@@ -64,13 +70,14 @@ def as_plain(timeline: Timeline) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(moments: list[Moment]) -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 1))
-    for style in ("cyan", "dim", "bold", None):
-        table.add_column(style=style, overflow="fold")
-    for one in moments:
-        table.add_row(f"{one.at:%H:%M:%S.%f}"[:-3], one.kind.value, one.what, "\n".join((one.about, *lines_of(one))))
-    return table
+def moment_text(moment: Moment) -> Text:
+    """A moment as lines that no terminal folds: an id cut in two is found by nobody."""
+    head = Text.assemble(
+        f" {moment.at:%H:%M:%S.%f}"[:-3], (f"  {moment.kind.value:<{KIND_COLUMNS}}", "cyan"), (moment.what, "bold"),
+        (f"  {moment.about}", "dim"),
+    )  # fmt: skip
+    indent = " " * FACTS_COLUMN
+    return Text("\n").join([head, *(Text(indent + line) for line in lines_of(moment))])
 
 
 def lines_of(moment: Moment) -> list[str]:

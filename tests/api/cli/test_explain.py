@@ -46,6 +46,17 @@ def test_a_story_is_told_to_people_by_day_in_roubles(kopeyka: Kopeyka) -> None:
 
 
 @pytest.mark.usefixtures("sale")
+def test_no_id_is_cut_in_two_however_narrow_the_screen(kopeyka: Kopeyka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    told = kopeyka("explain", ORDER).out
+
+    assert f"order.placed  {ORDER}\n" in told
+    assert PAYMENT in told
+    assert ATTEMPT in told
+
+
+@pytest.mark.usefixtures("sale")
 def test_each_try_of_a_webhook_is_told_with_its_answer(kopeyka: Kopeyka, database: Database) -> None:
     webhook = {
         "id": shown("whk"), "url": "https://shop.example/hook", "event_types": ["order.paid"], "created_at": NOW,
