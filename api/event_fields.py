@@ -59,7 +59,7 @@ FIELDS: Mapping[str, EventField] = {
     "movement_id": _shown("mov"),
     "order_id": _shown("ord"),
     "lot_id": _shown("lot"),
-    "owner_key": _text("4f2a"),
+    "owner_card_id": _shown("lcd"),
     "promo_code_id": _shown("pmc"),
     "redemption_id": _shown("rdm"),
     "reward_code_id": _shown("pmc"),

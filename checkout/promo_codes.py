@@ -168,7 +168,7 @@ async def _reward(session: Session, code: PromoCode, *, now: datetime) -> None:
     reward = await make_code(session, new_id("pmc", now), terms, merchant_id=code.merchant_id, by=BY_ITSELF, now=now)
     noted = await rows.note_reward(session, code.id, reward.id)
     assert noted, "the code is locked by its last redemption"
-    facts = {"reward_code_id": reward.id, "owner_key": code.terms.owner_key}
+    facts = {"reward_code_id": reward.id, "owner_card_id": code.terms.owner_key}
     await tell(session, "promo_code.rewarded", code.id, code.merchant_id, BY_ITSELF, facts, now=now)
 
 

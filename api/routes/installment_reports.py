@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Query
@@ -25,7 +24,7 @@ from ledger.database import transaction
 router = door_router("/v1/installments/reports", "installments")
 
 CanManage = Annotated[Call, needs("installments:manage")]
-OnDay = Annotated[date, Query(description="A Moscow day.", examples=["2026-11-22"])]
+OnDay = Annotated[Day, Query(description="A Moscow day.", examples=["2026-11-22"])]
 
 
 class ArrearsLineView(View):
@@ -122,7 +121,7 @@ async def read_vintages(call: CanManage, on: OnDay) -> list[VintageView]:
 
 @router.get("/registers/{period}/{begins_on}", response_class=Response)
 async def download_plan_register(
-    period: RegisterPeriod, begins_on: date, call: CanRead, merchant_id: str | None = None
+    period: RegisterPeriod, begins_on: Day, call: CanRead, merchant_id: str | None = None
 ) -> Response:
     """A merchant's register of a day or month that is over, as CSV: the same bytes each time."""
     merchant = whose(call, merchant_id)

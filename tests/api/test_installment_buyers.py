@@ -152,6 +152,8 @@ async def test_reports_are_the_houses_and_registers_the_merchants(shop: PlanShop
     assert arrears["lines"][0]["bucket"] == "not_due"
     assert (await own.get(f"{REPORTS}/arrears")).status_code == 403
     assert (await shop.api.get(f"{REPORTS}/vintages", params={"on": today_plus(0)})).json()[0]["plans"] == 1
+    assert (await shop.api.get(f"{REPORTS}/vintages", params={"on": "0"})).status_code == 422  # no count of seconds
+    assert (await shop.api.get(f"{REPORTS}/registers/day/0")).status_code == 422
     rates = await shop.api.get(f"{REPORTS}/roll-rates", params={"from_on": today_plus(0), "to_on": today_plus(0)})
     assert (rates.status_code, rates.json()["code"]) == (422, "api.request_invalid")
     assert (register.status_code, register.headers["content-type"]) == (200, "text/csv; charset=utf-8"), register.text
