@@ -54,7 +54,7 @@ class LineBody(Body):
 class BasketBody(Body):
     """What an order is for."""
 
-    lines: Annotated[list[LineBody], Field(min_length=1, max_length=LINES_MAX)]
+    lines: Annotated[list[LineBody], Field(max_length=LINES_MAX)]
 
 
 class TendersBody(Body):

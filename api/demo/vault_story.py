@@ -142,13 +142,14 @@ async def _edit_the_log(ours: Premises, story: VaultStory) -> None:
     is_whole, said = await _verify(ours, folder / "before.jsonl")
     if not is_whole:
         raise DemoFailed(f"kopeyka-verify refuses a log nobody edited: {said}")
-    story.saw("the log, checked by kopeyka-verify alone", said)
+    story.saw("the log, checked by kopeyka-verify alone", said.rsplit("; ", 1)[-1])
     number = _forge(ours)
     await _command(ours, "audit", "dump", str(folder / "after.jsonl"), "--log", "vault")
     is_whole, said = await _verify(ours, folder / "after.jsonl")
     if is_whole or f"line {number}" not in said:
         raise DemoFailed(f"kopeyka-verify did not find line {number} of {len(lines)}: {said}")
-    story.saw("the superuser edits who saw it, every hash too", f"found: {said[said.index(f'line {number}') :]}")
+    found = said[said.index(f"line {number}") :].split("; ")[0]
+    story.saw("the superuser edits who saw it, every hash too", f"found: {found}")
 
 
 def _forge(ours: Premises) -> int:

@@ -54,7 +54,7 @@ async def test_an_order_asks_for_what_its_lines_come_to(client: Client, till: di
         ({"basket": {"lines": [MILK | {"discount_kopecks": 26_998}]}}, 422, "checkout.basket_malformed"),
         ({"basket": {"lines": [MILK | {"article": "а"}]}}, 422, "checkout.basket_malformed"),
         ({"basket": {"lines": [MILK | {"discount_kopecks": 26_997}]}}, 422, "checkout.amount_not_positive"),
-        ({"basket": {"lines": []}}, 422, "api.request_invalid"),
+        ({"basket": {"lines": []}}, 422, "checkout.basket_empty"),
         ({"basket": {"lines": [MILK | {"quantity": 1.5}]}}, 422, "api.request_invalid"),
         ({"basket": {"lines": [MILK | {"quantity": 10**30}]}}, 422, "api.request_invalid"),
         ({"basket": {"lines": [MILK | {"measure": "pound"}]}}, 422, "api.request_invalid"),
