@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from api.sealer import SealedLog, export, look, review, seal_due, sealed_logs, s
 from api.serve_vault import refuse_unwatched
 from api.settings import Settings
 from ledger.accounts import AccountTerms, open_account
+from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Engine, create_engine, transaction
 from ledger.entry import Entry, Posting
 from ledger.journal import post
@@ -402,7 +403,9 @@ async def test_days_that_are_over_are_reviewed_one_after_another_and_a_case_is_a
     async with transaction(vault_engine) as session:
         await stage(session, [locked])
     assert await review(sealer.vault) == 0
-    sealer.vault.clock.offset += timedelta(days=3)
+    now = sealer.vault.clock.now()
+    noon = datetime.combine(moscow_day(now) + timedelta(days=3), time(12), MOSCOW)
+    sealer.vault.clock.offset += noon - now
 
     left = [await review(sealer.vault) for _ in range(4)]
 

@@ -219,7 +219,9 @@ async def test_a_merchant_sees_and_hears_its_own_alone(
     _, key = await key_with(engine, "events:read", "webhooks:write", merchant_id=mine)
     own = {"headers": {"authorization": f"Bearer {key}"}}
     foreign = await world.add(receiver.url.replace("/hook", "/foreign"), merchant_id=other)
-    made = await client.post("/v1/webhooks", {"url": receiver.url, "event_types": ["*"], "merchant_id": other}, **own)
+    wanted = {"url": receiver.url, "event_types": ["*"]}
+    in_anothers_name = await client.post("/v1/webhooks", {**wanted, "merchant_id": other}, **own)
+    made = await client.post("/v1/webhooks", wanted, **own)
     webhook = made.json()
     heard = await world.happen(merchant_id=mine)
     await world.happen(merchant_id=other)
@@ -227,6 +229,7 @@ async def test_a_merchant_sees_and_hears_its_own_alone(
     while await world.work():
         pass
 
+    assert (in_anothers_name.status_code, in_anothers_name.json()["code"]) == (404, "checkout.merchant_not_found")
     assert (made.status_code, webhook["merchant_id"]) == (201, mine)
     to_mine = [call.id for call in receiver.received if call.headers["Host"] and "order.paid" in call.body.decode()]
     assert heard in to_mine
