@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from sbp_gateway.nspk import OperationStatus, Registration
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.tls import Certificates, context_for
+from tests.processes import start
 
 WANTED = Registration("MA0000000001", "100000000999", "4" * 20, Kopecks(149_990), 15, "Order 1")
 
@@ -54,9 +53,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     folder = tmp_path_factory.mktemp("tls") / "certificates"
     with listening_socket("127.0.0.1", 0) as plain, listening_socket("0.0.0.0", 0) as tls:
         made = {LISTEN_FD: str(plain.fileno()), TLS_LISTEN_FD: str(tls.fileno()), CERTIFICATES: str(folder)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.simulators"], env=os.environ | made, pass_fds=[plain.fileno(), tls.fileno()]
-        )
+        process = start("api.simulators", environment=os.environ | made, pass_fds=[plain.fileno(), tls.fileno()])
         ports = plain.getsockname()[1], tls.getsockname()[1]
         found = Simulator(f"http://127.0.0.1:{ports[0]}", f"https://127.0.0.1:{ports[1]}", SandboxCertificates(folder))
         assert found.links() == 0

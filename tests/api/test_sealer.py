@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -42,8 +40,10 @@ from pci.audit_log.rollback import accept
 from pci.audit_log.signing_key import open_key
 from pci.audit_log.sinks import Exported
 from pci.audit_log.staging import stage
+from tests import processes
 from tests.conftest import Database, VaultDatabase
 from tests.pci.audit_log.log import KEY, event
+from tests.processes import Process
 
 
 @dataclass(frozen=True)
@@ -263,8 +263,8 @@ async def test_a_sealer_killed_at_any_moment_loses_and_doubles_nothing(
         "KOPEYKA_AUDIT_FOLDER": str(tmp_path / "audit"),
     }
 
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "api.sealer"], env=environment, stderr=subprocess.DEVNULL)
+    def start() -> Process:
+        return processes.start("api.sealer", environment=environment)
 
     staged = 0
     for round_ in range(4):

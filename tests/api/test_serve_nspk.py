@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from api.serve_nspk import config_of
 from api.settings import Settings
 from ledger.clock import machine_now
 from sbp_gateway.tls import Certificates, client_context
+from tests.processes import start
 
 NOTIFICATION = "/nspk/payment/v2/qrc/notification"
 SAID = {"qrcId": "A" * 32, "trxId": "B" * 32, "status": "ACWP", "amount": 1, "timestamp": "2026-11-22T09:00:00Z"}
@@ -55,9 +54,7 @@ def door(database: Any, tmp_path: Path) -> Iterator[NspkDoor]:
             "KOPEYKA_NSPK_NOTIFICATIONS_PORT": "0",
             "KOPEYKA_LOG_LEVEL": "error",
         }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api.serve_nspk"], env=os.environ | told, pass_fds=[listener.fileno()]
-        )
+        process = start("api.serve_nspk", environment=os.environ | told, pass_fds=[listener.fileno()])
         yield NspkDoor(f"https://127.0.0.1:{listener.getsockname()[1]}", made)
         process.terminate()
         process.wait(10)

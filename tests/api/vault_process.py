@@ -6,8 +6,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from api.settings import Settings
 from api.vault_certificates import LinkCertificates, VaultCertificates, make_vault_certificates
 from api.vault_tls import client_context
 from ledger.clock import machine_now
+from tests.processes import Process, start
 
 WAIT_SECONDS_MAX = 30
 
@@ -38,7 +37,7 @@ class VaultProcess:
     service: socket.socket
     public: socket.socket
     extra: dict[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -59,8 +58,8 @@ class VaultProcess:
         } | dict(self.certificates.environment("vault"))
         given = {name: value for name, value in (os.environ | told | self.extra).items() if value}
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "api.serve_vault"], env=given, stdout=log, stderr=log,
+            self.process = start(
+                "api.serve_vault", environment=given, output=log.fileno(),
                 pass_fds=[self.service.fileno(), self.public.fileno()],
             )  # fmt: skip
 

@@ -9,8 +9,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +33,8 @@ from checkout.bank_details import BankAccount, account_with_key
 from ledger.database import create_engine, transaction
 from tests.contracts.dolyame_world import dolyame_world  # noqa: F401  # a fixture: pytest finds it here
 from tests.contracts.koshelek_pay_world import till_world  # noqa: F401  # as above
+from tests.processes import Process
+from tests.processes import start as start_process
 
 READY_SECONDS_MAX = 90.0
 CALL_SECONDS_MAX = 20.0
@@ -62,8 +62,8 @@ class Installation:
     simulators: httpx.Client
     native: httpx.Client
     database_url: str
-    start: Callable[[str], subprocess.Popen[bytes]]
-    processes: dict[str, subprocess.Popen[bytes]]
+    start: Callable[[str], Process]
+    processes: dict[str, Process]
 
     @property
     def contract_url(self) -> str:
@@ -131,7 +131,7 @@ def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: fl
     return found
 
 
-def answers(client: httpx.Client, path: str, processes: dict[str, subprocess.Popen[bytes]]) -> None:
+def answers(client: httpx.Client, path: str, processes: dict[str, Process]) -> None:
     """Wait until a process answers; the first answer of a busy machine takes its time."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     while True:
@@ -204,13 +204,13 @@ def installation(server: Server, template: str, tmp_path_factory: pytest.TempPat
         "KOPEYKA_TLS_KEY": str(key),
         "KOPEYKA_LOG_LEVEL": "warning",
     }
-    processes: dict[str, subprocess.Popen[bytes]] = {}
+    processes: dict[str, Process] = {}
 
-    def start(each: str) -> subprocess.Popen[bytes]:
+    def start(each: str) -> Process:
         """Start a process, or start it again: its socket stays with us."""
-        processes[each] = subprocess.Popen(
-            [sys.executable, "-m", *MODULES[each]],
-            env=environment | ({"KOPEYKA_LISTEN_FD": str(sockets[each].fileno())} if each in sockets else {}),
+        processes[each] = start_process(
+            *MODULES[each],
+            environment=environment | ({"KOPEYKA_LISTEN_FD": str(sockets[each].fileno())} if each in sockets else {}),
             pass_fds=(sockets[each].fileno(),) if each in sockets else (),
         )
         return processes[each]

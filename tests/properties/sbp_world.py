@@ -6,8 +6,6 @@ import asyncio
 import itertools
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from api.worker import JOBS, Tools
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.clock import Clock
 from ledger.database import Engine, Session, create_engine, in_transaction, text, transaction
+from tests.processes import start
 
 T = TypeVar("T")
 keys = itertools.count(1)
@@ -130,8 +129,7 @@ def rail_world(database: Any) -> Iterator[RailWorld]:
         listener.listen(64)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environment = {**os.environ, "KOPEYKA_LISTEN_FD": str(listener.fileno())}
-        command = [sys.executable, "-m", "api.simulators"]
-        process = subprocess.Popen(command, env=environment, pass_fds=(listener.fileno(),))
+        process = start("api.simulators", environment=environment, pass_fds=[listener.fileno()])
         try:
             with httpx.Client(base_url=url, timeout=20.0) as simulators:
                 world = runner.run(_open(runner, database, url, simulators))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from tests.api.conftest import Client
 from tests.api.test_cards import key_of, merchant_of
 from tests.api.vault_process import VaultProcess, vault_process
 from tests.conftest import Database, VaultDatabase
+from tests.processes import Process, start
 from tests.tokenization.entry_world import seal
 
 SETTLED_SECONDS_MAX = 90
@@ -37,7 +36,7 @@ class AcquirerProcess:
     messages: socket.socket
     control: socket.socket
     state: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -48,8 +47,8 @@ class AcquirerProcess:
             LISTEN_FD: str(self.control.fileno()), ACQUIRER_LISTEN_FD: str(self.messages.fileno()),
             ACQUIRER_STATE: str(self.state),
         }  # fmt: skip
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "api.acquirer_simulator"], env=dict(os.environ) | told,
+        self.process = start(
+            "api.acquirer_simulator", environment=os.environ | told,
             pass_fds=[self.control.fileno(), self.messages.fileno()],
         )  # fmt: skip
 

@@ -7,8 +7,6 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ import pytest_asyncio
 from api.callers import create_key
 from checkout.bank_details import BankAccount, account_with_key
 from ledger.database import Engine, transaction
+from tests.processes import Process, start
 
 READY_SECONDS_MAX = 120.0
 keys = itertools.count(1)
@@ -37,11 +36,11 @@ class Installation:
     api: httpx.AsyncClient
     world: httpx.AsyncClient
     commands: dict[str, tuple[list[str], dict[str, str], tuple[int, ...]]]
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         command, environment, descriptors = self.commands[name]
-        self.processes[name] = subprocess.Popen(command, env=environment, pass_fds=descriptors)
+        self.processes[name] = start(*command, environment=environment, pass_fds=descriptors)
 
     def stop(self, name: str, number: int = signal.SIGTERM, seconds_max: float = 12.0) -> float:
         """Signal a process and say how long it took to end."""
@@ -138,7 +137,7 @@ async def installation(
     }
     commands = {
         name: (
-            [sys.executable, "-m", *module],
+            module,
             environment | ({"KOPEYKA_LISTEN_FD": str(sockets[name].fileno())} if name in sockets else {}),
             (sockets[name].fileno(),) if name in sockets else (),
         )

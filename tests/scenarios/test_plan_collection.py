@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from ledger.clock import machine_now, moscow_day, set_offset
 from ledger.database import Engine, transaction
 from tests.conftest import Database, VaultDatabase
 from tests.installments.collection_world import FORTNIGHT, at, due_amounts, make_buyer, make_plan, make_terms
+from tests.processes import Process, start
 from tests.scenarios.card_installation import CardInstallation, card_installation, keep_card
 
 pytestmark = pytest.mark.faults
@@ -46,14 +45,14 @@ class Collection:
     operator_id: str
     shop_id: str
     plans: list[Plan] = field(default_factory=list)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[Process] = field(default_factory=list)
 
     @property
     def due_on(self) -> date:
         return moscow_day(machine_now()) + FORTNIGHT
 
     def start_worker(self) -> None:
-        self.workers.append(subprocess.Popen([sys.executable, "-m", "api.worker"], env=self.environment))
+        self.workers.append(start("api.worker", environment=self.environment))
 
     def kill_worker(self, number: int = 0) -> None:
         worker = self.workers.pop(number)
