@@ -244,7 +244,6 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.order_number_malformed": "Проверьте номер заказа: до 44 латинских букв, цифр и знаков.",
     "installments.order_number_taken": "Заказ с этим номером уже есть. Проверьте его или задайте новый номер.",
     "installments.plan_not_found": "Рассрочка не найдена. Проверьте номер заказа.",
-    "installments.plan_not_new": "Покупатель уже прошёл этот шаг. Проверьте состояние рассрочки.",
     "installments.plan_not_awaiting_commit": "Первый платёж ещё не внесён. Дождитесь покупателя.",
     "installments.plan_canceled": "Рассрочка отменена или отклонена. Оформите новый заказ.",
     "installments.plan_committed": "Рассрочка уже подтверждена. Оформите возврат.",

@@ -174,6 +174,6 @@ async def tenders_views(session: Session, order_ids: Sequence[str]) -> Mapping[s
     kept = await basket_rows.baskets_of(session, order_ids)
     made = await basket_rows.offers_of(session, list(kept)) if kept else []
     return {
-        order_id: TendersView.of(each, [offer for offer in made if offer.order_id == order_id])
+        order_id: TendersView.of(each, offers.listed(offer for offer in made if offer.order_id == order_id))
         for order_id, each in kept.items()
     }

@@ -91,6 +91,7 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "webhooks.replay_range_refused": 422,
     "webhooks.removed": 409,
     "webhooks.suspended": 409,
+    "webhooks.key_differs": 409,
     "webhooks.delivery_pending": 409,
     "webhooks.not_configured": 503,
     # The contract of YooKassa, which tells them in its own form
@@ -281,7 +282,6 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "installments.order_number_malformed": 422,
     "installments.order_number_taken": 409,
     "installments.plan_not_found": 404,
-    "installments.plan_not_new": 409,
     "installments.plan_not_awaiting_commit": 409,
     "installments.plan_canceled": 409,
     "installments.plan_committed": 409,

@@ -45,7 +45,7 @@ OF_THE_TILL: dict[str, int] = {
     "checkout.store_list_refused": 422,
     "checkout.store_number_taken": 409,
     "checkout.shift_not_found": 404,
-    "checkout.sheets_not_installed": 503,
+    "checkout.sheets_not_installed": 501,
     "checkout.shift_open": 409,
     "checkout.shift_closed": 409,
     "checkout.shift_differs": 409,

@@ -186,9 +186,9 @@ async def add_order_offers(session: Session, offers: Sequence[OrderOffer]) -> No
 
 
 async def offers_of(session: Session, order_ids: Sequence[str]) -> list[OrderOffer]:
-    """What rails take off the orders."""
+    """What rails take off the orders, in no order: ``offers.listed`` gives one."""
     rows = await session.execute(
-        text("SELECT * FROM order_offers WHERE order_id = ANY(CAST(:ids AS text[])) ORDER BY order_id, rail"),
+        text("SELECT * FROM order_offers WHERE order_id = ANY(CAST(:ids AS text[]))"),
         {"ids": list(order_ids)},
     )
     return [OrderOffer(row.order_id, row.rail, Kopecks(row.discount_kopecks), row.note) for row in rows]

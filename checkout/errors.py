@@ -18,7 +18,7 @@ Rejected
     ├── PointsProgrammeNotFound, PointsProgrammeTaken, InvalidPointsProgramme, InvalidPointsRule, PointsRuleTaken
     └── PointsRuleOfPast, PointsAmountNotPositive, PointsNotEnough, PointsReturnAboveSpent
 Unavailable
-└── CardPaymentBusy, TerminalKeysNotConfigured, ShiftSheetsNotInstalled
+└── CardPaymentBusy, TerminalKeysNotConfigured
 """
 
 from __future__ import annotations
@@ -380,7 +380,7 @@ class PointsReturnAboveSpent(CheckoutRejected):
     code = "checkout.points_return_above_spent"
 
 
-class ShiftSheetsNotInstalled(Unavailable):
-    """Workbooks need an extra: pip install 'kopeyka[registers]'."""
+class ShiftSheetsNotInstalled(CheckoutRejected):
+    """This installation makes no workbooks, take JSON or text: they need an extra, pip install 'kopeyka[registers]'."""
 
     code = "checkout.sheets_not_installed"

@@ -6,7 +6,7 @@ more than the cheapest of the other ways: the law wants the same price.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -75,7 +75,12 @@ def offers_for(order_id: str, amount: Kopecks, rules: Sequence[RailOffer]) -> li
     best = max(made.values(), key=lambda offer: offer.discount, default=None)
     if best is not None:
         made |= {rail: replace(best, rail=rail) for rail in NEVER_DEARER}
-    return [made[rail] for rail in RAILS if rail in made and made[rail].discount > 0]
+    return listed([offer for offer in made.values() if offer.discount > 0])
+
+
+def listed(made: Iterable[OrderOffer]) -> list[OrderOffer]:
+    """Offers of an order as a till lists them, before the payment and after it."""
+    return sorted(made, key=lambda offer: RAILS.index(offer.rail))
 
 
 async def make(session: Session, order: Order, of_order: OrderBasket, *, now: datetime) -> list[OrderOffer]:

@@ -15,11 +15,11 @@ from sqlalchemy import Row
 
 from checkout import repository, rollout
 from checkout.barcode import ReadBarcode, read_barcode, step_shown
+from checkout.errors import TerminalNotFound
 from checkout.loyalty_cards import LoyaltyCard, LoyaltyCardStatus, find_card
 from checkout.loyalty_errors import (
     BarcodeUsed,
     LoyaltyCardBlocked,
-    LoyaltyCardNotFound,
     PresentmentNotFound,
     ShowingEnded,
 )
@@ -78,9 +78,9 @@ async def present(
     read = read_barcode(barcode)
     step = step_shown(read, key, now=now)
     terminal = await repository.load_terminal(session, terminal_id)
+    if merchant_id not in (None, terminal.merchant_id):
+        raise TerminalNotFound(terminal_id=terminal_id)
     card = await find_card(session, terminal.merchant_id, number=read.number)
-    if merchant_id not in (None, card.merchant_id):
-        raise LoyaltyCardNotFound()
     if card.status is not LoyaltyCardStatus.ACTIVE:
         raise LoyaltyCardBlocked(loyalty_card_id=card.id)
     showing_id = await _showing_of(session, card, read)

@@ -14,7 +14,7 @@ Rejected
     ├── OfferBackdated, ProductTaken, MerchantTermsTaken, LicenceTaken
     ├── NotConsumer, PriceDiffers, PriceOutOfRange
     ├── BasketMalformed, BasketMismatch, OrderNumberMalformed, OrderNumberTaken
-    ├── PlanNotFound, PlanNotNew, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
+    ├── PlanNotFound, PlanNotAwaitingCommit, PlanCanceled, PlanCommitted, PlanNotCommitted, PlanExpired
     ├── AcceptanceDiffers, FirstPaymentTriesSpent
     ├── CommitAboveApproved, CommitDiffers
     ├── BureauNotTold, BureauEventNotFound, BureauEventTaken
@@ -241,12 +241,6 @@ class PlanNotFound(InstallmentsRejected):
     """There is no such plan."""
 
     code = "installments.plan_not_found"
-
-
-class PlanNotNew(InstallmentsRejected):
-    """The plan was accepted, rejected or given up before."""
-
-    code = "installments.plan_not_new"
 
 
 class PlanNotAwaitingCommit(InstallmentsRejected):

@@ -7,7 +7,7 @@ the bank has it, sets its clock by our answers, and keeps a cancel that nobody h
 from __future__ import annotations
 
 import asyncio
-from base64 import b32decode, b64decode, b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from aiohttp import web
 
 from api.certification.access import SaleStatus, TillAccess
 from api.certification.proxy import serving
-from checkout.time_codes import step_of, time_code
+from api.contracts.koshelek_pay.terminals import token_of
 from ledger.clock import machine_now
 
 UNANSWERED_MAX = 3
@@ -177,8 +177,7 @@ class TillEmulator:
 
     def token(self) -> str:
         """The fingerprint and the code of this moment, by the till's own clock."""
-        secret = b32decode(self.access.secret.expose())
-        return self.access.fingerprint + time_code(secret, step_of(machine_now() + self.offset))
+        return token_of(self.access.fingerprint, self.access.secret, machine_now() + self.offset)
 
     def is_ours(self, authorization: str) -> bool:
         """Whether a postback comes from who may send them."""

@@ -15,7 +15,7 @@ from api.certification.emulator import TillEmulator, open_emulator
 from api.certification.proxy import open_proxy
 from api.contracts.koshelek_pay.entrance import BASE
 from api.data_dir import StartRefused
-from ledger.ids import new_digits, new_secret
+from ledger.ids import new_secret
 from pci.secret import Secret
 
 PATIENCE_SECONDS = 15.0
@@ -89,7 +89,7 @@ async def access_of(
 
 async def ask(http: aiohttp.ClientSession, house: House, method: str, path: str) -> Any:
     """One call of our own API. Raises: StartRefused with what it says."""
-    headers = {"authorization": f"Bearer {house.api_key.expose()}", "idempotency-key": f"certify-{new_digits(24)}"}
+    headers = {"authorization": f"Bearer {house.api_key.expose()}", "idempotency-key": new_secret("certify-")}
     body: dict[str, Any] | None = {} if method == "POST" else None
     async with http.request(method, house.api_url + path, json=body, headers=headers) as answer:
         told = await answer.json(content_type=None)

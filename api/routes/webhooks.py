@@ -16,12 +16,12 @@ from api.public_addresses import public_client
 from api.routes.events import EventView
 from api.webhooks import keeping, replaying, sending
 from api.webhooks import repository as rows
-from api.webhooks.errors import DeliveryNotFound
+from api.webhooks.errors import DeliveryNotFound, WebhookKeyDiffers
 from api.webhooks.keeping import OVERLAP_HOURS_MAX, Actor
 from api.webhooks.replaying import ReplayRange
 from api.webhooks.repository import DeliveryTry, KeptDelivery
 from api.webhooks.sending import Letter
-from api.webhooks.signing import required_key, secret_of
+from api.webhooks.signing import required_key, secrets_of_now
 from api.webhooks.webhook import SuspensionReason, Webhook, WebhookStatus, WebhookTerms, named_by
 from api.wire import Body, Flag, Instant, Text, View
 from checkout import repository as till_rows
@@ -255,13 +255,15 @@ async def read_webhook_secrets(webhook_id: str, call: CanWrite) -> list[WebhookS
     async with transaction(call.engine) as session:
         webhook = await rows.load_webhook(session, webhook_id, merchant_id=call.caller.merchant_id)
         kept = await rows.secrets_of(session, [webhook.id], now=call.now)
+        shown = secrets_of_now(key, kept)
+        if kept and not shown:
+            raise WebhookKeyDiffers(webhook_id=webhook.id)
         await keeping.log_secret_shown(session, webhook, by=_by(call), now=call.now)
     return [
         WebhookSecretView(
-            number=each.number, secret=secret_of(key, each).expose(), created_at=each.created_at,
-            expires_at=each.expires_at,
+            number=each.number, secret=secret.expose(), created_at=each.created_at, expires_at=each.expires_at
         )
-        for each in kept
+        for each, secret in shown
     ]  # fmt: skip
 
 
@@ -319,9 +321,7 @@ async def run_webhook_test(webhook_id: str, call: CanWrite) -> Response:
 
     async def intent(session: Session, claim: Claim) -> Letter:
         webhook = await rows.lock_webhook(session, webhook_id, merchant_id=call.caller.merchant_id)
-        delivery = await replaying.begin_test(session, webhook, claim.resource_id, now=call.now)
-        secrets = await sending.open_secrets(session, [webhook], key, now=call.now)
-        return Letter(webhook, delivery, secrets[webhook.id])
+        return await sending.letter_of_test(session, webhook, claim.resource_id, key=key, now=call.now)
 
     async def act(letter: Letter) -> sending.Sent:
         mode = call.door.settings.mode

@@ -4,7 +4,7 @@ Rejected
 └── WebhookRejected
     ├── WebhookNotFound, DeliveryNotFound
     ├── EventTypeUnknown, TooManyWebhooks, ReplayRangeRefused
-    └── WebhookRemoved, WebhookSuspended, DeliveryPending
+    └── WebhookRemoved, WebhookSuspended, WebhookKeyDiffers, DeliveryPending
 Unavailable
 └── WebhooksNotConfigured         production without the key that secrets are made of
 """
@@ -60,6 +60,12 @@ class WebhookSuspended(WebhookRejected):
     """The webhook is suspended; resume it first."""
 
     code = "webhooks.suspended"
+
+
+class WebhookKeyDiffers(WebhookRejected):
+    """The house's key was changed, so the webhook's secrets sign nothing: make a new one by POST …/secrets."""
+
+    code = "webhooks.key_differs"
 
 
 class DeliveryPending(WebhookRejected):

@@ -20,11 +20,19 @@ from api.public_addresses import check_url
 from api.settings import Mode, Settings
 from api.webhooks import keeping
 from api.webhooks import repository as rows
-from api.webhooks.errors import WebhooksNotConfigured
-from api.webhooks.replaying import TESTED
+from api.webhooks.errors import WebhookKeyDiffers
+from api.webhooks.replaying import TESTED, begin_test
 from api.webhooks.repository import DeliveryTry
-from api.webhooks.signing import secret_of, signed_headers, webhooks_key
-from api.webhooks.webhook import FAILING_MAX, GONE, WAITS_SECONDS, SuspensionReason, Webhook, WebhookStatus
+from api.webhooks.signing import secrets_of_now, signed_headers, webhooks_key
+from api.webhooks.webhook import (
+    FAILING_MAX,
+    GONE,
+    WAITS_SECONDS,
+    SuspensionReason,
+    Webhook,
+    WebhookStatus,
+    refuse_removed,
+)
 from api.wire import show_instant
 from ledger import outbox
 from ledger.clock import Clock, machine_now, monotonic
@@ -130,12 +138,20 @@ async def open_secrets(
 ) -> Mapping[str, tuple[Secret, ...]]:
     """What each webhook's events are signed with. None where the house's key is another: its events wait."""
     found: dict[str, list[Secret]] = {webhook.id: [] for webhook in webhooks}
-    for kept in await rows.secrets_of(session, list(found), now=now):
-        try:
-            found[kept.webhook_id].append(secret_of(key, kept))
-        except WebhooksNotConfigured:
-            log.error("webhook_key_differs", webhook_id=kept.webhook_id)
+    for kept, secret in secrets_of_now(key, await rows.secrets_of(session, list(found), now=now)):
+        found[kept.webhook_id].append(secret)
     return {webhook_id: tuple(secrets) for webhook_id, secrets in found.items()}
+
+
+async def letter_of_test(session: Session, webhook: Webhook, event_id: str, *, key: Secret, now: datetime) -> Letter:
+    """A test event under this id, with what it is signed by. The webhook is locked.
+
+    Raises: WebhookRemoved, WebhookKeyDiffers.
+    """
+    secrets = (await open_secrets(session, [refuse_removed(webhook)], key, now=now))[webhook.id]
+    if not secrets:
+        raise WebhookKeyDiffers(webhook_id=webhook.id)
+    return Letter(webhook, await begin_test(session, webhook, event_id, now=now), secrets)
 
 
 def body_of(event: Published) -> bytes:

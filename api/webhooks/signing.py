@@ -13,13 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from api.house_key import house_key
 from api.settings import Settings
-from api.webhooks.errors import WebhooksNotConfigured
+from api.webhooks.errors import WebhookKeyDiffers, WebhooksNotConfigured
 from pci.secret import Secret
 
 MARK_BYTES = 8
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what secrets begin with, and none of them
+log = structlog.get_logger("webhooks")
 _SANDBOX = "kopeyka/webhooks-key/sandbox/v1|"
 _SECRET = b"kopeyka/webhooks/secret/v1|"
 _MARK = b"kopeyka/webhooks/mark/v1"
@@ -60,12 +63,23 @@ def mark_of(key: Secret) -> bytes:
 def secret_of(key: Secret, kept: WebhookSecret) -> Secret:
     """The secret as the webhook's owner has it: ``whsec_…``.
 
-    Raises: WebhooksNotConfigured if it was made of another key of the house.
+    Raises: WebhookKeyDiffers if it was made of another key of the house.
     """
     if not hmac.compare_digest(kept.key_mark, mark_of(key)):
-        raise WebhooksNotConfigured(webhook_id=kept.webhook_id)
+        raise WebhookKeyDiffers(webhook_id=kept.webhook_id)
     raw = _digest(key, _SECRET + kept.webhook_id.encode() + b"|" + kept.salt)
     return Secret(SECRET_PREFIX + base64.b64encode(raw).decode())
+
+
+def secrets_of_now(key: Secret, kept: Iterable[WebhookSecret]) -> list[tuple[WebhookSecret, Secret]]:
+    """Those of a webhook's secrets that the house's key of now makes, in their order; the others sign nothing."""
+    found = []
+    for each in kept:
+        try:
+            found.append((each, secret_of(key, each)))
+        except WebhookKeyDiffers:
+            log.error("webhook_key_differs", webhook_id=each.webhook_id)
+    return found
 
 
 def signed_headers(event_id: str, body: bytes, secrets: Iterable[Secret], *, at: datetime) -> Mapping[str, str]:

@@ -142,6 +142,18 @@ async def test_an_offer_begins_once_and_ends_once(client: Client, till: dict[str
     assert ends[0] == ends[1]
 
 
+async def test_offers_stand_in_one_order_from_the_placing_on(client: Client, till: dict[str, Any]) -> None:
+    for rail in ("card", "sbp"):
+        rule = {"merchant_id": till["merchant_id"], "rail": rail, "basis_points": 200, "note": "дешевле"}
+        await made(client, "/v1/rail-offers", rule)
+
+    placed = (await place(client, till)).json()
+    read = (await client.get(f"/v1/orders/{placed['id']}")).json()
+
+    assert [each["rail"] for each in placed["tenders"]["offers"]] == ["sbp", "card", "dolyame"]
+    assert read["tenders"]["offers"] == placed["tenders"]["offers"]
+
+
 async def test_another_merchant_sees_and_moves_none_of_it(client: Client, engine: Engine, till: dict[str, Any]) -> None:
     rule = {"merchant_id": till["merchant_id"], "rail": "sbp", "basis_points": 200, "note": "дешевле"}
     offer = await made(client, "/v1/rail-offers", rule)

@@ -302,6 +302,19 @@ async def test_another_merchant_sees_no_card_no_phone_and_no_scan(tills: Tills) 
     assert (await tills.scan(await tills.shown())).status_code == 201  # and their tries spent nothing
 
 
+@pytest.mark.parametrize("is_phone", [True, False], ids=["a phone's code", "plastic"])
+async def test_anothers_till_is_told_like_one_that_is_not_there(tills: Tills, *, is_phone: bool) -> None:
+    barcode = await tills.shown() if is_phone else tills.card["number"]
+
+    theirs = await tills.scan(barcode, terminal_id=tills.other_terminal_id)
+    nobodys = await tills.scan(barcode, terminal_id="ter_00000000000000000000000000")
+
+    same = ("status", "code", "title", "detail", "retryable", "cashier_tip")
+    assert code_of(theirs) == "checkout.terminal_not_found"
+    assert [theirs.json()[name] for name in same] == [nobodys.json()[name] for name in same]
+    assert theirs.json()["facts"].keys() == nobodys.json()["facts"].keys()
+
+
 async def test_a_phone_with_the_secret_makes_the_same_barcodes_without_a_network(tills: Tills) -> None:
     import pyotp
 

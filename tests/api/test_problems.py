@@ -40,7 +40,7 @@ def test_the_table_knows_every_code_and_no_other() -> None:
 
 
 def test_every_status_is_one_that_the_door_uses() -> None:
-    assert set(problems.STATUS.values()) <= {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 502, 503}
+    assert set(problems.STATUS.values()) <= {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 501, 502, 503}
 
 
 def test_every_tip_is_for_a_known_code_and_in_russian() -> None:

@@ -16,7 +16,7 @@ from api.errors import AddressRefused
 from api.event_catalogue import EVENT_NAMES
 from api.public_addresses import check_url
 from api.settings import Mode, Settings
-from api.webhooks.errors import EventTypeUnknown, WebhookRemoved, WebhooksNotConfigured
+from api.webhooks.errors import EventTypeUnknown, WebhookKeyDiffers, WebhookRemoved
 from api.webhooks.signing import WebhookSecret, mark_of, secret_of, signed_headers, webhooks_key
 from api.webhooks.webhook import WAITS_SECONDS, Webhook, WebhookStatus, check_event_types, named_by, refuse_removed
 from pci.secret import Secret
@@ -97,7 +97,7 @@ def test_a_secret_is_of_one_webhook_one_salt_and_one_key() -> None:
 
     assert len(told) == 3, "the number is a name and nothing more"
     assert "whsec_" not in repr(secret_of(KEY, kept()))
-    with pytest.raises(WebhooksNotConfigured):
+    with pytest.raises(WebhookKeyDiffers):
         secret_of(Secret("another key of thirty-two letters"), kept())
 
 

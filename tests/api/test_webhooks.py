@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from api.settings import Mode
@@ -199,6 +200,25 @@ async def test_a_test_event_goes_to_this_webhook_alone_and_its_answer_is_told(
 
     assert (sent.status_code, sent.json()["state"], sent.json()["tries"][0]["http_status"]) == (200, "parked", 418)
     assert again.json() == sent.json()
+    (call,) = receiver.received
+    assert call.verified((await world.secrets(webhook))[0])["type"] == "webhook.tested"
+
+
+async def test_nothing_is_tested_under_another_key_of_the_house_until_there_is_a_new_secret(
+    world: WebhookWorld, receiver: Receiver
+) -> None:
+    webhook = await world.add(receiver.url)
+    path, door = f"/v1/webhooks/{webhook['id']}", world.client.app.state.door
+    door.settings = door.settings.model_copy(update={"webhooks_key": SecretStr("another key of the house, k" * 2)})
+
+    refused, shown = await world.client.post(f"{path}/test"), await world.client.get(f"{path}/secrets")
+    await world.client.post(f"{path}/secrets", {"overlap_hours": 24})
+    sent = await world.client.post(f"{path}/test")
+
+    for answer in (refused, shown):
+        said = answer.json()
+        assert (answer.status_code, said["code"], said["retryable"]) == (409, "webhooks.key_differs", False)
+    assert sent.status_code == 200, sent.text
     (call,) = receiver.received
     assert call.verified((await world.secrets(webhook))[0])["type"] == "webhook.tested"
 

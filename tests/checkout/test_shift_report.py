@@ -125,5 +125,6 @@ def test_what_a_till_names_twice_is_refused() -> None:
 def test_a_workbook_without_its_extra_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
-    with pytest.raises(ShiftSheetsNotInstalled):
+    with pytest.raises(ShiftSheetsNotInstalled) as refusal:
         render_xlsx(report())
+    assert not refusal.value.retryable, "the same request finds no workbook tomorrow either"

@@ -50,9 +50,25 @@ def test_of_codes_that_are_guessed_few_are_looked_at(till_world: TillWorld) -> N
 
 
 def test_the_token_of_another_till_is_none_of_this_one(till: Till) -> None:
-    other = till.world.till()
+    other, nobodys = till.world.till(), "f" * 32 + "123456"
 
-    assert code_of(till.call("checkout", till.checkout(), token=other.token())) == (422, "WRONG_TOKEN")
+    refused, unknown = [till.call("checkout", till.checkout(), token=token) for token in (other.token(), nobodys)]
+
+    assert code_of(refused) == (422, "WRONG_TOKEN")
+    assert refused.content == unknown.content, "that there is another till is nobody's business"
+
+
+def test_a_till_of_another_partner_is_told_like_one_that_is_not_there(till: Till) -> None:
+    other = till.world.till()
+    wrong = {"storeId": other.store_id, "terminalId": other.terminal_id}
+    asked = [wrong, wrong | {"storeId": "sto_x"}, wrong | {"storeId": till.store_id}, {"terminalId": "ter_x"}]
+
+    theirs, nobodys, their_till, no_till = [
+        till.call("availability-info", {"storeId": till.store_id, "cardSession": "K1", **each}) for each in asked
+    ]
+
+    assert (code_of(theirs), theirs.content) == ((422, "UNKNOWN_STORE_ID"), nobodys.content)
+    assert (code_of(their_till), their_till.content) == ((422, "UNKNOWN_TERMINAL_ID"), no_till.content)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer x", "Basic !!", basic("mer_1", "kp_test_x")])

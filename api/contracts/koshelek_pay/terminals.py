@@ -60,8 +60,8 @@ async def prove_terminal(
     if match is None:
         raise TerminalKeyRefused("The header token is the fingerprint of 32 digits a-f and the code of 6 digits.")
     key = await find_key(session, match[1], now=now)
-    if key.terminal_id != terminal.id:
-        raise TerminalKeyRefused("The fingerprint is of another till.")
+    if key.terminal_id != terminal.id:  # told like a fingerprint of nobody
+        raise TerminalKeyRefused(fingerprint=match[1][:8])
     guesses.refuse_more(terminal.id)
     try:
         await prove(session, match[1], match[2], house, software=software, now=now)
