@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-WAIT_SECONDS_MAX = 40
+WAIT_SECONDS_MAX = 120
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 

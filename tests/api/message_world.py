@@ -42,7 +42,7 @@ async def message_world() -> AsyncIterator[MessageWorld]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         gateway = MessagesGateway(url)
         try:
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 assert (await http.get("/simulator/summary")).status_code == 200
                 yield MessageWorld(http, gateway)
         finally:

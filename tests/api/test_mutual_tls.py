@@ -42,7 +42,7 @@ class Simulator:
         return NspkHttp(NspkTransport(self.tls, tls), "A00000000001")
 
     def links(self) -> int:
-        return int(httpx.get(f"{self.plain}/simulator/summary", timeout=20).json()["links"])
+        return int(httpx.get(f"{self.plain}/simulator/summary", timeout=60).json()["links"])
 
     def pay(self, qrc_id: str) -> None:
         httpx.post(f"{self.plain}/simulator/payers/pay", json={"qrc_id": qrc_id}).raise_for_status()

@@ -36,7 +36,7 @@ class NspkDoor:
     certificates: SandboxCertificates
 
     def post(self, path: str, certificates: Certificates) -> httpx.Response:
-        with httpx.Client(base_url=self.url, verify=client_context(certificates), timeout=20) as client:
+        with httpx.Client(base_url=self.url, verify=client_context(certificates), timeout=60) as client:
             return client.post(path, json=SAID)
 
 

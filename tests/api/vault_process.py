@@ -24,7 +24,7 @@ from api.vault_tls import client_context
 from ledger.clock import machine_now
 from tests.processes import Process, start
 
-WAIT_SECONDS_MAX = 30
+WAIT_SECONDS_MAX = 120
 
 
 @dataclass
@@ -70,7 +70,7 @@ class VaultProcess:
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
             try:
-                if httpx.get(self.origin + "/livez", timeout=1).status_code == 200:
+                if httpx.get(self.origin + "/livez", timeout=10).status_code == 200:
                     return
             except httpx.HTTPError:
                 time.sleep(0.05)
@@ -83,7 +83,7 @@ class VaultProcess:
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -93,7 +93,7 @@ class VaultProcess:
 
     def client(self, link: LinkCertificates | None = None, context: ssl.SSLContext | None = None) -> httpx.Client:
         """A caller with these certificates."""
-        return httpx.Client(base_url=self.url, verify=context or client_context(link or self.link()), timeout=10)
+        return httpx.Client(base_url=self.url, verify=context or client_context(link or self.link()), timeout=60)
 
     def settings(self, database: Any) -> Settings:
         """An api process that asks this vault."""

@@ -37,7 +37,7 @@ from tests.processes import Process
 from tests.processes import start as start_process
 
 READY_SECONDS_MAX = 90.0
-CALL_SECONDS_MAX = 20.0
+CALL_SECONDS_MAX = 60.0
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 SCOPES = ("orders:read", "orders:write", "refunds:write", "events:read")
 keys = itertools.count(1)
@@ -122,7 +122,7 @@ def make_key(database_url: str, merchant_id: str | None, scopes: tuple[str, ...]
     return asyncio.run(make())
 
 
-def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: float = 40.0) -> Any:
+def until(read: Callable[[], Any], is_so: Callable[[Any], bool], seconds_max: float = 120.0) -> Any:
     """Read again and again until what is read is so."""
     deadline = time.monotonic() + seconds_max
     while not is_so(found := read()):

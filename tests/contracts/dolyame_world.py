@@ -41,9 +41,9 @@ from tests.tokenization.entry_world import MIR, seal
 if TYPE_CHECKING:
     from tests.contracts.conftest import Receiver
 
-READY_SECONDS_MAX = 90
+READY_SECONDS_MAX = 180
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
-STATUS_SECONDS_MAX = 20
+STATUS_SECONDS_MAX = 90
 REFUSED_CARD = "2200111753579019"
 T = TypeVar("T")
 numbers = itertools.count(1)

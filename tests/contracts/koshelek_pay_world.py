@@ -38,7 +38,7 @@ from ledger.database import create_engine, transaction
 from pci.secret import Secret
 
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
-CALL_SECONDS_MAX = 20.0
+CALL_SECONDS_MAX = 60.0
 SCOPES = ("orders:read", "orders:write", "refunds:write")
 NAME = "kopeyka_tills"
 JOBS_NEEDED = frozenset({

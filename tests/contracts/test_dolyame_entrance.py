@@ -285,7 +285,7 @@ def test_a_shop_is_let_in_changed_and_ended_at_the_command_line(dolyame_world: D
     def kopeyka(*arguments: str) -> str:
         ran = subprocess.run(
             [sys.executable, "-m", "api.cli.main", "dolyame", *arguments, "--data-dir", dolyame_world.told["data_dir"]],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         return ran.stdout

@@ -68,7 +68,7 @@ def test_what_is_not_taken_is_told_again_before_anything_later(
         )  # fmt: skip
         return statuses(receiver)
 
-    until(told_sooner, lambda told: told[-1:] == ["completed"], 60)
+    until(told_sooner, lambda told: told[-1:] == ["completed"], 180)
     assert statuses(receiver) == ["approved"] * 3 + ALL
     assert receiver.received[0] == receiver.received[3]
     tries = dolyame_world.sql(

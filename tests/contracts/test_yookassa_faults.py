@@ -17,7 +17,7 @@ from tests.contracts.test_yookassa import QR
 
 PAYMENTS = 40
 FAULTS = {"lost_request": 0.3, "lost_answer": 0.3, "lost_notification": 0.3, "duplicate_notification": 0.3}
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 def sold(http: httpx.Client, installation: Installation) -> tuple[int, dict[str, Any]]:

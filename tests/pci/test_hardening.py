@@ -39,7 +39,7 @@ def test_a_protected_process_leaves_no_core_and_lets_nobody_look_in(tmp_path: Pa
     with start(tmp_path) as child:
         assert child.stdout is not None
         said = child.stdout.readline()
-        _, errors = child.communicate("\n", timeout=20)
+        _, errors = child.communicate("\n", timeout=90)
 
     assert said.strip() == str(MemoryProtection(0, is_dumpable=False, may_gain_privileges=False))
     assert child.returncode == -signal.SIGABRT

@@ -131,7 +131,7 @@ def rail_world(database: Any) -> Iterator[RailWorld]:
         environment = {**os.environ, "KOPEYKA_LISTEN_FD": str(listener.fileno())}
         process = start("api.simulators", environment=environment, pass_fds=[listener.fileno()])
         try:
-            with httpx.Client(base_url=url, timeout=20.0) as simulators:
+            with httpx.Client(base_url=url, timeout=60.0) as simulators:
                 world = runner.run(_open(runner, database, url, simulators))
                 try:
                     yield world

@@ -42,7 +42,7 @@ class World:
     async def order(self, count: int = 1, **script: Any) -> httpx.Response:
         return await self.http.post("/simulator/scripts", json={"script": script, "count": count})
 
-    async def hears(self, count: int, seconds_max: float = 8.0) -> list[dict[str, Any]]:
+    async def hears(self, count: int, seconds_max: float = 60.0) -> list[dict[str, Any]]:
         """What the agent heard, once it is so much."""
         for _ in range(int(seconds_max / 0.05)):
             if len(self.heard) >= count:

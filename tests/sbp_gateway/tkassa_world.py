@@ -46,7 +46,7 @@ async def tkassa_world(state: Path | None = None) -> AsyncIterator[TkassaWorld]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         adapter = TkassaHttp(NspkTransport(url, read=read_answer), TERMINAL)
         try:
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 assert (await http.get("/simulator/summary")).status_code == 200
                 yield TkassaWorld(url, http, adapter)
         finally:

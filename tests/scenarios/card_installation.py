@@ -26,7 +26,7 @@ from tests.conftest import Database, VaultDatabase
 from tests.processes import Process, start
 from tests.tokenization.entry_world import seal
 
-SETTLED_SECONDS_MAX = 90
+SETTLED_SECONDS_MAX = 240
 
 
 @dataclass
@@ -58,7 +58,7 @@ class AcquirerProcess:
         self.process.wait()
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             url = f"http://127.0.0.1:{self.control.getsockname()[1]}/acquirer/{path}"
             answer = await http.request(method, url, json=body)
             assert answer.status_code == 200, answer.text
@@ -148,7 +148,7 @@ async def _api(database: Database, engine: Engine, vault: VaultProcess) -> Async
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://k.test", timeout=30) as http,
+        httpx.AsyncClient(transport=transport, base_url="http://k.test", timeout=120) as http,
     ):
         yield Client(http, app, await key_of(engine, None)), app.state.door.wiring.cards
 

@@ -63,7 +63,7 @@ class Installation:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def until(self, path: str, is_so: Callable[[Any], bool], seconds_max: float = 60.0) -> Any:
+    async def until(self, path: str, is_so: Callable[[Any], bool], seconds_max: float = 180.0) -> Any:
         """Read a path again and again until what it says is so."""
         deadline = time.monotonic() + seconds_max
         while True:

@@ -176,7 +176,7 @@ async def balance(installation: Installation, code: str) -> int:
 async def told(engine: Engine, types: dict[str, int]) -> dict[str, int]:
     """How many events of some types were delivered, once all are."""
     found: dict[str, int] = {}
-    for _ in range(300):
+    for _ in range(1200):
         async with transaction(engine) as session:
             rows = await session.execute(
                 text("""SELECT e.type, count(*) AS count FROM deliveries AS d JOIN events AS e ON e.id = d.event_id

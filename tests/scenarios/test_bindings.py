@@ -37,7 +37,7 @@ async def test_an_order_is_charged_by_a_binding_once(installation: Installation,
 
     await installation.made(f"/v1/orders/{order['id']}/attempts", {"rail": "sbp", "binding_id": binding["id"]})
 
-    await installation.until(f"/v1/orders/{order['id']}", is_paid, 40.0)
+    await installation.until(f"/v1/orders/{order['id']}", is_paid)
     account = f"/v1/ledger/accounts/liability:merchant_payable:{terminal['merchant_id']}"
     assert (await installation.get(account))["balance"] == 10_000 - 40
     async with transaction(engine) as session:

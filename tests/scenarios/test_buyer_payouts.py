@@ -20,7 +20,7 @@ async def earned(installation: Installation, amount_kopecks: int) -> str:
     return str(terminal["merchant_id"])
 
 
-async def ends(installation: Installation, payout: dict[str, Any], seconds_max: float = 30.0) -> Any:
+async def ends(installation: Installation, payout: dict[str, Any], seconds_max: float = 120.0) -> Any:
     return await installation.until(
         f"/v1/sbp/payouts/{payout['id']}", lambda found: found["status"] in ("sent", "rejected"), seconds_max
     )

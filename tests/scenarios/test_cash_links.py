@@ -85,7 +85,7 @@ async def test_a_buyer_faster_than_the_lost_answer_pays_the_order(installation: 
     assert (await installation.pays(link["qrc_id"])).status_code == 200
     await installation.faults(lost_answer=0.0)
 
-    found = await installation.until(f"/v1/orders/{order['id']}", is_paid, 30.0)
+    found = await installation.until(f"/v1/orders/{order['id']}", is_paid)
 
     assert found["attempts"][0]["status"] == "paid"
 

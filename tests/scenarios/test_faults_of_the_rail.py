@@ -141,7 +141,7 @@ async def test_an_order_whose_code_nspk_never_answered_for_can_be_canceled(
     installation.start("worker")
 
     assert (canceled["status"], canceled["attempts"][0]["status"]) == ("canceled", "expired")
-    for _ in range(100):
+    for _ in range(1200):
         async with transaction(engine) as session:
             open_codes = await session.scalar(text("SELECT count(*) FROM qr_codes WHERE status <> 'abandoned'"))
         if open_codes == 0:
@@ -197,10 +197,10 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
             order = await installation.order(terminal, f"A-{number}", amounts[number])
             await attempt_of(installation, order["id"])
             found = await installation.until(
-                f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["qr"] is not None, 30.0
+                f"/v1/orders/{order['id']}", lambda found: found["attempts"][0]["qr"] is not None
             )
             await installation.pays(found["attempts"][0]["qr"]["qrc_id"])
-            await installation.until(f"/v1/orders/{order['id']}", is_paid, 60.0)
+            await installation.until(f"/v1/orders/{order['id']}", is_paid)
 
     async def kill_workers() -> None:
         for _ in range(3):
@@ -211,7 +211,7 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
     await asyncio.gather(kill_workers(), *(buy(number) for number in range(len(amounts))))
     run = await installation.made("/v1/payout-runs", {})
     await installation.until(
-        f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent", 30.0
+        f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent"
     )
 
     fees = sum(amount * 70 // 10_000 for amount in amounts)
@@ -223,7 +223,7 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
         assert await broken_proofs(session) == []
         paid = await session.scalar(text("SELECT count(*) FROM sbp_payments WHERE NOT is_late"))
     assert paid == len(amounts)
-    for _ in range(100):
+    for _ in range(1200):
         sink = (await installation.world.get("/sink/events/count")).json()
         if sink["events"] == len(amounts) + 1:
             break

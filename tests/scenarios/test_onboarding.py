@@ -48,7 +48,7 @@ async def test_a_merchant_is_found_in_the_directory_and_sells_directly(installat
     assert looked["status"] == "sent_to_bank"
     assert {each["nspk_merchant_id"] for each in looked["candidates"]} == pharmacies
     ours = await registered_by_the_bank(installation, mcc="5411")
-    found = await installation.until(path, lambda found: found["status"] == "registered", 30.0)
+    found = await installation.until(path, lambda found: found["status"] == "registered")
     assert (found["nspk_merchant_id"], found["learnt_by"], found["is_in_use"]) == (ours, "looked_up", True)
 
     terminal = await terminal_of(installation, merchant["id"])

@@ -50,7 +50,7 @@ async def test_an_installment_is_taken_by_a_binding_and_told_to_its_plan(
     def is_paid(page: dict[str, list[dict[str, str]]]) -> bool:
         return any(event["type"] == "plan.installment_payment" for event in page["items"])
 
-    await installation.until(f"/v1/events?merchant_id={shop['merchant_id']}", is_paid, 30.0)
+    await installation.until(f"/v1/events?merchant_id={shop['merchant_id']}", is_paid)
     async with transaction(engine) as session:
         (charge,) = await charge_rows.list_charges(session, plan.id)
         assert (charge.status, charge.captured) == ("captured", PART)

@@ -80,7 +80,7 @@ class Collection:
         async with transaction(self.engine) as session:
             return {plan.id: await charge_rows.list_charges(session, plan.id) for plan in self.plans}
 
-    async def until(self, is_so: Callable[[], Awaitable[bool]], seconds_max: float = 20) -> bool:
+    async def until(self, is_so: Callable[[], Awaitable[bool]], seconds_max: float = 60) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds_max
         while not await is_so():
             if asyncio.get_running_loop().time() > deadline:

@@ -35,7 +35,7 @@ from tests.conftest import Database, VaultDatabase
 from tests.installments.life_world import PRICE, PRODUCT, SHOP, LifeWorld
 from tests.scenarios.card_installation import CardInstallation, card_installation, keep_card
 
-SETTLED_SECONDS_MAX = 90
+SETTLED_SECONDS_MAX = 240
 
 
 @dataclass

@@ -70,7 +70,7 @@ async def test_an_order_is_paid_and_given_back_through_tkassa_while_another_is_p
     assert (await installation.get(f"/v1/ledger/accounts/{SETTLEMENT}"))["balance"] == 149_990
 
     refund = await installation.made("/v1/refunds", {"order_id": paid["id"], "amount_kopecks": 49_997})  # a slow one
-    refund = await installation.until(f"/v1/refunds/{refund['id']}", lambda found: found["is_final"], 30.0)
+    refund = await installation.until(f"/v1/refunds/{refund['id']}", lambda found: found["is_final"])
     assert (refund["status"], refund["amount_kopecks"]) == ("succeeded", 49_997)
     assert (await installation.get(f"/v1/ledger/accounts/{SETTLEMENT}"))["balance"] == 99_993
     async with transaction(engine) as session:
@@ -83,7 +83,7 @@ async def test_lost_answers_and_silence_end_in_one_payment(installation: Install
 
     path, qr = await attempt(installation, terminal, "T-2")
     await scan(installation, qr)
-    await installation.until(path, is_paid, 30.0)
+    await installation.until(path, is_paid)
 
     await installation.faults(lost_answer=0.0, lost_request=0.0, lost_notification=0.0)
     assert (await installation.get(f"/v1/ledger/accounts/{SETTLEMENT}"))["balance"] == 149_990

@@ -30,7 +30,7 @@ async def post(client: httpx.AsyncClient, path: str, **body: Any) -> httpx.Respo
 
 
 async def wait(client: httpx.AsyncClient, path: str, told: dict[str, Any]) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while told["is_running"]:
             await asyncio.sleep(0.05)
             told = (await client.get(f"{BASE}/{path}/{told['id']}")).json()

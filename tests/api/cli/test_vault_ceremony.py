@@ -25,7 +25,7 @@ from tests.conftest import VaultDatabase
 
 NAMES = ("Анна", "Борис", "Вера")
 PASSPHRASE = "длинная фраза 42"
-SECONDS_MAX = 60
+SECONDS_MAX = 120
 SHARE = re.compile(r"(?:[ \d]\d ([a-z]+) *(?:\r?\n)?){33}")
 
 

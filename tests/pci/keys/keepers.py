@@ -28,7 +28,7 @@ from tests.vault_world import PASSPHRASE, ready_kek
 
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 PIN = "1234-pin"
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 90
 
 
 class Keeper(Protocol):
