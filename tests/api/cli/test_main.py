@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from api.cli.lazy import load
+from api.cli.main import COMMANDS
 from tests.api.cli.conftest import Kopeyka
 
 
@@ -101,3 +105,29 @@ def test_the_description_of_the_api_is_printed(kopeyka: Kopeyka) -> None:
     told = kopeyka("openapi")
 
     assert json.loads(told.out)["openapi"].startswith("3.1")
+
+
+def test_the_table_s_line_of_a_command_is_the_first_of_its_help() -> None:
+    told = {name: load(name, COMMANDS).help or "" for name in COMMANDS}
+
+    firsts = {name: " ".join(words.partition("\n\n")[0].split()) for name, words in told.items()}
+    assert firsts == {name: line for name, (_, line) in COMMANDS.items()}
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param([], id="the table"), pytest.param(["keys", "list"], id="a small command")]
+)
+def test_a_command_imports_neither_the_application_nor_the_migrations(words: list[str]) -> None:
+    asked = f"import sys; from api.cli.main import app; app({[*words, '--help']}, standalone_mode=False)"
+    loaded = "print(*{'api.app', 'fastapi', 'alembic', 'aiohttp'} & sys.modules.keys(), 'these')"
+
+    done = subprocess.run([sys.executable, "-c", f"{asked}; {loaded}"], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "these"
+
+
+def test_an_unknown_command_is_told_with_the_nearest(kopeyka: Kopeyka) -> None:
+    told = kopeyka("kes")
+
+    assert told.code == 2
+    assert "Did you mean 'keys'?" in told.err
