@@ -8,7 +8,6 @@ start.
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
@@ -20,8 +19,6 @@ from api.settings import Settings
 LISTEN_FD = "KOPEYKA_LISTEN_FD"
 """The variable with the number of an inherited listening socket."""
 BACKLOG = 2048
-GARBAGE_THRESHOLDS = (50_000, 20, 100)
-"""Requests leave little for the cycle collector to find; looking every 700 objects took a fifth of a batch's time."""
 GRACE_SECONDS_MAX = 3
 """How long running requests may go on after SIGTERM."""
 KEEP_ALIVE_SECONDS = 75
@@ -61,7 +58,6 @@ def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
 def serve(factory: str, listener: socket.socket) -> None:
     """Serve the application that ``factory`` (``module:function``) makes until SIGTERM."""
     listener.setblocking(False)
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
     settings = Settings()
     config = uvicorn.Config(
         factory,

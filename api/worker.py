@@ -8,7 +8,6 @@ come to its end.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -51,7 +50,6 @@ from api.plan_work import BATCH_MAX as PLAN_BATCH_MAX
 from api.public_addresses import public_client
 from api.refund_calls import carry_on_refunds, refund_late_money
 from api.sale_watching import resume_cash_links, watch_activations
-from api.serve import GARBAGE_THRESHOLDS
 from api.settings import Settings
 from api.terminals_key import key_of_terminals
 from api.watching import poll_links, resume_lost_links
@@ -250,7 +248,6 @@ def main() -> None:
         raise RuntimeError("Kopeyka does not run under python -O: its assertions guard money")
     settings = Settings()
     logs.set_up(settings.log_level)
-    gc.set_threshold(*GARBAGE_THRESHOLDS)  # a night makes a million short-lived values
     uvloop.run(run_until_told(settings))
 
 

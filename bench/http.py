@@ -25,10 +25,10 @@ import psutil
 import psycopg
 import uvloop
 
-from api import data_dir
+from api import GARBAGE_THRESHOLDS, data_dir
 from api.demo.premises import premises
 from api.postgres import Server
-from api.serve import GARBAGE_THRESHOLDS, LISTEN_FD, listening_sockets
+from api.serve import LISTEN_FD, listening_sockets
 from bench import ledger as books
 from bench import load, servers
 from bench.rows import Row, faster, show, smaller

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from statistics import median
 
-from api.serve import GARBAGE_THRESHOLDS
+from api import GARBAGE_THRESHOLDS
 from bench.rows import Row, faster, show
 from installments.movements import Movement, MovementKind
 from installments.products import PartRounding, Product, RefundPolicy, Step

@@ -18,8 +18,8 @@ from statistics import median
 import psycopg
 import uvloop
 
+from api import GARBAGE_THRESHOLDS
 from api.postgres import Server
-from api.serve import GARBAGE_THRESHOLDS
 from bench import servers
 from bench.rows import Row, faster
 from installments import collecting, regulator, vouchers

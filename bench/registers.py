@@ -21,8 +21,8 @@ from statistics import median
 
 import psycopg
 
+from api import GARBAGE_THRESHOLDS
 from api.postgres import Server
-from api.serve import GARBAGE_THRESHOLDS
 from bench import servers
 from bench.rows import Row, faster, smaller
 from ledger.clock import monotonic

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Sequence
 
-from api.serve import GARBAGE_THRESHOLDS
+from api import GARBAGE_THRESHOLDS
 from bench import arqc, audit_log, vault_tokens
 from bench.rows import Row, show
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from rich.table import Table
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.data_dir import StartRefused
 from api.routes.sbp_registers import RegisterDifferenceView, RegisterView
-from api.serve import GARBAGE_THRESHOLDS
 from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from ledger.ids import new_id
@@ -60,7 +58,6 @@ def import_register(
     if (file is None) != absent:
         raise StartRefused("Give the bank's FILE, or say --absent")
     form, scope = load_profile(profile), RegisterScope(member, merchant)
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
     async def work(engine: Engine) -> Report:
         now = machine_now()

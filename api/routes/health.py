@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from fastapi import Request
 from starlette.responses import Response
 
-from api import meters
+from api import meters, migrations
 from api.door import Door, open_router
 from api.errors import NotReady
 from api.wire import View
@@ -21,6 +20,8 @@ router = open_router("", "health")
 
 READY_SECONDS_MAX = 0.5
 """How long a connection and one question may take for us to call ourselves ready."""
+
+MIGRATIONS = Path(migrations.__file__).parent / "versions"
 
 
 class HealthView(View):
@@ -71,8 +72,6 @@ async def _revision(door: Door) -> str | None:
 
 
 @cache
-def head_revision() -> str | None:
-    """The last migration of this release."""
-    config = Config()
-    config.set_main_option("script_location", "api:migrations")
-    return ScriptDirectory.from_config(config).get_current_head()
+def head_revision() -> str:
+    """The last migration of this release, by the files' names: Alembic, which would read them, takes long to load."""
+    return max(file.name.split("_")[1] for file in MIGRATIONS.glob("*.py"))
