@@ -16,6 +16,7 @@ from pci.audit_log.checkpoint import VAULT_ORIGIN, Checkpoint, Verifier
 from pci.audit_log.event import AuditEvent
 from pci.audit_log.sequencer import seal
 from pci.audit_log.staging import stage
+from tests.horizon import pass_horizon
 
 KEY = SigningKey(b"k" * 32)
 VERIFIER = Verifier(VAULT_ORIGIN, KEY.verify_key)
@@ -45,9 +46,11 @@ class Log:
     def transactions(self) -> Callable[[], AbstractAsyncContextManager[Session]]:
         return partial(transaction, self.sequencer)
 
-    async def stage(self, first: int, count: int) -> None:
+    async def stage(self, first: int, count: int, *, is_behind_another: bool = False) -> None:
         async with transaction(self.vault) as session:
             await stage(session, [event(self.now, number) for number in range(first, first + count)])
+        if not is_behind_another:
+            await pass_horizon(self.vault)
 
     async def seal(self, **limits: int) -> Checkpoint | None:
         async with transaction(self.sequencer) as session:

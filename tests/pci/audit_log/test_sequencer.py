@@ -54,7 +54,7 @@ async def test_batches_are_dense_and_never_cut_a_transaction(log: Log) -> None:
 async def test_a_transaction_that_commits_late_is_not_passed_over(log: Log) -> None:
     async with transaction(log.vault) as late:
         await stage(late, [event(log.now, 100)])
-        await log.stage(0, 3)
+        await log.stage(0, 3, is_behind_another=True)
         assert await log.seal() is None  # all of it waits for whoever began first
 
     checkpoint = await log.seal()
