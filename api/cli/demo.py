@@ -30,6 +30,7 @@ def demo(
         int | None,
         typer.Option(min=1, help="Only the first so many purchases (of the quarter: 31,798).", show_default=False),
     ] = None,
+    skipped: Annotated[int, typer.Option("--skip", min=0, help="Begin after the first so many purchases.")] = 0,
     baskets: Annotated[
         int | None, typer.Option(min=0, help="Only the first so many till baskets.", show_default=False)
     ] = None,
@@ -59,7 +60,7 @@ def demo(
         )
         return
     orders = ORDERS_USUAL if orders is None and not is_all else orders
-    outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, baskets, out), screen)))
+    outcome = uvloop.run(interruptible(run(Plan(is_all, orders, is_chaos, seed, baskets, skipped, out), screen)))
     screen.summary(outcome)
     if as_json:
         typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))

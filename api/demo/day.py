@@ -57,6 +57,8 @@ class Plan:
     seed: int = 1
     baskets: int | None = None
     """The first till baskets only."""
+    skipped: int = 0
+    """Rows before the first that is played."""
     out: Path = Path()
     """Where the report and the journal go."""
 
@@ -92,9 +94,11 @@ async def run(plan: Plan, screen: Screen) -> Outcome:
     Raises: DemoFailed if it does not come to its end; whether the totals fit is in the outcome.
     """
     begun = monotonic()
-    purchases = read_purchases(is_all=plan.is_all, orders=plan.orders)
+    purchases = read_purchases(is_all=plan.is_all, orders=plan.orders, skipped=plan.skipped)
     if not purchases:
-        raise DemoFailed("there are no purchases to make: give --orders a number from 1")
+        raise DemoFailed(
+            "there are no purchases to make: give --orders a number from 1, and --skip less than there are"
+        )
     screen.say(f"CDNOW purchases, dollars × 100 read as roubles: {len(purchases):,} rows. Starting everything…")
     async with premises() as ours:
         day = await _open(plan, ours, screen)

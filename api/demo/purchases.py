@@ -48,10 +48,11 @@ class Purchase:
         return opening + timedelta(minutes=self.position * 7 % SHOP_MINUTES, seconds=self.position % 60)
 
 
-def read_purchases(*, is_all: bool = False, orders: int | None = None) -> list[Purchase]:
-    """The first quarter of 1997, or everything; of that the first ``orders`` rows. In the order of the days."""
+def read_purchases(*, is_all: bool = False, orders: int | None = None, skipped: int = 0) -> list[Purchase]:
+    """The first quarter of 1997, or everything; of that ``orders`` rows after ``skipped``. In the order of the days."""
     rows = [row for row in _rows() if is_all or row.bought_on <= QUARTER_ENDS_ON]
-    return sorted(rows[:orders], key=lambda row: (row.bought_on, row.position))
+    taken = rows[skipped:] if orders is None else rows[skipped : skipped + orders]
+    return sorted(taken, key=lambda row: (row.bought_on, row.position))
 
 
 def _rows() -> Iterator[Purchase]:

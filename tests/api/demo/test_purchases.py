@@ -37,3 +37,12 @@ def test_a_short_run_takes_the_first_rows_of_the_file() -> None:
     assert {p.position for p in purchases} == set(sorted(p.position for p in read_purchases())[:100])
     assert purchases == sorted(purchases, key=lambda purchase: purchase.bought_on)
     assert all(purchase.placed_at.date() == purchase.bought_on for purchase in purchases)
+
+
+def test_runs_one_after_another_take_each_row_once() -> None:
+    parts = read_purchases(orders=40), read_purchases(orders=60, skipped=40)
+    apart = [purchase for part in parts for purchase in part]
+
+    assert sorted(apart, key=lambda p: p.position) == sorted(read_purchases(orders=100), key=lambda p: p.position)
+    assert len(read_purchases(skipped=31_000)) == 798
+    assert read_purchases(skipped=31_798) == []
