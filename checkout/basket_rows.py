@@ -57,9 +57,12 @@ class OrderBasket:
     @property
     def rests(self) -> tuple[int, ...]:
         """What is left of each line after promo code and points: the rail's, before its offer."""
-        worth = int(self.points_value) // self.points if self.points else 0
         shares = zip(self.basket.lines, self.promo_shares, self.points_shares, strict=True)
-        return tuple(int(line.amount) - promo - points * worth for line, promo, points in shares)
+        return tuple(int(line.amount) - promo - int(self.worth_of(points)) for line, promo, points in shares)
+
+    def worth_of(self, points: int) -> Kopecks:
+        """What so many of the order's points pay: each is worth the same whole kopecks."""
+        return Kopecks(int(self.points_value) // self.points * points if self.points else 0)
 
     @property
     def before_offer(self) -> Kopecks:

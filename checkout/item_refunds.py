@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from checkout import basket_rows, item_refund_rows, points, points_rows, promo_codes, repository
+from checkout import basket_rows, item_refund_rows, points, points_rows, promo_codes, repository, shift_operations
 from checkout.basket_errors import ItemsMalformed, ItemsNotLeft, ItemsUnknown, MeasureOnlyWhole, RefundByItems
 from checkout.basket_rows import OrderBasket
 from checkout.baskets import Measure, part_up_to
@@ -120,7 +120,7 @@ async def settle(session: Session, refund_id: str, *, is_given: bool, now: datet
     """The rail's refund has ended: points and code follow the money, or the goods are the buyer's as before.
 
     A refund that is of no items, or was settled before, changes nothing. The money is booked after it: whoever pays an
-    order locks in the same order. Locks: the basket, the code, then points.
+    order locks in the same order. Locks: the basket, the code, points, then the shift.
     """
     found = await item_refund_rows.of_money(session, refund_id)
     if found is None:
@@ -154,6 +154,9 @@ async def _give_back(session: Session, of_order: OrderBasket, refund: ItemRefund
         await promo_codes.give_back_redemption(session, refund.order_id, now=now)
     if refund.points_back or accrued_back:
         await points.give_back(session, refund.order_id, refund.id, refund.points_back, accrued_back, now=now)
+    if refund.points_back:
+        worth = of_order.worth_of(refund.points_back)
+        await shift_operations.note_points_back(session, refund.id, refund.order_id, worth, now=now)
     facts: dict[str, Fact] = {
         "order_id": refund.order_id, "refund_id": refund.refund_id or "", "amount_kopecks": int(refund.amount),
         "points_back": refund.points_back, "accrued_back": accrued_back, "is_whole": is_whole,

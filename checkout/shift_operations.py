@@ -10,6 +10,7 @@ from datetime import datetime
 
 from checkout.attempts import Attempt
 from checkout.orders import Order
+from checkout.shift_report import POINTS
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
@@ -52,4 +53,17 @@ async def note_refund(session: Session, refund_id: str, attempt_id: str, amount:
     await session.execute(
         text(_INSERT.format(rows=rows)),
         {"id": refund_id, "attempt_id": attempt_id, "amount": int(amount), "now": now},
+    )
+
+
+async def note_points_back(
+    session: Session, item_refund_id: str, order_id: str, worth: Kopecks, *, now: datetime
+) -> None:
+    """Put the points that a refund gave back into the shift of the till that sold, once. Locks: that shift."""
+    rows = """SELECT CAST(:id AS text) AS id, 'refund' AS kind, o.terminal_id, o.id AS order_id,
+                     CAST(:points AS text) AS rail, CAST(:worth AS bigint) AS amount_kopecks
+                FROM orders AS o WHERE o.id = :order_id"""
+    await session.execute(
+        text(_INSERT.format(rows=rows)),
+        {"id": item_refund_id, "points": POINTS, "order_id": order_id, "worth": int(worth), "now": now},
     )

@@ -10,6 +10,9 @@ from enum import StrEnum
 from checkout.errors import ShiftTotalsRefused
 from ledger.money import Kopecks
 
+POINTS = "points"
+"""The row of what refunds gave back in points: no rail, and no money. Its kopecks are what the points are worth."""
+
 
 class OperationKind(StrEnum):
     """Which way money goes over a till."""
@@ -99,8 +102,8 @@ class ShiftReport:
         return summed(self.totals)
 
     def of_kind(self, kind: OperationKind) -> Kopecks:
-        """The money of all operations of a kind."""
-        return Kopecks(sum(total.amount for total in self.totals if total.kind is kind))
+        """The money of all operations of a kind; points are none."""
+        return Kopecks(sum(total.amount for total in self.totals if total.kind is kind and total.rail != POINTS))
 
     @property
     def takings(self) -> int:
@@ -114,17 +117,19 @@ def summed(totals: Iterable[ShiftTotal]) -> tuple[ShiftTotal, ...]:
     for total in totals:
         count, amount = found.get((total.rail, total.kind), (0, 0))
         found[total.rail, total.kind] = (count + total.operations, amount + int(total.amount))
-    order = sorted(found, key=lambda each: (each[0], each[1] is OperationKind.REFUND))
+    order = sorted(found, key=lambda each: (each[0] == POINTS, each[0], each[1] is OperationKind.REFUND))
     return tuple(ShiftTotal(rail, kind, found[rail, kind][0], Kopecks(found[rail, kind][1])) for rail, kind in order)
 
 
 def differences_of(ours: Sequence[ShiftTotal], told: Sequence[ShiftTotal]) -> tuple[ShiftDifference, ...]:
     """Where a till counted otherwise; what it does not name it counted as nothing.
 
+    But points: a till that names none counts money alone.
     Raises: ShiftTotalsRefused if it names a rail and kind twice.
     """
-    by_us = {(total.rail, total.kind): total for total in summed(ours)}
     by_till = {(total.rail, total.kind): total for total in told}
+    counts_points = any(total.rail == POINTS for total in told)
+    by_us = {(each.rail, each.kind): each for each in summed(ours) if counts_points or each.rail != POINTS}
     if len(by_till) < len(told):
         raise ShiftTotalsRefused("A rail and kind of operation is named once.")
     nothing = ShiftTotal("", OperationKind.SALE, 0, Kopecks(0))

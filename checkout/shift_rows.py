@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from checkout.errors import ShiftNotFound
-from checkout.shift_report import OperationKind, Shift, ShiftBaskets, ShiftDifference, ShiftTotal
+from checkout.shift_report import POINTS, OperationKind, Shift, ShiftBaskets, ShiftDifference, ShiftTotal
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
@@ -143,8 +143,8 @@ async def totals_of(session: Session, shift: Shift) -> tuple[ShiftTotal, ...]:
         text(f"""SELECT o.rail, o.kind, o.cashier_id, count(*) AS operations, sum(o.amount_kopecks) AS kopecks
                   {_OF_SHIFT}
                   GROUP BY o.rail, o.kind, o.cashier_id
-                  ORDER BY o.rail, o.kind DESC, o.cashier_id"""),  # our own words
-        _which(shift),
+                  ORDER BY o.rail = :points, o.rail, o.kind DESC, o.cashier_id"""),  # our own words
+        _which(shift) | {"points": POINTS},
     )
     return tuple(
         ShiftTotal(row.rail, OperationKind(row.kind), row.operations, Kopecks(int(row.kopecks)), row.cashier_id)

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from checkout.errors import ShiftSheetsNotInstalled
-from checkout.paper import RAILS
 from checkout.shift_report import ShiftReport
-from checkout.shift_text import KINDS, NOBODY
+from checkout.shift_text import KINDS, NAMES, NOBODY
 from ledger.clock import MOSCOW
 
 NO_CHARACTERS = {0xFFFE: "?", 0xFFFF: "?"}
@@ -51,7 +50,7 @@ def _rows(report: ShiftReport) -> Iterator[Sequence[Cell]]:
     yield ("Способ оплаты", "Операция", "Кассир", "Число", "Сумма, руб.")
     for total in report.totals:
         name = NOBODY if total.cashier_id is None else report.names[total.cashier_id]
-        rail = RAILS.get(total.rail, total.rail)
+        rail = NAMES.get(total.rail, total.rail)
         yield (rail, KINDS[total.kind], name, total.operations, _roubles(int(total.amount)))
     yield ("Итог", None, None, None, _roubles(report.takings))
     baskets = report.baskets
@@ -69,7 +68,7 @@ def _differences(report: ShiftReport) -> Iterator[Sequence[Cell]]:
         yield ("Расхождение", "Операция", "Число: учтено", "касса", "Учтено, руб.", "Касса, руб.")
     for each in report.differences:
         sums = (_roubles(int(each.amount)), _roubles(int(each.told_amount)))
-        yield (RAILS.get(each.rail, each.rail), KINDS[each.kind], each.operations, each.told, *sums)
+        yield (NAMES.get(each.rail, each.rail), KINDS[each.kind], each.operations, each.told, *sums)
     if report.shift.difference_reason is not None:
         yield ("Причина", report.shift.difference_reason)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checkout.paper import COLUMNS, RAILS, pair, wrapped
-from checkout.shift_report import OperationKind, ShiftReport, ShiftTotal
+from checkout.shift_report import POINTS, OperationKind, ShiftReport, ShiftTotal
 from ledger.clock import MOSCOW
 from ledger.money import roubles
 
+NAMES = {**RAILS, POINTS: "Баллы"}
+"""What stands in a row of a report."""
 KINDS = {OperationKind.SALE: "оплата", OperationKind.REFUND: "возврат"}
 NOBODY = "без кассира"
 
@@ -32,7 +34,8 @@ def _lines(report: ShiftReport, columns: int) -> Iterator[str]:
     yield "=" * columns
     yield from _totals(report.by_rail, columns)
     yield "-" * columns
-    for kind, word in ((OperationKind.SALE, "Оплачено"), (OperationKind.REFUND, "Возвращено")):
+    money = " деньгами" if any(total.rail == POINTS for total in report.totals) else ""
+    for kind, word in ((OperationKind.SALE, "Оплачено"), (OperationKind.REFUND, f"Возвращено{money}")):
         yield pair(word, roubles(report.of_kind(kind)), columns)
     yield pair("ИТОГ", roubles(report.takings), columns)
     yield from _baskets(report, columns)
@@ -45,7 +48,7 @@ def _totals(totals: tuple[ShiftTotal, ...], columns: int) -> Iterator[str]:
     if not totals:
         yield "Операций не было"
     for total in totals:
-        name = f"{RAILS.get(total.rail, total.rail)}, {KINDS[total.kind]}"
+        name = f"{NAMES.get(total.rail, total.rail)}, {KINDS[total.kind]}"
         yield pair(f"{name} × {total.operations}", roubles(total.amount), columns)
 
 
@@ -73,7 +76,7 @@ def _differences(report: ShiftReport, columns: int) -> Iterator[str]:
         yield "=" * columns
         yield "РАСХОЖДЕНИЕ С ИТОГАМИ КАССЫ"
     for each in report.differences:
-        yield f"{RAILS.get(each.rail, each.rail)}, {KINDS[each.kind]}"[:columns]
+        yield f"{NAMES.get(each.rail, each.rail)}, {KINDS[each.kind]}"[:columns]
         yield pair(f"  учтено × {each.operations}", roubles(each.amount), columns)
         yield pair(f"  касса × {each.told}", roubles(each.told_amount), columns)
     if report.shift.difference_reason is not None:

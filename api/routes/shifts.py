@@ -81,7 +81,7 @@ class ShiftCloseBody(Body):
 
     cashier_id: Id
     till_totals: Annotated[list[ShiftTotalBody], Field(max_length=TOTALS_MAX)] | None = None
-    """The till's own totals, to be compared; what it does not name it counted as nothing."""
+    """The till's own totals, to be compared; what it does not name it counted as nothing, but for `points`."""
     difference_reason: Annotated[Text, Field(max_length=300)] | None = None
     """Needed where they differ."""
 
@@ -163,7 +163,7 @@ class ShiftReportView(View):
     sales_kopecks: int
     refunds_kopecks: int
     takings_kopecks: int
-    """Sales less refunds."""
+    """Sales less refunds, in money: what came back in points stands in a row `points` of its own."""
     gross_kopecks: int
     """What the goods of all sales cost before discounts, promo codes and points."""
     discount_kopecks: int

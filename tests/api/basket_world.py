@@ -45,9 +45,9 @@ class BasketShop:
         return int((await self.shop.read(f"/v1/loyalty-cards/{self.card_id}/points"))["posted"])
 
 
-async def basket_shop(shop: CardShop) -> BasketShop:
+async def basket_shop(shop: CardShop, **terms: int) -> BasketShop:
     """Open the programme, issue the card with its points, make the code."""
-    rule = {"earn_basis_points": 500}
+    rule = {"earn_basis_points": 500, **terms}
     await shop.made("/v1/points-programmes", {
         "merchant_id": shop.merchant_id, "code": PROGRAMME, "name": "Зёрна", "point_kopecks": 100, "rule": rule,
     })  # fmt: skip

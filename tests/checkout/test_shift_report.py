@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from checkout.errors import ShiftSheetsNotInstalled, ShiftTotalsRefused
 from checkout.paper import COLUMNS
 from checkout.shift_report import (
+    POINTS,
     OperationKind,
     Shift,
     ShiftBaskets,
@@ -28,7 +29,7 @@ from ledger.money import Kopecks
 NOW = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 SALE, REFUND = OperationKind.SALE, OperationKind.REFUND
 totals = st.builds(
-    ShiftTotal, st.sampled_from(["sbp", "card", "dolyame", "koshelek_pay"]), st.sampled_from(OperationKind),
+    ShiftTotal, st.sampled_from(["sbp", "card", "dolyame", "koshelek_pay", POINTS]), st.sampled_from(OperationKind),
     st.integers(1, 9_999), st.integers(1, 10**11).map(Kopecks), st.sampled_from([None, "csr_1", "csr_2"]),
 )  # fmt: skip
 
@@ -97,7 +98,8 @@ def test_no_line_is_wider_than_the_paper_and_cashiers_add_up_to_rails(given_: li
         assert max(map(len, render_text(told, columns).splitlines())) <= columns
     assert sum(each.amount for each in told.by_rail) == sum(each.amount for each in given_)
     assert sum(each.operations for each in told.by_rail) == sum(each.operations for each in given_)
-    assert told.takings == sum(each.amount if each.kind is SALE else -each.amount for each in given_)
+    money = [each for each in given_ if each.rail != POINTS]
+    assert told.takings == sum(each.amount if each.kind is SALE else -each.amount for each in money)
 
 
 @settings(max_examples=50)
@@ -113,6 +115,15 @@ def test_a_till_that_counted_the_same_differs_in_nothing_and_one_kopeck_is_found
         told[place % len(told)] = ShiftTotal(off.rail, off.kind, off.operations, Kopecks(off.amount + 1))
         (found,) = differences_of(given_, told)
         assert (found.rail, found.kind, found.told_amount - found.amount) == (off.rail, off.kind, 1)
+
+
+def test_points_are_compared_only_with_a_till_that_counts_them() -> None:
+    ours = [ShiftTotal("sbp", SALE, 1, Kopecks(5)), ShiftTotal(POINTS, REFUND, 1, Kopecks(700))]
+    money = ours[:1]
+
+    assert differences_of(ours, money) == ()
+    (found,) = differences_of(ours, [*money, ShiftTotal(POINTS, REFUND, 1, Kopecks(600))])
+    assert (found.rail, found.amount - found.told_amount) == (POINTS, 100)
 
 
 def test_what_a_till_names_twice_is_refused() -> None:
