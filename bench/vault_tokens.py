@@ -122,7 +122,7 @@ def _card(number: str, origin: str) -> CardIn:
 
 
 async def detokenize_4(vault: BenchVault) -> list[Row]:
-    """Four callers at once, with many tokens a call as a collection run has them, and with one; an event a token."""
+    """Four callers at once, with many tokens a call as a collection run has them, and with one; the log names each."""
     tokens = _tokens(vault)
     many, one, theirs = [], [], []
     for _ in range(ROUNDS):

@@ -10,7 +10,8 @@ is rolled back. Many at once cost little more than one: ``tokenize_many``, ``rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,7 +36,7 @@ from tokenization.card_errors import (
     TokenRefused,
     TokenShredded,
 )
-from tokenization.card_use import CardUse
+from tokenization.card_use import CardPurpose, CardUse
 from tokenization.digit_tokens import is_digits_token, new_digits_token
 from tokenization.ids import is_id, new_id
 from tokenization.repository import NewCard, OldFingerprint, Row
@@ -44,6 +45,8 @@ BATCH_MAX = 5_000
 """Cards in one call: what the ring reserves at once is enough for their numbers and names."""
 TRIES_MAX = 3
 """A digits token that is taken is drawn again."""
+TOKENS_A_LINE_MAX = 200
+"""Named in one line of the log: 6,000 of its 8,192 bytes, and the rest is for who asked and from where."""
 
 ENDED: dict[CardStatus, type[TokenRefused]] = {
     CardStatus.EXPIRED: TokenExpired,
@@ -163,13 +166,13 @@ async def read_pans(
 async def answers_to(
     ring: KeyRing, asks: Sequence[CardAsk], rows: Mapping[int, Row], now: datetime
 ) -> tuple[list[OpenCard | TokenRefused | CardTampered], list[AuditEvent]]:
-    """Each ask's answer, by its row if there is one, and its event: nobody may see the one before the other is in.
+    """Each ask's answer, by its row if there is one, and the events of all: nobody may see the former before these.
 
     Raises: Sealed.
     """
     keys = await keys_of(ring, rows.values())
     answers = [_answer(ask, rows.get(place), keys, now) for place, ask in enumerate(asks)]
-    return answers, [_read_event(ask, answer, now) for ask, answer in zip(asks, answers, strict=True)]
+    return answers, list(_read_events(asks, answers, now))
 
 
 async def _keep(session: Session, ring: KeyRing, cards: Sequence[CardIn], now: datetime) -> list[Row]:
@@ -369,11 +372,26 @@ def _event_of_refusal(ask: CardAsk, code: str, now: datetime, outcome: AuditOutc
     )
 
 
-def _read_event(ask: CardAsk, answer: OpenCard | TokenRefused | CardTampered, now: datetime) -> AuditEvent:
-    if not isinstance(answer, OpenCard):
-        assert answer.event is not None
-        return answer.event
-    facts = {"purpose": str(ask.use.purpose)}
-    return AuditEvent(
-        "card.read", ask.actor, ask.origin, f"card:{answer.token}", now, merchant_id=ask.merchant_id, facts=facts
-    )
+def _read_events(
+    asks: Sequence[CardAsk], answers: Sequence[OpenCard | TokenRefused | CardTampered], now: datetime
+) -> Iterator[AuditEvent]:
+    """A line for each refusal, and one for all that the same caller opened for the same: it names each token."""
+    opened: defaultdict[tuple[str, str, str, CardPurpose], list[str]] = defaultdict(list)
+    for ask, answer in zip(asks, answers, strict=True):
+        if isinstance(answer, OpenCard):
+            opened[ask.actor, ask.origin, ask.merchant_id, ask.use.purpose].append(answer.token)
+        else:
+            assert answer.event is not None
+            yield answer.event
+    for (actor, origin, merchant_id, purpose), tokens in opened.items():
+        for first in range(0, len(tokens), TOKENS_A_LINE_MAX):
+            action, subject, facts = _named(tokens[first : first + TOKENS_A_LINE_MAX], merchant_id)
+            facts["purpose"] = str(purpose)
+            yield AuditEvent(action, actor, origin, subject, now, merchant_id=merchant_id, facts=facts)
+
+
+def _named(tokens: Sequence[str], merchant_id: str) -> tuple[str, str, dict[str, str | int | bool]]:
+    """Action, subject and facts of cards that were opened: every token is named, be it one or many."""
+    if len(tokens) == 1:
+        return "card.read", f"card:{tokens[0]}", {}
+    return "cards.read", f"merchant:{merchant_id}", {"count": len(tokens), "tokens": " ".join(tokens)}

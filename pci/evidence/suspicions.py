@@ -29,7 +29,7 @@ SUBJECTS_MAX = 10_000
 """Remembered for one rule; beyond it only those already seen are counted, and the rest as one."""
 REST = "others"
 NOBODY = "person:unknown"
-ROUTINE = frozenset({"card.tokenized", "card.read"})
+ROUTINE = frozenset({"card.tokenized", "card.read", "cards.read"})
 """What services do all day and no rule looks at when it is done: most of a log, left where it is and only counted."""
 
 

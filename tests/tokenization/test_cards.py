@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ledger.database import transaction
+from pci.audit_log.staging import canonical_bytes
 from pci.keys.key import KeyPurpose
 from pci.luhn import passes_luhn
 from pci.pan import Pan
+from pci.schemes import Scheme
 from tests.card_world import CHARGE, MIR, NEIGHBOUR, OTHER, SHOP, VISA, World
 from tokenization import cards
 from tokenization.card import CardDetails, CardTerms, OpenCard
@@ -25,8 +30,9 @@ from tokenization.card_errors import (
     TokenExpired,
     TokenNotFound,
 )
-from tokenization.card_use import CardRestrictions
+from tokenization.card_use import CardPurpose, CardRestrictions, CardUse
 from tokenization.cards import CardAsk, CardIn
+from tokenization.ids import new_id
 
 
 async def test_a_card_becomes_a_token_and_the_token_the_card(world: World) -> None:
@@ -180,7 +186,44 @@ async def test_many_tokens_are_read_at_once_each_with_its_own_answer_and_event(w
     assert isinstance(answers[0], OpenCard)
     assert isinstance(answers[1], TokenNotFound)
     assert isinstance(answers[2], AmountRefused)
-    assert [event["outcome"] for event in world.events("card.read")] == ["done", "refused", "refused"]
+    assert sorted(event["outcome"] for event in world.events("card.read")) == ["done", "refused", "refused"]
+
+
+async def test_a_line_of_the_log_names_every_card_that_one_caller_opened_for_one_thing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "TOKENS_A_LINE_MAX", 2)
+    mir, visa, other = [(await world.tokenize(number)).card.token for number in (MIR, VISA, OTHER)]
+    asks = [CardAsk(token, SHOP, CHARGE, "service:worker", "run_1") for token in (mir, visa, "tok_" + "0" * 25, other)]
+    reveal = CardAsk(mir, SHOP, CardUse(CardPurpose.REVEAL), "service:worker", "run_1")
+
+    async with transaction(world.engine) as session:
+        await cards.read_pans(session, world.ring, [*asks, reveal], now=world.now)
+
+    (line,) = world.events("cards.read")
+    assert (line["subject"], line["merchant_id"]) == (f"merchant:{SHOP}", SHOP)
+    assert line["facts"] == {"count": 2, "purpose": "charge", "tokens": f"{mir} {visa}"}
+    alone = [(event["subject"], event["facts"]["purpose"], event["outcome"]) for event in world.events("card.read")]
+    assert sorted(alone) == sorted(
+        [
+            (f"card:{other}", "charge", "done"),
+            (f"card:{mir}", "reveal", "done"),
+            ("card:tok_" + "0" * 25, "charge", "refused"),
+        ]
+    )
+
+
+@given(st.integers(2, cards.TOKENS_A_LINE_MAX).map(lambda count: [new_id("tok") for _ in range(count)]))
+@example(["tok_cvc1pin2cid3track4cvv5aaa", "tok_12345678a12345678b1234567"] * (cards.TOKENS_A_LINE_MAX // 2))
+def test_nothing_that_hides_secrets_hides_a_token_that_was_opened(tokens: list[str]) -> None:
+    opened = [
+        OpenCard(token, "mer_" + "a" * 40, Pan(MIR), "2028-12", None, Scheme.MIR, "fpr_" + "0" * 25) for token in tokens
+    ]
+    asks = [CardAsk(token, "mer_" + "a" * 40, CHARGE, "a" * 128, "o" * 128) for token in tokens]
+
+    (line,) = map(canonical_bytes, cards._read_events(asks, opened, datetime(2026, 11, 22, tzinfo=UTC)))
+
+    assert json.loads(line)["facts"]["tokens"].split(" ") == tokens
 
 
 @pytest.mark.parametrize(

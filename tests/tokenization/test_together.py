@@ -99,7 +99,7 @@ async def test_tokens_asked_for_together_are_opened_together_and_every_answer_is
     tokens = (mine.card.token, mine.card.digits_token, limited.card.token, forged.card.token, "tok_" + "0" * 25)
 
     async with reads_together(world.database.vault_url, world.ring, now=lambda: world.now) as queue:
-        asked = [[CardAsk(token, SHOP, CHARGE, "service:worker", "run_1")] for token in tokens]
+        asked = [[CardAsk(token, SHOP, CHARGE, "service:worker", f"run_{at}")] for at, token in enumerate(tokens)]
         answers: list[Opened] = await asyncio.gather(*(queue.submit(ask) for ask in asked))
 
     kinds = [type(answer) for (answer,) in answers]
