@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from checkout.paper import FORGING, is_plain
 from ledger.money import AMOUNT_MAX
 
 SAFE_MAX = 2**53 - 1
@@ -68,9 +69,10 @@ def read_day(value: Any) -> date:
     return date.fromisoformat(value)
 
 
-def _printable(value: str) -> str:
-    if any(ord(character) < 32 for character in value):
-        raise ValueError("no control characters")
+def read_plain(value: str) -> str:
+    """A text that shows what it says."""
+    if not is_plain(value):
+        raise ValueError("no control characters, nor signs that turn a text around")
     return value
 
 
@@ -122,11 +124,11 @@ Day = Annotated[
     BeforeValidator(read_day),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-22"]}),
 ]
-_NO_CONTROLS: dict[str, Any] = {"pattern": r"^[^\x00-\x1f]*$"}
+_NO_CONTROLS: dict[str, Any] = {"pattern": f"^[^{FORGING}]*$"}
 Text = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=500, json_schema_extra=_NO_CONTROLS),
-    AfterValidator(_printable),
+    AfterValidator(read_plain),
 ]
 Reference = Annotated[str, Field(strict=True, pattern=r"^[!-~]([ -~]{0,126}[!-~])?$", examples=["order:1001"])]
 Kind = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_.]{0,63}$", examples=["sale"])]

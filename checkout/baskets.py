@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from checkout.basket_errors import BasketEmpty, BasketMalformed, BasketMismatch
+from checkout.paper import is_plain
 from ledger.money import Kopecks
 
 LINES_MAX = 500
@@ -25,7 +26,6 @@ NAME_CHARACTERS_MAX = 128
 """Source: 54-FZ, tag 1030 of the fiscal document format: a name of goods has at most 128 characters."""
 
 _ARTICLE = re.compile(rf"[!-~]([ -~]{{0,{ARTICLE_CHARACTERS_MAX - 2}}}[!-~])?")
-_NAME = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NAME_CHARACTERS_MAX}}}")
 
 
 class Measure(StrEnum):
@@ -111,7 +111,7 @@ def check_basket(basket: Basket, amount_kopecks: int | None) -> None:
 def _check_line(line: Line, number: int) -> None:
     if not _ARTICLE.fullmatch(line.article):
         raise BasketMalformed(line=number, field="article")
-    if not _NAME.fullmatch(line.name):
+    if not (1 <= len(line.name) <= NAME_CHARACTERS_MAX and is_plain(line.name)):
         raise BasketMalformed(line=number, field="name")
     if not 1 <= line.quantity <= QUANTITY_MAX:
         raise BasketMalformed(line=number, field="quantity", quantity_max=QUANTITY_MAX)

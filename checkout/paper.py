@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -9,6 +10,18 @@ COLUMNS = (32, 42, 48)
 """Characters in a line: paper of 58 mm, of 76 mm, of 80 mm."""
 RAILS = {"sbp": "СБП", "dolyame": "Долями", "card": "Карта", "koshelek_pay": "Кошелёк Pay"}
 """Rails as buyers know them."""
+
+
+FORGING = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Signs by which a text shows other than it says, as the inside of a class of a pattern: they end a line, command a
+terminal, or turn the text around it. Source: Unicode, chapter 23.1 (C0, delete, C1), UAX 14 (line and paragraph
+separators), UAX 9 (embeddings, overrides, isolates)."""
+_FORGING = re.compile(f"[{FORGING}]")
+
+
+def is_plain(said: str) -> bool:
+    """Whether a text shows what it says, on a slip as in a log."""
+    return _FORGING.search(said) is None
 
 
 def pair(left: str, right: str, columns: int) -> str:

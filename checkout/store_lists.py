@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from checkout.errors import StoreListRefused
+from checkout.paper import is_plain
 
 LINES_MAX = 5_000
 """Stores in one list: more than any chain of the country has of one format."""
@@ -105,7 +106,7 @@ def _store_of(line: int, cells: dict[str, str]) -> ListedStore | str:
         return f"{line}: number"
     for name, most in (("name", NAME_CHARACTERS_MAX), ("address", ADDRESS_CHARACTERS_MAX)):
         value = said.get(name, "")
-        if not 1 <= len(value) <= most or any(ord(character) < 32 for character in value):
+        if not 1 <= len(value) <= most or not is_plain(value):
             return f"{line}: {name}"
     region, tills = said.get("region") or None, said.get("tills") or "1"
     if region is not None and not _REGION.fullmatch(region):

@@ -113,6 +113,19 @@ HEADERS: list[Any] = [
 ]
 
 
+FORGED = ["\x01", "\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069"]
+
+
+@pytest.mark.parametrize("sign", FORGED, ids=lambda sign: f"U+{ord(sign):04X}")
+async def test_a_text_that_shows_other_than_it_says_is_refused(client: Client, sign: str) -> None:
+    refused = await client.post("/v1/merchants", {"name": f"Кофе{sign}йня"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "api.request_invalid")
+    assert refused.json()["errors"][0] == {
+        "pointer": "/name", "detail": "no control characters, nor signs that turn a text around",
+    }  # fmt: skip
+
+
 async def test_wrong_headers_are_refused_by_code(client: Client, accounts: tuple[str, str]) -> None:
     for case in HEADERS:
         headers, status, code = case.values

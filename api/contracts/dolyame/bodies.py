@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.contracts.dolyame.amounts import read_amount, read_quantity
+from api.wire import read_plain
 from installments.plan import ITEMS_MAX, Item
 from ledger.money import Kopecks
 
@@ -24,14 +25,7 @@ URL_CHARACTERS_MAX = 2048
 RECEIPT_FIELDS_MAX = 10
 RECEIPT_CHARACTERS_MAX = 64
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PAGE = re.compile(r"https?://[^\s/?#]+([/?#].*)?")
-
-
-def _plain(value: str) -> str:
-    if _CONTROL.search(value):
-        raise ValueError("no control characters")
-    return value
 
 
 def _trimmed(value: str) -> str:
@@ -54,7 +48,7 @@ def _said(value: Any) -> str:
         raise ValueError("receipt fields are texts")
     if len(str(value)) > RECEIPT_CHARACTERS_MAX:
         raise ValueError(f"names and texts of a receipt have at most {RECEIPT_CHARACTERS_MAX} characters")
-    return _plain(str(value))
+    return read_plain(str(value))
 
 
 def _empty_is_none(given: Any) -> Any:
@@ -79,17 +73,18 @@ OrderId = Annotated[
     str,
     BeforeValidator(_text_of_number),
     Field(strict=True, min_length=1, max_length=ORDER_ID_CHARACTERS_MAX),
-    AfterValidator(_plain),
+    AfterValidator(read_plain),
     AfterValidator(_trimmed),
 ]
 Url = Annotated[
-    Annotated[str, Field(strict=True, max_length=URL_CHARACTERS_MAX), AfterValidator(_plain)] | None,
+    Annotated[str, Field(strict=True, max_length=URL_CHARACTERS_MAX), AfterValidator(read_plain)] | None,
     BeforeValidator(_empty_is_none),
 ]
 PageUrl = Annotated[Url, AfterValidator(lambda url: url if url is None else _page(url))]
 """Where the buyer's form leads back to."""
 Said = Annotated[
-    Annotated[str, Field(strict=True, max_length=256), AfterValidator(_plain)] | None, BeforeValidator(_empty_is_none)
+    Annotated[str, Field(strict=True, max_length=256), AfterValidator(read_plain)] | None,
+    BeforeValidator(_empty_is_none),
 ]
 
 
@@ -102,11 +97,11 @@ class DolyameBody(BaseModel):
 class ItemBody(DolyameBody):
     """A line of a basket."""
 
-    name: Annotated[str, Field(strict=True, min_length=1, max_length=NAME_CHARACTERS_MAX), AfterValidator(_plain)]
+    name: Annotated[str, Field(strict=True, min_length=1, max_length=NAME_CHARACTERS_MAX), AfterValidator(read_plain)]
     quantity: Quantity
     price: Amount
     sku: Annotated[
-        Annotated[str, Field(strict=True, max_length=SKU_CHARACTERS_MAX), AfterValidator(_plain)] | None,
+        Annotated[str, Field(strict=True, max_length=SKU_CHARACTERS_MAX), AfterValidator(read_plain)] | None,
         BeforeValidator(_text_of_number),
         BeforeValidator(_empty_is_none),
     ] = None

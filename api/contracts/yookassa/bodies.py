@@ -5,13 +5,12 @@ Source: YooKassa API v3, "Create payment", "Create refund", "Webhooks"; the publ
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.contracts.yookassa.errors import ParameterInvalid
-from api.wire import Text
+from api.wire import Text, read_plain
 from ledger.money import Kopecks, kopecks_of
 
 METADATA_KEYS_MAX = 16
@@ -22,8 +21,6 @@ REFUND_DESCRIPTION_CHARACTERS_MAX = 250
 URL_CHARACTERS_MAX = 2048
 GATEWAY_ID = r"^[!-~]{1,64}$"
 UUID_TEXT = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_metadata(given: Any) -> dict[str, str]:
@@ -46,14 +43,8 @@ def _metadata_value(value: Any) -> str:
     return text
 
 
-def _plain(url: str) -> str:
-    if _CONTROL.search(url):
-        raise ValueError("no control characters")
-    return url
-
-
 Metadata = Annotated[dict[str, str], BeforeValidator(read_metadata)]
-Url = Annotated[str, Field(strict=True, min_length=1, max_length=URL_CHARACTERS_MAX), AfterValidator(_plain)]
+Url = Annotated[str, Field(strict=True, min_length=1, max_length=URL_CHARACTERS_MAX), AfterValidator(read_plain)]
 ObjectId = Annotated[str, Field(strict=True, pattern=UUID_TEXT)]
 
 
