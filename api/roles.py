@@ -14,15 +14,14 @@ from pathlib import Path
 from prometheus_client import multiprocess
 
 from api.acquirer_simulator import ACQUIRER_LISTEN_FD, ACQUIRER_STATE
-from api.contracts.dolyame.entrance import PREFIX
+from api.contracts.dolyame.shops import PREFIX
 from api.data_dir import StartRefused, write_private
 from api.dolyame_certificates import DOOR, SHOP, DolyameCertificates, make_dolyame_certificates
 from api.dolyame_sandbox import sandbox_shop
 from api.processes import Child
 from api.running import Installation
 from api.sandbox_certificates import SandboxCertificates, make_certificates
-from api.serve import LISTEN_FD, listening_sockets
-from api.serve_vault import PUBLIC_LISTEN_FD
+from api.serve import LISTEN_FD, PUBLIC_LISTEN_FD, listening_sockets
 from api.settings import Mode
 from api.simulators_tls import CERTIFICATES, TLS_LISTEN_FD
 from api.vault_certificates import VaultCertificates, make_vault_certificates

@@ -18,6 +18,8 @@ from api.settings import Settings
 
 LISTEN_FD = "KOPEYKA_LISTEN_FD"
 """The variable with the number of an inherited listening socket."""
+PUBLIC_LISTEN_FD = "KOPEYKA_VAULT_PUBLIC_LISTEN_FD"
+"""The same for the vault's second socket, its public origin."""
 BACKLOG = 2048
 GRACE_SECONDS_MAX = 3
 """How long running requests may go on after SIGTERM."""

@@ -15,7 +15,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.contracts.dolyame.entrance import PEER_FINGERPRINT
+from api.contracts.dolyame.shops import PEER_FINGERPRINT
 from api.data_dir import StartRefused
 from api.serve import BACKLOG, GRACE_SECONDS_MAX, KEEP_ALIVE_SECONDS, LISTEN_FD
 from api.settings import Mode, Settings
@@ -55,7 +55,7 @@ def config_of(settings: Settings) -> uvicorn.Config:
     """
     context = server_context(settings)
     return uvicorn.Config(
-        "api.app:create_dolyame_app", factory=True, loop="uvloop", http=FingerprintedPeer, ws="none",
+        "api.closed_doors:create_dolyame_app", factory=True, loop="uvloop", http=FingerprintedPeer, ws="none",
         access_log=False, log_config=None, server_header=False, backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=GRACE_SECONDS_MAX,
         ssl_context_factory=lambda _config, _default: context,

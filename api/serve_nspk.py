@@ -34,7 +34,7 @@ def config_of(settings: Settings) -> uvicorn.Config:
     """
     refuse_without_certificates(settings)
     return uvicorn.Config(
-        "api.app:create_nspk_app", factory=True, loop="uvloop", http="httptools", ws="none", access_log=False,
+        "api.closed_doors:create_nspk_app", factory=True, loop="uvloop", http="httptools", ws="none", access_log=False,
         log_config=None, server_header=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS_MAX,
         ssl_certfile=settings.nspk_notifications_cert_file, ssl_keyfile=settings.nspk_notifications_key_file,

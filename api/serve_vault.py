@@ -23,7 +23,7 @@ from api import logs
 from api.audit_settings import AuditSettings
 from api.audit_sinks import sinks_of
 from api.data_dir import StartRefused
-from api.serve import BACKLOG, GRACE_SECONDS_MAX, KEEP_ALIVE_SECONDS, LISTEN_FD, listening_socket
+from api.serve import BACKLOG, GRACE_SECONDS_MAX, KEEP_ALIVE_SECONDS, LISTEN_FD, PUBLIC_LISTEN_FD, listening_socket
 from api.simulators_tls import inherited, serve_all
 from api.vault_certificates import LinkCertificates
 from api.vault_guard import VaultGuard
@@ -44,8 +44,6 @@ from tokenization.settings import VaultSettings
 from tokenization.sweeping import SWEEPS, repeat
 from tokenization.vault import Vault
 
-PUBLIC_LISTEN_FD = "KOPEYKA_VAULT_PUBLIC_LISTEN_FD"
-"""The variable with the number of the inherited socket for the vault's origin."""
 RING_CONNECTIONS = 2
 """The ring asks for keys while work holds a connection: from an engine apart it never waits for itself."""
 

@@ -16,8 +16,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from api.serve import LISTEN_FD, listening_socket
-from api.serve_vault import PUBLIC_LISTEN_FD
+from api.serve import LISTEN_FD, PUBLIC_LISTEN_FD, listening_socket
 from api.settings import Settings
 from api.vault_certificates import LinkCertificates, VaultCertificates, make_vault_certificates
 from api.vault_tls import client_context

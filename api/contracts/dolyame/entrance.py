@@ -25,17 +25,13 @@ from starlette.types import Receive, Scope
 from api.callers import Caller
 from api.contracts.dolyame.error_objects import RETRY_SECONDS, error_answer, internal_error, with_retry_after
 from api.contracts.dolyame.errors import CertificateForeign, CorrelationMalformed, CorrelationMissing
-from api.contracts.dolyame.shops import DolyameShop, find_known
+from api.contracts.dolyame.shops import PEER_FINGERPRINT, PREFIX, DolyameShop, find_known
 from api.door import HEADERS, REQUEST_ID, Call, Door, DoorRoute
 from api.errors import KeyMissing, KeyUnknown
 from api.problems import as_ours
 from ledger import ids
 from ledger.database import transaction
 
-PREFIX = "/v1"
-"""What follows the address in a client's base URL."""
-PEER_FINGERPRINT = "kopeyka.peer_fingerprint"
-"""In the ASGI scope: the SHA-256 of the certificate at the other end."""
 CREDENTIALS_CHARACTERS_MAX = 500
 CORRELATION = b"x-correlation-id"
 

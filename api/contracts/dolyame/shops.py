@@ -22,6 +22,10 @@ from ledger.database import Session, text
 from ledger.ids import new_id, new_secret
 from pci.secret import Secret
 
+PREFIX = "/v1"
+"""What follows the address in a client's base URL."""
+PEER_FINGERPRINT = "kopeyka.peer_fingerprint"
+"""In the ASGI scope: the SHA-256 of the certificate at the other end."""
 LOGIN = re.compile(r"[A-Za-z0-9_.@-]{3,64}")
 PRODUCT = "dolyame"
 """The product that a shop sells by, when nothing else is said."""
