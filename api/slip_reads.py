@@ -99,20 +99,19 @@ async def _by_sbp(session: Session, paid: Attempt, payment_id: str) -> SlipPayme
             {"id": payment_id},
         )
     ).one()
-    return SlipPayment(paid.rail, paid.id, payment_id, qrc_id=row.qrc_id, kzo=row.kzo, trx_id=row.trx_id)
+    return SlipPayment(paid.rail, qrc_id=row.qrc_id, kzo=row.kzo, trx_id=row.trx_id)
 
 
 async def _by_card(session: Session, paid: Attempt, payment_id: str) -> SlipPayment:
     payment = await card_payment_rows.load_payment(session, payment_id)
     return SlipPayment(
-        paid.rail, paid.id, payment_id, card_mask=payment.card_mask, rrn=payment.rrn,
-        approval_code=payment.approval_code,
+        paid.rail, card_mask=payment.card_mask, rrn=payment.rrn, approval_code=payment.approval_code
     )  # fmt: skip
 
 
 async def _by_plan(session: Session, paid: Attempt, payment_id: str) -> SlipPayment:
     parts = (await load_installments(session, [payment_id])).get(payment_id, ())
-    return SlipPayment(paid.rail, paid.id, payment_id, parts=tuple((part.due_on, part.amount) for part in parts))
+    return SlipPayment(paid.rail, parts=tuple((part.due_on, part.amount) for part in parts))
 
 
 PAYMENTS: Mapping[str, Callable[[Session, Attempt, str], Awaitable[SlipPayment]]] = {

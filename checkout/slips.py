@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from checkout.baskets import NOTHING, Line
 from checkout.orders import Order
+from ledger import ids
 from ledger.money import Kopecks
 
 ISSUES_MAX = 100
@@ -58,8 +59,6 @@ class SlipPayment:
     """How the rail names the payment; what a rail does not have is empty."""
 
     rail: str
-    attempt_id: str
-    payment_id: str
     qrc_id: str | None = None
     kzo: str | None = None
     """SBP's control value of the operation."""
@@ -122,20 +121,29 @@ def slip_of(
 
 
 def receipt_block(slip: Slip) -> dict[str, str]:
-    """What support and the cashier of a refund ask for, by the names of the public till contract.
+    """What support and the cashier of a refund ask for, by the names of the public till contract and as it means them:
+    the till's own number of the order, and our ids as UUIDs. So a refund by the contract can be typed off any slip.
 
     Source: the wallet's public pages for tills, "receipt block": orderId, paymentTransactionId, refundTransactionId,
     paymentType, qrcId, kzo.
     """
     said = {
-        "orderId": slip.order.id,
-        "paymentTransactionId": slip.payment.attempt_id,
-        "refundTransactionId": None if slip.refund is None else slip.refund.id,
-        "paymentType": slip.payment.rail,
+        "orderId": slip.order.number,
+        "paymentTransactionId": as_uuid(slip.order.id),
+        "refundTransactionId": None if slip.refund is None else as_uuid(slip.refund.id),
+        "paymentType": slip.payment.rail.upper(),
         "qrcId": slip.payment.qrc_id,
         "kzo": slip.payment.kzo,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def as_uuid(our_id: str) -> str:
+    """An id of ours as a UUID; a shop's own name of a refund stays as it is."""
+    try:
+        return str(ids.read(our_id.partition("_")[0], our_id))
+    except ValueError:
+        return our_id
 
 
 def by_payment_kind(slip: Slip) -> dict[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.contracts.outer_ids import inner_id
 from api.timeline.moments import Moment, facts_of
 from api.timeline.relations import RELATIONS, Relation
 from ledger.database import Session, text
@@ -22,9 +23,12 @@ NAMES = (
     "SELECT id FROM qr_codes WHERE qrc_id = :name",
     "SELECT id FROM sbp_payments WHERE trx_id = :name",
     "SELECT id FROM sbp_refunds WHERE trx_id = :name OR opkc_request_id = :name",
+    "SELECT id FROM orders WHERE id = :order_id",
+    "SELECT id FROM item_refunds WHERE id = :item_refund_id",
     "SELECT id FROM orders WHERE number = :name AND merchant_id = :merchant_id",
 )
-"""What else support may have in hand: a request, an event, numbers of NSPK, the merchant's own number of an order."""
+"""What else support may have in hand: a request, an event, numbers of NSPK, a slip's UUIDs, the merchant's own number
+of an order."""
 
 
 @dataclass(slots=True)
@@ -57,8 +61,9 @@ async def find_id(session: Session, name: str, *, merchant_id: str | None) -> st
     known = {prefix for relation in RELATIONS for prefixes in relation.keys.values() for prefix in prefixes}
     if prefix_of(name) in known:
         return name
+    by_slip = {"order_id": inner_id("ord", name), "item_refund_id": inner_id("itr", name)}
     for query in NAMES:
-        found = await session.scalar(text(query), {"name": name, "merchant_id": merchant_id})
+        found = await session.scalar(text(query), {"name": name, "merchant_id": merchant_id, **by_slip})
         if found is not None:
             return str(found)
     return None

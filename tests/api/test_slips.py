@@ -9,12 +9,13 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from api.contracts.outer_ids import outer_id
 from ledger.database import Engine
 from tests.api.conftest import Client
 from tests.api.installment_world import api_key_of, merchant
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 from tests.api.test_plan_rail import accept, offered
-from tests.api.test_rail_constraints import ATTEMPT, MERCHANT, ORDER, PAYMENT, ROWS, insert
+from tests.api.test_rail_constraints import MERCHANT, ORDER, PAYMENT, ROWS, insert
 from tests.conftest import Database
 
 
@@ -37,7 +38,7 @@ async def test_a_plans_slip_names_its_days_and_is_handed_out_once(shop: PlanShop
     assert (early.status_code, early.json()["code"]) == (409, "checkout.order_not_paid")
     assert [each["issue"] for each in (preview, first, second)] == [0, 1, 2]
     assert first["receipt_block"] == {
-        "orderId": order_id, "paymentTransactionId": attempt["id"], "paymentType": "dolyame",
+        "orderId": first["order_number"], "paymentTransactionId": outer_id(order_id), "paymentType": "DOLYAME",
     }  # fmt: skip
     assert first["text"].count("2500.14") == 4
     assert "КОПИЯ 1" in second["text"]
@@ -114,7 +115,8 @@ async def test_a_slip_of_sbp_carries_the_link_and_the_control_value(client: Clie
     block = (await client.get(f"/v1/orders/{paid_by_sbp}/slip")).json()["receipt_block"]
 
     assert block == {
-        "orderId": ORDER, "paymentTransactionId": ATTEMPT, "paymentType": "sbp", "qrcId": "A" * 32, "kzo": "9F2C",
+        "orderId": ROWS["orders"]["number"], "paymentTransactionId": outer_id(ORDER), "paymentType": "SBP",
+        "qrcId": "A" * 32, "kzo": "9F2C",
     }  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def test_a_line_is_rounded_once_to_the_kopeck(measure: Measure, quantity: int, p
     ("change", "field"),
     [
         ({"article": ""}, "article"), ({"article": " a"}, "article"), ({"article": "a" * 65}, "article"),
-        ({"name": ""}, "name"), ({"name": "\x00"}, "name"), ({"name": "Сыр\u202e"}, "name"), ({"name": "н" * 129}, "name"),
+        ({"name": ""}, "name"), ({"name": "\x00"}, "name"), ({"name": "Сыр\u202e"}, "name"),
+        ({"name": "н" * 129}, "name"),
         ({"quantity": 0}, "quantity"), ({"quantity": QUANTITY_MAX + 1}, "quantity"),
         ({"quantity": 10**5000}, "quantity"),
         ({"price": Kopecks(-1)}, "price_kopecks"), ({"price": Kopecks(100_000_001)}, "price_kopecks"),

@@ -35,9 +35,9 @@ TENDERS = SlipTenders((COFFEE, CUP), Kopecks(4_888), Kopecks(20_000), 500, Kopec
 ORDER = Order(
     "ord_" + "0" * 26, "mer_1", "sto_1", "ter_1", "A-1001", Kopecks(245_000), None, OrderStatus.PAID, AT, AT, AT, 2
 )  # fmt: skip
-BY_SBP = SlipPayment("sbp", "att_" + "0" * 26, "pay_" + "0" * 26, "AD10000000000000000000000000TEST", "9F2C", "B" * 32)
+BY_SBP = SlipPayment("sbp", "AD10000000000000000000000000TEST", "9F2C", "B" * 32)
 PARTS = tuple((date(2026, 11, 22 + number), Kopecks(61_250)) for number in range(4))
-BY_PLAN = SlipPayment("dolyame", "att_" + "0" * 26, "pln_" + "0" * 26, parts=PARTS)
+BY_PLAN = SlipPayment("dolyame", parts=PARTS)
 BACK = SlipRefund("irf_" + "0" * 26, Kopecks(45_000), 100, True, AT)
 
 ON_48 = """\
@@ -65,10 +65,10 @@ ON_48 = """\
 ОПЛАЧЕНО                                 2450.00
 Способ                                       СБП
 ------------------------------------------------
-orderId           ord_00000000000000000000000000
+orderId                                   A-1001
 paymentTransactionId
-att_00000000000000000000000000
-paymentType                                  sbp
+00000000-0000-0000-0000-000000000000
+paymentType                                  SBP
 qrcId           AD10000000000000000000000000TEST
 kzo                                         9F2C
 Операция СБП    BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB
@@ -93,7 +93,7 @@ def test_no_line_is_longer_than_the_paper_and_no_sum_is_cut(slip: Slip, columns:
     assert NOT_FISCAL in said
     assert re.search(rf" {int(slip.amount) // 100}\.\d\d$", said, re.MULTILINE)
     for value in receipt_block(slip).values():
-        assert value in said
+        assert value in said.replace("\n", "")
 
 
 def test_a_plan_shows_its_days_and_a_second_slip_is_a_copy() -> None:
@@ -110,7 +110,7 @@ def test_a_refund_has_its_own_slip() -> None:
     slip = paid(refund=BACK)
     said = render_text(slip)
 
-    assert (slip.amount, receipt_block(slip)["refundTransactionId"]) == (45_000, BACK.id)
+    assert (slip.amount, receipt_block(slip)["refundTransactionId"]) == (45_000, "00000000-0000-0000-0000-000000000000")
     assert "СЛИП ВОЗВРАТА" in said
     assert "ВОЗВРАЩЕНО" in said
     assert "ВОЗВРАТ ПРИНЯТ" in render_text(paid(refund=replace(BACK, is_done=False)))

@@ -18,6 +18,7 @@ import pytest
 
 from api.contracts.koshelek_pay.error_objects import PUBLISHED
 from api.contracts.koshelek_pay.partners import postback_password
+from api.contracts.outer_ids import inner_id
 from api.terminals_key import terminals_key
 from ledger.database import create_engine, transaction
 from ledger.proofs import broken_proofs
@@ -250,6 +251,26 @@ def test_a_receipt_is_kept_once(till: Till) -> None:
     assert code_of(till.call("receipt", other)) == (422, "RECEIPT_DIFFERS")
     wrong = {**body, "qrCode": code.replace("480.00", "480.01")}
     assert code_of(till.call("receipt", wrong)) == (422, "INVALID_REQUEST")
+
+
+def test_a_slip_says_what_the_contract_says_and_support_finds_the_sale_by_it(till: Till) -> None:
+    paid = till.paid()
+    order_id = inner_id("ord", paid["paymentTransactionId"])
+    refund = till.said("refund", till.refund(paid["paymentTransactionId"], 4_872, {"bread": 1}))
+    names = ("orderId", "paymentTransactionId", "paymentType", "qrcId")
+
+    slip = till.world.read(f"/v1/orders/{order_id}/slip")["receipt_block"]
+    back = inner_id("itr", refund["refundTransactionId"])
+    of_refund = till.world.read(f"/v1/orders/{order_id}/slip?refund_id={back}")["receipt_block"]
+    stories = [
+        till.world.read(f"/v1/timeline/{uuid}")
+        for uuid in (slip["paymentTransactionId"], of_refund["refundTransactionId"])
+    ]
+
+    assert slip == {name: paid[name] for name in names} | {"kzo": paid["slip"]["kzo"]}
+    assert of_refund == {name: refund[name] for name in (*names, "refundTransactionId", "kzo")}
+    for story in stories:
+        assert order_id in str(story)
 
 
 def test_nothing_is_refunded_or_printed_before_it_is_paid(till: Till) -> None:
