@@ -94,6 +94,9 @@ class Pan:
         """First six and last four digits, stars between."""
         return mask_of(self._digits.decode("ascii"))
 
+    def __len__(self) -> int:
+        return len(self._digits)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pan) and hmac.compare_digest(self._digits, other._digits)
 

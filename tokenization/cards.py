@@ -38,7 +38,7 @@ from tokenization.card_errors import (
 )
 from tokenization.card_use import CardPurpose, CardUse
 from tokenization.digit_tokens import is_digits_token, new_digits_token
-from tokenization.ids import is_id, new_id
+from tokenization.ids import is_id, new_ids
 from tokenization.repository import NewCard, OldFingerprint, Row
 
 BATCH_MAX = 5_000
@@ -210,7 +210,11 @@ def seal_cards(ring: KeyRing, cards: Sequence[CardIn]) -> list[NewCard]:
     Raises: CardKeysNotReady, Sealed.
     """
     keys = {merchant: _open_keys(ring, merchant) for merchant in {card.terms.merchant_id for card in cards}}
-    return [_seal(card, *keys[card.terms.merchant_id]) for card in cards]
+    ids = zip(new_ids("tok", len(cards)), new_ids("fpr", len(cards)), strict=True)
+    return [
+        _seal(card, token, fingerprint_id, *keys[card.terms.merchant_id])
+        for card, (token, fingerprint_id) in zip(cards, ids, strict=True)
+    ]
 
 
 def _open_keys(ring: KeyRing, merchant_id: str) -> tuple[Dek, Dek]:
@@ -221,19 +225,18 @@ def _open_keys(ring: KeyRing, merchant_id: str) -> tuple[Dek, Dek]:
     return card, fingerprint
 
 
-def _seal(card: CardIn, dek: Dek, fingerprint_key: Dek) -> NewCard:
+def _seal(card: CardIn, token: str, fingerprint_id: str, dek: Dek, fingerprint_key: Dek) -> NewCard:
     details, terms, pan = card.details, card.terms, card.details.pan
-    token, merchant_id = new_id("tok"), terms.merchant_id
+    merchant_id, scope = terms.merchant_id, terms.fingerprint_scope
     name = details.holder_name
-    scope = terms.fingerprint_scope
-    digits = len(pan.mask)
+    digits = len(pan)
     return NewCard(
         token=token,
         merchant_id=merchant_id,
         scope=scope,
         fingerprint_key=fingerprint_key.number,
         fingerprint=sealing.fingerprint_of(fingerprint_key, scope, pan),
-        fingerprint_id=new_id("fpr"),
+        fingerprint_id=fingerprint_id,
         key_number=dek.number,
         pan=sealing.seal_pan(dek, pan, token=token, merchant_id=merchant_id),
         holder=None if name is None else sealing.seal_holder(dek, name, token=token, merchant_id=merchant_id),

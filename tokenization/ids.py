@@ -13,8 +13,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(ord(_ALPHABET[byte % 62]) for byte in range(256))
 _UNEVEN = bytes(range(248, 256))
 """Left out, so that each letter is as likely as any other."""
-_DRAWN_BYTES = 40
-"""More than enough for one id, most times; it is drawn by the million."""
+_DRAWN_BYTES, _SPARE_BYTES = 27, 13
+"""More than enough for most ids, and for one alone; they are drawn by the million."""
 _DIGITS_IN_A_ROW = re.compile(r"[0-9]{9}")
 
 
@@ -23,10 +23,22 @@ def new_id(prefix: str) -> str:
 
     Nine digits in a row are drawn again: a search for card numbers in what was written down finds no id of ours.
     """
-    while True:
-        drawn = secrets.token_bytes(_DRAWN_BYTES).translate(_LETTERS, _UNEVEN)[:ID_CHARACTERS].decode("ascii")
-        if len(drawn) == ID_CHARACTERS and _DIGITS_IN_A_ROW.search(drawn) is None:
-            return f"{prefix}_{drawn}"
+    (drawn,) = new_ids(prefix, 1)
+    return drawn
+
+
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Many new ids: chance is asked for all of them at once."""
+    ids: list[str] = []
+    while (missing := count - len(ids)) > 0:
+        drawn = secrets.token_bytes(missing * _DRAWN_BYTES + _SPARE_BYTES).translate(_LETTERS, _UNEVEN).decode("ascii")
+        cut = [drawn[place : place + ID_CHARACTERS] for place in range(0, missing * ID_CHARACTERS, ID_CHARACTERS)]
+        ids += [f"{prefix}_{tail}" for tail in cut if _is_fit(tail)]
+    return ids
+
+
+def _is_fit(tail: str) -> bool:
+    return len(tail) == ID_CHARACTERS and _DIGITS_IN_A_ROW.search(tail) is None
 
 
 def is_id(prefix: str, text: str) -> bool:

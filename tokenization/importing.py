@@ -53,6 +53,8 @@ class _Batch:
     lines: Sequence[Line]
     taken: Sequence[CardLine]
     sealed: Sequence[NewCard]
+    copied: bytes
+    """The cards as COPY takes them."""
 
 
 async def take_in(transactions: Transactions, ring: KeyRing, job: ImportJob) -> CardImport:
@@ -84,13 +86,18 @@ async def begin(transactions: Transactions, job: ImportJob) -> CardImport:
 async def _take_lines(
     transactions: Transactions, ring: KeyRing, job: ImportJob, known: CardImport, lines: Iterator[Line]
 ) -> CardImport:
-    """Batch after batch; the next one is read and sealed while the database works on the last."""
+    """Batch after batch; the next one is read and sealed while the database works on the last.
+
+    It is begun when the last one's cards are on their way: in the statements before, it would only be in the way.
+    """
     batch = await _read(ring, job, lines)
     while batch.lines:
-        following = asyncio.create_task(_read(ring, job, lines))
+        is_sent = asyncio.Event()
+        following = asyncio.create_task(_read(ring, job, lines, after=is_sent))
         try:
-            known = await _commit(transactions, ring, job, known, batch)
+            known = await _commit(transactions, ring, job, known, batch, is_sent)
         except BaseException:
+            is_sent.set()
             await asyncio.wait([following])
             raise
         batch = await following
@@ -101,7 +108,9 @@ async def _take_lines(
     return finished
 
 
-async def _read(ring: KeyRing, job: ImportJob, lines: Iterator[Line]) -> _Batch:
+async def _read(ring: KeyRing, job: ImportJob, lines: Iterator[Line], *, after: asyncio.Event | None = None) -> _Batch:
+    if after is not None:
+        await after.wait()
     await cards.prepare(ring, job.terms.merchant_id, job.doing.at)
     return await asyncio.to_thread(_seal, ring, job, lines)
 
@@ -110,17 +119,18 @@ def _seal(ring: KeyRing, job: ImportJob, lines: Iterator[Line]) -> _Batch:
     batch = list(islice(lines, min(job.batch, BATCH_MAX)))
     taken = [line for line in batch if isinstance(line, CardLine)]
     brought = [CardIn(line.details, job.terms, job.doing.actor, job.doing.origin) for line in taken]
-    return _Batch(batch, taken, cards.seal_cards(ring, brought))
+    sealed = cards.seal_cards(ring, brought)
+    return _Batch(batch, taken, sealed, repository.copy_lines(sealed, now=job.doing.at))
 
 
 async def _commit(
-    transactions: Transactions, ring: KeyRing, job: ImportJob, known: CardImport, batch: _Batch
+    transactions: Transactions, ring: KeyRing, job: ImportJob, known: CardImport, batch: _Batch, is_sent: asyncio.Event
 ) -> CardImport:
     """One batch: its cards, its refusals, its event and its place. Raises: ImportAdvanced."""
     async with transactions() as session:
         if await import_rows.lock(session, known.id) != known.lines_done:
             raise ImportAdvanced(import_id=known.id)
-        rows = await _keep(session, ring, job, batch)
+        rows = await _keep(session, ring, job, batch, is_sent)
         if job.mapping is not None:
             await asyncio.to_thread(_write_mapping, job.mapping, batch.taken, rows)
         refused = [line for line in batch.lines if isinstance(line, RefusedLine)]
@@ -133,11 +143,14 @@ async def _commit(
     return advanced
 
 
-async def _keep(session: Session, ring: KeyRing, job: ImportJob, batch: _Batch) -> list[Row]:
+async def _keep(session: Session, ring: KeyRing, job: ImportJob, batch: _Batch, is_sent: asyncio.Event) -> list[Row]:
     """The batch's cards, kept all at once when all are new, as they mostly are."""
     if not batch.taken:
+        is_sent.set()
         return []
-    if await repository.copy_new_cards(session, batch.sealed, now=job.doing.at):
+    is_copied = await repository.copy_new_cards(session, batch.sealed, batch.copied, on_sent=is_sent.set)
+    is_sent.set()
+    if is_copied:
         return [{"token": new.token, "digits_token": new.digits_token, "is_new": True} for new in batch.sealed]
     brought = [CardIn(line.details, job.terms, job.doing.actor, job.doing.origin) for line in batch.taken]
     return await cards.keep_sealed(session, ring, brought, batch.sealed, job.doing.at)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from itertools import repeat
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 from sqlalchemy import RowMapping, TextClause, text
@@ -34,6 +35,10 @@ COLUMN_TYPES = {
     "expires_at": "timestamptz", "restrictions": "jsonb",
 }  # fmt: skip
 """What the two functions that keep cards take, in their order."""
+_WRITTEN_AS: Mapping[str, Callable[[Sequence[Any]], str]] = {
+    "text": sql_arrays.texts, "integer": sql_arrays.numbers, "smallint": sql_arrays.numbers,
+    "bytea": sql_arrays.blobs, "timestamptz": sql_arrays.instants, "jsonb": sql_arrays.objects,
+}  # fmt: skip
 _COLUMNS = ", ".join(f"p_{name} => CAST(:{name} AS {kind}[])" for name, kind in COLUMN_TYPES.items())
 TOKENIZE = text(
     f"SELECT * FROM tokenize_cards(p_now => :now, {_COLUMNS}, p_old_keys => CAST(:old_keys AS integer[]),"  # noqa: S608
@@ -59,9 +64,8 @@ SEALED = text(
 SEALED_BY_DIGITS = text(SEALED.text.replace("c.token = a.token", "c.digits_token = a.token"))
 
 
-@dataclass(frozen=True, slots=True)
-class NewCard:
-    """A card sealed and ready to be kept, if its scope does not know it."""
+class NewCard(NamedTuple):
+    """A card sealed and ready to be kept, if its scope does not know it. Its fields are in the order of the columns."""
 
     token: str
     merchant_id: str
@@ -114,8 +118,12 @@ async def tokenize_cards(
     return rows
 
 
-async def copy_new_cards(session: Session, cards: Sequence[NewCard], *, now: datetime) -> bool:
-    """Keep cards by COPY if all of them are new; else nothing is done. Their events are the caller's.
+async def copy_new_cards(
+    session: Session, cards: Sequence[NewCard], lines: bytes, *, on_sent: Callable[[], None]
+) -> bool:
+    """Keep cards, as ``copy_lines`` laid them out, if all of them are new; else nothing is done.
+
+    Their events are the caller's. ``on_sent`` is called when PostgreSQL has something to do.
 
     Raises: IntegrityError for anything but a card that is known.
     """
@@ -125,10 +133,10 @@ async def copy_new_cards(session: Session, cards: Sequence[NewCard], *, now: dat
         return False
     connection = (await session.get_raw_connection()).driver_connection
     assert isinstance(connection, psycopg.AsyncConnection)
-    moment = now.isoformat()
     try:
         async with session.begin_nested(), connection.cursor() as cursor, cursor.copy(COPY_NEW) as copy:
-            await copy.write("".join([_copied(card, moment) for card in cards]))
+            on_sent()
+            await copy.write(lines)
     except psycopg.errors.UniqueViolation:
         return False
     return True
@@ -138,6 +146,12 @@ async def _is_any_destroyed(session: Session, keys: Sequence[int]) -> bool:
     """Whether a key is no more, whatever this process thinks of it."""
     query = text("SELECT EXISTS (SELECT FROM keys WHERE number = ANY (:keys) AND state = 'destroyed')")
     return bool(await session.scalar(query, {"keys": list(keys)}))
+
+
+def copy_lines(cards: Sequence[NewCard], *, now: datetime) -> bytes:
+    """Cards as lines of COPY."""
+    moment = now.isoformat()
+    return "".join([_copied(card, moment) for card in cards]).encode()
 
 
 def _copied(card: NewCard, moment: str) -> str:
@@ -155,25 +169,8 @@ def _copied(card: NewCard, moment: str) -> str:
 
 def columns_of(cards: Sequence[NewCard]) -> dict[str, str]:
     """Cards as the arrays that the functions take, in the order of ``COLUMN_TYPES``."""
-    return {
-        "tokens": sql_arrays.texts(card.token for card in cards),
-        "merchants": sql_arrays.texts(card.merchant_id for card in cards),
-        "scopes": sql_arrays.texts(card.scope for card in cards),
-        "fingerprint_keys": sql_arrays.numbers(card.fingerprint_key for card in cards),
-        "fingerprints": sql_arrays.blobs(card.fingerprint for card in cards),
-        "fingerprint_ids": sql_arrays.texts(card.fingerprint_id for card in cards),
-        "key_numbers": sql_arrays.numbers(card.key_number for card in cards),
-        "pans": sql_arrays.blobs(card.pan for card in cards),
-        "holders": sql_arrays.blobs(card.holder for card in cards),
-        "first6": sql_arrays.plain(card.first6 for card in cards),
-        "last4": sql_arrays.plain(card.last4 for card in cards),
-        "digits": sql_arrays.numbers(card.digits for card in cards),
-        "schemes": sql_arrays.plain(card.scheme for card in cards),
-        "expires": sql_arrays.texts(card.expires for card in cards),
-        "digits_tokens": sql_arrays.texts(card.digits_token for card in cards),
-        "expires_at": sql_arrays.instants(card.expires_at for card in cards),
-        "restrictions": sql_arrays.objects(card.restrictions for card in cards),
-    }
+    columns = zip(*cards, strict=True) if cards else repeat((), len(COLUMN_TYPES))
+    return {name: _WRITTEN_AS[kind](column) for (name, kind), column in zip(COLUMN_TYPES.items(), columns, strict=True)}
 
 
 async def find(session: Session, token: str, merchant_id: str) -> Row | None:

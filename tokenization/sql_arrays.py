@@ -8,11 +8,6 @@ from datetime import datetime
 from typing import Any
 
 
-def plain(values: Iterable[object]) -> str:
-    """Numbers, and words without a comma, a quote or a space."""
-    return _array([str(value) for value in values])
-
-
 def numbers(values: Iterable[int | None]) -> str:
     """Whole numbers."""
     return _array(["NULL" if value is None else str(value) for value in values])

@@ -28,3 +28,11 @@ def test_the_form_of_an_id_is_looked_at() -> None:
     assert not ids.is_id("cse", good)
     assert not ids.is_id("tok", good[:-1])
     assert not ids.is_id("tok", good[:-1] + "é")
+
+
+def test_many_ids_at_once_are_as_many_as_were_asked_for_and_all_fit() -> None:
+    made = ids.new_ids("fpr", 3_000)
+
+    assert len(set(made)) == 3_000
+    assert all(ids.is_id("fpr", one) and redact_text(one) == one for one in made)
+    assert ids.new_ids("fpr", 0) == []
