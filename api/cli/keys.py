@@ -14,6 +14,7 @@ from api import callers
 from api.callers import SCOPES, ApiKey, KeyMode
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.settings import Mode, Settings
+from checkout.repository import load_merchant
 from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from pci.secret import Secret
@@ -32,11 +33,13 @@ def create(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key. It is shown once: only its hash is kept."""
+    """Make a key. It is shown once: only its hash is kept. Refused for a merchant that is not there."""
     mode: KeyMode = "live" if Settings().mode is Mode.PRODUCTION else "test"
 
     async def work(engine: Engine) -> tuple[ApiKey, Secret]:
         async with transaction(engine) as session:
+            if merchant is not None:
+                await load_merchant(session, merchant)
             return await callers.create_key(
                 session, name=name, scopes=scope, mode=mode, now=machine_now(), merchant_id=merchant
             )

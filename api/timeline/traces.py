@@ -136,11 +136,12 @@ async def holds(session: Session, family: Family) -> list[Moment]:
         """),
         {"holds": sorted(family.holds), "references": references(family, REFERENCES), "limit": ROWS_MAX},
     )
-    names = ("amount", "commodity", "debit", "credit", "reference")
+    names = ("debit", "credit", "reference")
     return [
         Moment(
             row.happened_at, MomentKind.HOLD, f"{row.kind}: {row.what}", row.placed_as,
-            {name: getattr(row, name) for name in names},
+            {"amount_kopecks" if row.commodity == "RUB" else f"amount {row.commodity}": row.amount}
+            | {name: getattr(row, name) for name in names},
         )
         for row in rows
     ]  # fmt: skip

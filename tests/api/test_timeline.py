@@ -195,7 +195,8 @@ async def test_the_story_of_a_refund_by_sbp_holds_what_was_set_aside_and_who_was
     told = (await client.get(f"/v1/timeline/{asked.json()['id']}")).json()
 
     said = {(one["kind"], one["what"]) for one in told["moments"]}
-    assert ORDER in told["objects"]
+    (held,) = [one["facts"]["amount_kopecks"] for one in told["moments"] if one["kind"] == "hold"]
+    assert (held, ORDER in told["objects"]) == (60, True)
     assert {
         ("object", "order.placed"), ("rail", "sbp.paid"), ("entry", "sbp.payment"), ("request", "POST /v1/refunds"),
         ("object", "refund.asked_for"), ("hold", "sbp.refund: placed"), ("rail", "sbp.refund_asked"),

@@ -47,5 +47,12 @@ def test_an_unknown_scope_is_refused_with_the_known_ones(kopeyka: Kopeyka) -> No
     assert "Scopes are: ledger:read" in told.err
 
 
+def test_a_key_of_a_merchant_that_is_not_there_is_refused(kopeyka: Kopeyka) -> None:
+    refused = kopeyka("keys", "create", "till", "--scope", "orders:read", "--merchant", "mer_" + "0" * 26)
+
+    assert (refused.code, "There is no such merchant." in refused.err) == (1, True)
+    assert json.loads(kopeyka("keys", "list", "--json").out) == []
+
+
 def test_a_key_that_does_not_exist_cannot_be_revoked(kopeyka: Kopeyka) -> None:
     assert kopeyka("keys", "revoke", "key_none").code == 1
