@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Sequence
+from uuid import UUID
 
 from api import idempotency
+from api.one_by_one import all_or_halves, one_by_one
 from api.settings import Mode, Settings
-from checkout import basket_rows, points, till
+from checkout import basket_rows, points, points_rows, till
 from installments import decision_policies
 from ledger import days, holds
 from ledger.clock import Clock, read_offset
-from ledger.database import Engine, Session, in_transaction, transaction
+from ledger.database import Engine, in_transaction, transaction
 
 EXPIRED_ORDERS_MAX = 100
 """Orders closed in one round."""
@@ -35,28 +36,36 @@ async def note_bureau(settings: Settings, engine: Engine, clock: Clock) -> int:
 
 
 async def expire_holds(engine: Engine, clock: Clock) -> int:
-    """Give back holds whose time has passed."""
+    """Give back holds whose time has passed, each for itself."""
     async with transaction(engine) as session:
-        return await holds.expire_due(session, now=clock.now())
+        due = await holds.due_holds(session, now=clock.now())
+
+    async def expire(hold_id: UUID) -> None:
+        await in_transaction(engine, lambda session: holds.expire(session, hold_id, now=clock.now()))
+
+    return await one_by_one("expire_holds", due, expire)
 
 
 async def expire_points(engine: Engine, clock: Clock) -> int:
-    """Empty lots of points whose time is over."""
+    """Empty lots of points whose time is over; one that cannot be keeps no others."""
     async with transaction(engine) as session:
-        return await points.expire_due(session, now=clock.now())
+        due = await points_rows.lots_over(session, now=clock.now())
+
+    async def work(lot_ids: Sequence[str]) -> None:
+        await in_transaction(engine, lambda session: points.expire(session, lot_ids, now=clock.now()))
+
+    return await all_or_halves("expire_points", due, work)
 
 
 async def close_unpaid_orders(engine: Engine, clock: Clock) -> int:
     """Close orders with a basket whose time is over, each for itself: promo codes and points are let go."""
     async with transaction(engine) as session:
         due = await basket_rows.expired_orders(session, now=clock.now(), limit=EXPIRED_ORDERS_MAX)
-    for order_id in due:
-        await in_transaction(engine, _closing(order_id, clock.now()))
-    return len(due)
 
+    async def close(order_id: str) -> None:
+        await in_transaction(engine, lambda session: till.close_unpaid(session, order_id, now=clock.now()))
 
-def _closing(order_id: str, now: datetime) -> Callable[[Session], Awaitable[bool]]:
-    return lambda session: till.close_unpaid(session, order_id, now=now)
+    return await one_by_one("close_unpaid_orders", due, close)
 
 
 async def fold_days(engine: Engine) -> int:

@@ -82,7 +82,7 @@ async def commit_entries(
 ) -> list[Outcome | KopeykaError]:
     """Carry a batch out in one transaction.
 
-    Locks: the keys, tried and never waited for; then the accounts, in the order of their codes.
+    Locks: the keys, tried and never waited for; then the accounts, in their one order.
     """
     firsts: dict[tuple[str, str], EntryJob] = {}
     for job in jobs:

@@ -13,12 +13,15 @@ from installments import repository as rows
 from installments import vouchers
 from installments.clearing import BANK_REFERENCE, CARD_REFERENCE, clearing_accounts, operator_of
 from installments.debt_sales import check_not_sold
+from installments.disputing import open_dispute, open_dispute_of
 from installments.errors import UndoneMovementUnknown
+from installments.merchant_money import lock_money
 from installments.movement_rows import load_movements
 from installments.movements import Movement, MovementKind
 from installments.plan import Plan, Standing
 from installments.recording import record_all
 from installments.telling import PlanActor, tell
+from ledger import chart
 from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session
 from ledger.ids import new_id
@@ -77,11 +80,11 @@ async def record_bank_payment(session: Session, payment: BankPayment, by: PlanAc
 
 
 async def record_chargeback(session: Session, chargeback: Chargeback, by: PlanActor, *, now: datetime) -> Plan:
-    """Tell a plan that a bank took one of its card payments back: that much is owed again.
+    """Tell a plan that a bank took one of its card payments back: that much is owed again, and in dispute.
 
-    Дт and Кт as ``vouchers.chargeback`` and ``vouchers.book_chargeback_taken`` list them.
+    Дт and Кт as ``vouchers.chargeback``, ``vouchers.book_chargeback_taken`` and ``disputing.open_dispute`` list them.
     Raises: PlanNotFound, PlanNotCommitted, UndoneMovementUnknown if it is no card payment of this plan,
-    ChargebackAboveRest, MovementDiffers. Locks: the plan, accounts.
+    ChargebackAboveRest, MovementDiffers. Locks: the plan, the merchant's plan money, accounts.
     """
     plan = await rows.load_plan(session, chargeback.plan_id, lock=True)
     acquirer_id = await _acquirer_of(session, plan, chargeback.movement_id)
@@ -89,9 +92,12 @@ async def record_chargeback(session: Session, chargeback: Chargeback, by: PlanAc
         new_id("mov", now), plan.id, MovementKind.CHARGEBACK, chargeback.amount, now,
         f"chargeback:{chargeback.bank_reference}", undoes=chargeback.movement_id,
     )  # fmt: skip
+    clearing, by_sbp = clearing_accounts(await operator_of(session))
+    await lock_money(session, plan.merchant_id)
+    of_merchant = chart.plan_payable(plan.merchant_id), chart.plan_reserve(plan.merchant_id)
+    await vouchers.lock_accounts(session, [chart.card_settlement(acquirer_id), clearing, by_sbp, *of_merchant])
     (told,) = await record_all(session, [movement], now=now)
     if told.is_new:
-        clearing, _ = clearing_accounts(await operator_of(session))
         await vouchers.book_chargeback_taken(
             session, acquirer_id, clearing, chargeback.amount, chargeback.fee, reference=told.movement.id, now=now
         )
@@ -100,7 +106,15 @@ async def record_chargeback(session: Session, chargeback: Chargeback, by: PlanAc
             "payment_movement_id": chargeback.movement_id,
         }  # fmt: skip
         await tell(session, told.plan, "chargeback_told", by, now=now, facts=facts)
-    return told.plan
+        await _dispute(session, chargeback, by, now)
+    return await rows.load_plan(session, plan.id)
+
+
+async def _dispute(session: Session, chargeback: Chargeback, by: PlanActor, now: datetime) -> None:
+    """Nothing more is collected from a buyer who has gone to the bank, until a person has ruled. DECISIONS.md, 27."""
+    if await open_dispute_of(session, chargeback.plan_id) is None:
+        reason = f"chargeback {chargeback.bank_reference}"
+        await open_dispute(session, chargeback.plan_id, reason, by, dispute_id=new_id("dsp", now), now=now)
 
 
 async def record_settlement(

@@ -6,28 +6,35 @@ So it does not matter who asks, how often, or where a process died: ``carry_on``
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from api.card_calls import CardCalls
 from api.card_paying import carry_out
+from api.one_by_one import all_or_halves, one_by_one
 from api.plan_credit_refunds import follow_credit
 from api.plan_first_payments import complete_if_paid, follow, void_first_payments
-from api.plan_paying import follow_attempt, tie
+from api.plan_paying import COMMITTED, follow_attempt, tie
 from api.plan_work import plans_to_carry_on
 from checkout.card_payments import CardPayment, CardRefund
 from checkout.card_refunding import record_refund
-from installments.cancelling import expire_due
+from installments.cancelling import expire, plans_over
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
-from ledger.errors import KopeykaError
 
-log = structlog.get_logger("plan_calls")
+ROUNDS_MAX = 6
+"""Paid for elsewhere, held, taken, told, given back, ended: no plan has more to be done in a row."""
 
-ROUNDS_MAX = 4
-"""Held, taken, told, given back: no plan has more to be asked in a row."""
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction has done for a plan."""
+
+    payments: Sequence[CardPayment] = ()
+    """What the vault is to be asked about now."""
+    refunds: Sequence[CardRefund] = ()
+    is_moved: bool = False
+    """Whether something was booked after which more may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +52,35 @@ class PlanCalls:
         """
         asked: set[tuple[str, int]] = set()
         for _ in range(ROUNDS_MAX):
-            payments, refunds = await in_transaction(self.engine, lambda session: self._next(session, plan_id))
-            fresh = [each for each in payments if (each.id, each.version) not in asked]
+            step = await in_transaction(self.engine, lambda session: self._next(session, plan_id))
+            fresh = [each for each in step.payments if (each.id, each.version) not in asked]
             asked |= {(each.id, each.version) for each in fresh}
-            new = [each for each in refunds if (each.id, 0) not in asked]
+            new = [each for each in step.refunds if (each.id, 0) not in asked]
             asked |= {(each.id, 0) for each in new}
             for payment in fresh:
                 await self._ask(payment, acting_for)
             for refund in new:
                 await self._ask_refund(refund, acting_for)
-            if not fresh and not new:
+            if not fresh and not new and not step.is_moved:
                 return
 
-    async def _next(self, session: Session, plan_id: str) -> tuple[list[CardPayment], list[CardRefund]]:
+    async def _next(self, session: Session, plan_id: str) -> Step:
+        """What is to be done now, as far as accounts are locked in their one order: a hold, points, money.
+
+        What would book any of them again is the next transaction's.
+        """
         now = self.clock.now()
-        await tie(session, plan_id)  # orders are locked before accounts
+        tied = await tie(session, plan_id)  # orders are locked before accounts
+        if tied is not None and tied.plan.status in COMMITTED and await follow_attempt(session, plan_id, now=now):
+            return Step(is_moved=True)
+        refunds, is_moved = await follow_credit(session, plan_id, now=now)
+        if is_moved:
+            return Step(refunds=refunds, is_moved=True)
         payments = await follow(session, plan_id, now=now)
         if await follow_attempt(session, plan_id, now=now):
             payments = await follow(session, plan_id, now=now)
-        await complete_if_paid(session, plan_id, now=now)
-        return payments, await follow_credit(session, plan_id, now=now)
+        plan = await complete_if_paid(session, plan_id, now=now)
+        return Step(payments, refunds, is_moved=plan.overpaid > 0)
 
     async def _ask(self, payment: CardPayment, acting_for: str) -> None:
         answer = await self.cards.ask(payment, acting_for)
@@ -81,27 +97,20 @@ async def carry_on_plans(calls: PlanCalls) -> int:
     """Go on with plans whose card has been answered, or whose door died: each in transactions of its own."""
     async with transaction(calls.engine) as session:
         due = await plans_to_carry_on(session)
-    return await _each(due, calls.carry_on)
+    return await one_by_one("carry_on_plans", due, calls.carry_on)
 
 
 async def expire_plans(calls: PlanCalls) -> int:
-    """Give up plans whose time is over, and let go of what is held for them."""
+    """Give up plans whose time is over, and let go of what is held for them; one that cannot be keeps no others."""
+    async with transaction(calls.engine) as session:
+        due = await plans_over(session, now=calls.clock.now())
 
-    async def give_up(session: Session) -> list[str]:
+    async def give_up(session: Session, plan_ids: Sequence[str]) -> None:
         now = calls.clock.now()
-        ended = await expire_due(session, now=now)
-        for plan in ended:
+        for plan in await expire(session, plan_ids, now=now):
             await void_first_payments(session, plan, now=now)
-        return [plan.id for plan in ended]
 
-    return len(await in_transaction(calls.engine, give_up))
+    async def work(plan_ids: Sequence[str]) -> None:
+        await in_transaction(calls.engine, lambda session: give_up(session, plan_ids))
 
-
-async def _each(due: list[str], work: Callable[[str], Awaitable[None]]) -> int:
-    """Work on all that is due; what fails does not stop the others, and is due again."""
-    for plan_id in due:
-        try:
-            await work(plan_id)
-        except KopeykaError as error:
-            log.warning("plan_not_carried_on", plan_id=plan_id, code=error.code)
-    return len(due)
+    return await all_or_halves("expire_plans", due, work)

@@ -24,6 +24,7 @@ from installments.plan import Plan
 from installments.reckoning import PAYMENTS
 from installments.recording import record
 from installments.telling import BY_ITSELF, tell
+from ledger import chart
 from ledger.database import Session, text
 from ledger.ids import new_id
 from ledger.money import Kopecks
@@ -31,21 +32,33 @@ from ledger.money import Kopecks
 REASON = "Возврат переплаты по рассрочке"
 
 
-async def follow_credit(session: Session, plan_id: str, *, now: datetime) -> list[CardRefund]:
-    """Begin to give back what a plan owes its buyer, end what the bank has decided, and give what to ask about.
+async def follow_credit(session: Session, plan_id: str, *, now: datetime) -> tuple[list[CardRefund], bool]:
+    """Begin to give back what a plan owes its buyer, end what the bank has decided.
 
+    Gives what to ask about, and whether anything was begun or ended: then accounts are locked.
     Locks: the plan, its card payments, accounts.
     """
     plan = await rows.load_plan(session, plan_id, lock=True)
-    for row in await _open(session, plan.id):
-        refund = await cards.load_refund(session, row.card_refund_id)
-        if refund.is_final:
-            await _end(session, plan, refund, row.movement_id, now)
+    opened = [(await cards.load_refund(session, row.card_refund_id), row) for row in await _open(session, plan.id)]
+    ended = [(refund, row.movement_id) for refund, row in opened if refund.is_final]
+    payments = await _payments(session, plan) if plan.overpaid > 0 or ended else []
+    if not ended and not any(payment.rest > 0 for payment in payments):
+        return [refund for refund, _ in opened], False
+    await _lock_accounts(session, payments)
+    for refund, movement_id in ended:
+        await _end(session, plan, refund, movement_id, now)
     plan = await rows.load_plan(session, plan_id, lock=True)
     if plan.overpaid > 0:
         await _begin(session, plan, now)
-    opened = [await cards.load_refund(session, row.card_refund_id) for row in await _open(session, plan.id)]
-    return [refund for refund in opened if not refund.is_final]
+    return [await cards.load_refund(session, row.card_refund_id) for row in await _open(session, plan.id)], True
+
+
+async def _lock_accounts(session: Session, payments: Sequence[CardPayment]) -> None:
+    """Everything that giving money back may move: plan, clearing and card each book for themselves."""
+    operator_id = await operator_of(session)
+    settled = {chart.card_settlement(payment.acquirer_id) for payment in payments if payment.acquirer_id is not None}
+    codes = {*clearing_accounts(operator_id), chart.fee_receivable(operator_id), *settled}
+    await vouchers.lock_accounts(session, codes)
 
 
 async def _begin(session: Session, plan: Plan, now: datetime) -> None:

@@ -29,7 +29,7 @@ from installments.plan import Plan, PlanStatus
 from installments.recording import record_all
 from installments.telling import BY_ITSELF
 from ledger.clock import MOSCOW, moscow_day
-from ledger.database import Session
+from ledger.database import Session, text
 from ledger.ids import new_id
 from ledger.money import Kopecks
 
@@ -53,17 +53,20 @@ async def follow(session: Session, plan_id: str, *, now: datetime) -> list[CardP
     return asked
 
 
-async def complete_if_paid(session: Session, plan_id: str, *, now: datetime) -> None:
+async def complete_if_paid(session: Session, plan_id: str, *, now: datetime) -> Plan:
     """A committed plan whose first installment came another way than by its hold is paid to the merchant too.
+
+    Gives the plan as it stands after it.
 
     Locks: the plan.
     """
     plan = await rows.load_plan(session, plan_id, lock=True)
     if plan.status is not PlanStatus.COMMITTED or await open_first_payments(session, plan_id):
-        return
+        return plan
     installments = (await load_installments(session, [plan_id])).get(plan_id, ())
     if all(part.unpaid == 0 for part in installments if part.number == 1):
-        await committing.complete(session, plan, now=now)
+        return await committing.complete(session, plan, now=now)
+    return plan
 
 
 async def take_first_installment(session: Session, plan: Plan, *, now: datetime) -> None:
@@ -112,14 +115,26 @@ async def _after_hold(session: Session, plan: Plan, payment: CardPayment, now: d
 
 
 async def commit_by_itself(session: Session, plan: Plan, *, now: datetime) -> Plan:
-    """A plan that waits for its commit, committed at once where its terms say so. Locks: as a commit."""
+    """A plan that waits for its commit, committed at once where its terms say so. Locks: as a commit.
+
+    One that pays for an order is left to ``plan_paying``: the order's points are booked before the plan's money.
+    """
     product = await rows.load_product(session, plan.product_code, plan.product_version)
     is_late = plan.expires_at is not None and plan.expires_at <= now
     if not product.is_committed_at_once or is_late or await bureau.is_awaited(session, plan.id):
         return plan
+    if await _pays_an_order(session, plan.id):
+        return plan
     committed, _ = await committing.commit_plan(session, plan.id, CommitRequest(), BY_ITSELF, now=now)
     await take_first_installment(session, committed, now=now)
     return committed
+
+
+async def _pays_an_order(session: Session, plan_id: str) -> bool:
+    found = await session.scalar(
+        text("SELECT true FROM plan_attempts WHERE plan_id = :id AND settled_at IS NULL"), {"id": plan_id}
+    )
+    return found is not None
 
 
 async def _after_refusal(session: Session, plan: Plan, payment: CardPayment, now: datetime) -> Plan:

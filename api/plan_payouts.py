@@ -10,9 +10,9 @@ from api.plan_night import night_of
 from checkout import repository as till_rows
 from checkout.merchants import Merchant
 from installments import nightly
-from installments.merchant_money import net_claims, owed_merchants
+from installments.merchant_money import net_claims, open_purses, owed_merchants, terms_of
 from installments.nightly import PAYOUTS, Batch, Place
-from ledger import chart
+from ledger import accounts, chart
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
 from reconciliation import paying_out
@@ -50,8 +50,11 @@ async def pay_out(session: Session, merchant_ids: list[str], *, through_on: date
     Дт liability:plan_payable:<merchant>     Кт asset:plan_merchant_receivable:<merchant>  what the merchant owes us
     Дт liability:plan_payable:<merchant>     Кт asset:operator_bank                        held, booked when paid
 
-    Locks: the plan money of each merchant in turn, then its accounts.
+    Locks: the plan money of each merchant, then the accounts of all of them.
     """
+    await open_purses(session, merchant_ids)
+    codes = {code.code for merchant_id in merchant_ids for code in terms_of(merchant_id)}
+    await accounts.lock_accounts(session, {chart.OPERATOR_BANK, *codes})
     for merchant_id in merchant_ids:
         await net_claims(session, merchant_id, now=now)
     merchants = await till_rows.merchants_by_id(session, merchant_ids)

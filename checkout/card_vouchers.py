@@ -28,7 +28,7 @@ async def book_capture(session: Session, payment: CardPayment, *, now: datetime)
     Дт liability:card_payable:<merchant>     Кт income:fee:card                        our fee, when there is one
 
     The reference is the payment's id, so nothing books it twice.
-    Raises: EntryRejected. Locks: the accounts, in the order of their codes.
+    Raises: EntryRejected. Locks: the accounts, in their one order.
     """
     await _open_accounts(session, payment, now)
     (verdict,) = await journal.post_batch(session, [capture_voucher(payment)], now=now)

@@ -66,8 +66,7 @@ async def balance(session: Session, card_id: str, *, now: datetime) -> PointsBal
     aside = await accounts.find_account(session, chart.points_reserved(programme.code, card_id))
     if card is None or aside is None:
         return PointsBalance(0, 0, 0)
-    pending = sum(lot.points_left for lot in await points_rows.lots_of(session, card_id) if lot.spendable_at > now)
-    available = await points_rows.spendable_of(session, card_id, now=now)
+    available, pending = await points_rows.counted_of(session, card_id, now=now)
     return PointsBalance(card.balance + aside.balance, pending, available, aside.balance)
 
 
@@ -230,12 +229,12 @@ async def give_back(
     await outbox.publish(session, Event("points.returned", card_id, programme.merchant_id, told), now=now)
 
 
-async def expire_due(session: Session, *, now: datetime) -> int:
-    """Lots whose time is over are emptied, and say how many there were. Skips what others hold.
+async def expire(session: Session, lot_ids: Sequence[str], *, now: datetime) -> int:
+    """Those of the lots whose time is over are emptied, and say how many there were. Skips what others hold.
 
     Locks: the lots, then the accounts.
     """
-    due = await points_rows.empty_expired(session, now=now)
+    due = await points_rows.empty_expired(session, lot_ids, now=now)
     if not due:
         return 0
     known = {each.code: each for each in await points_rows.list_programmes(session, merchant_id=None)}

@@ -289,14 +289,21 @@ async def reserve(session: Session, card_id: str, order_id: str, points: int, *,
 
 async def spendable_of(session: Session, card_id: str, *, now: datetime) -> int:
     """Points of a card that can be spent now."""
-    return int(
-        await session.scalar(
-            text("""SELECT coalesce(sum(points_left), 0) FROM points_lots
-                     WHERE card_id = :id AND points_left > 0 AND spendable_at <= :now AND expires_at > :now"""),
+    return (await counted_of(session, card_id, now=now))[0]
+
+
+async def counted_of(session: Session, card_id: str, *, now: datetime) -> tuple[int, int]:
+    """Points of a card that can be spent now, and those that cannot be spent yet, of however many lots."""
+    row = (
+        await session.execute(
+            text("""SELECT coalesce(sum(points_left) FILTER (WHERE spendable_at <= :now AND expires_at > :now), 0)
+                               AS spendable,
+                           coalesce(sum(points_left) FILTER (WHERE spendable_at > :now), 0) AS pending
+                      FROM points_lots WHERE card_id = :id AND points_left > 0"""),
             {"id": card_id, "now": now},
         )
-        or 0
-    )
+    ).one()
+    return int(row.spendable), int(row.pending)
 
 
 async def end_spendings(session: Session, order_ids: Sequence[str], status: str, *, now: datetime) -> list[Spending]:
@@ -415,19 +422,30 @@ async def card_of_lot(session: Session, order_id: str) -> tuple[str, str] | None
     return None if row is None else (row.card_id, row.programme)
 
 
-async def empty_expired(session: Session, *, now: datetime, limit: int = LOTS_MAX) -> list[tuple[str, str, str, int]]:
-    """Empty lots whose time is over: their ids, cards, programmes and points.
+async def lots_over(session: Session, *, now: datetime) -> list[str]:
+    """Lots with points whose time is over, the longest over first; a batch of them."""
+    found = await session.scalars(
+        text("""SELECT id FROM points_lots WHERE points_left > 0 AND expires_at <= :now
+                 ORDER BY expires_at, id LIMIT :limit"""),
+        {"now": now, "limit": LOTS_MAX},
+    )
+    return list(found)
+
+
+async def empty_expired(session: Session, lot_ids: Sequence[str], *, now: datetime) -> list[tuple[str, str, str, int]]:
+    """Empty those of the lots whose time is over: their ids, cards, programmes and points.
 
     Locks: the lots it takes, skipping what others hold.
     """
     rows = await session.execute(
         text("""WITH due AS (
-                    SELECT id, points_left FROM points_lots WHERE points_left > 0 AND expires_at <= :now
-                     ORDER BY expires_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+                    SELECT id, points_left FROM points_lots
+                     WHERE id = ANY(CAST(:ids AS text[])) AND points_left > 0 AND expires_at <= :now
+                     ORDER BY expires_at, id FOR NO KEY UPDATE SKIP LOCKED
                 )
                 UPDATE points_lots AS l SET points_left = 0 FROM due AS d WHERE l.id = d.id
                 RETURNING l.id, l.card_id, l.programme, d.points_left"""),
-        {"now": now, "limit": limit},
+        {"now": now, "ids": list(lot_ids)},
     )
     return sorted((row.id, row.card_id, row.programme, row.points_left) for row in rows)
 

@@ -85,7 +85,7 @@ def entry_of(reference: str, kind: str, postings: Iterable[Posting], *, now: dat
 
 
 async def book(session: Session, entries: list[Entry], *, now: datetime) -> list[Booked]:
-    """Book all of them or nothing. Raises: EntryRejected. Locks: the accounts, in the order of their codes."""
+    """Book all of them or nothing. Raises: EntryRejected. Locks: the accounts, in their one order."""
     booked: list[Booked] = []
     for start in range(0, len(entries), BATCH_MAX):
         for verdict in await journal.post_batch(session, entries[start : start + BATCH_MAX], now=now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -58,9 +59,14 @@ async def end_canceled(session: Session, plan: Plan, reason: CancelReason, by: P
     return canceled
 
 
-async def expire_due(session: Session, *, now: datetime) -> list[Plan]:
-    """Give up plans whose time is over, a batch of them. Locks: those it takes, skipping those that others hold."""
-    due = await rows.take_expired(session, now=now, limit=BATCH_MAX)
+async def plans_over(session: Session, *, now: datetime) -> list[str]:
+    """Plans whose time is over, a batch of them."""
+    return await rows.expired_plans(session, now=now, limit=BATCH_MAX)
+
+
+async def expire(session: Session, plan_ids: Sequence[str], *, now: datetime) -> list[Plan]:
+    """Give up those of the plans whose time is over. Locks: those it takes, skipping those that others hold."""
+    due = await rows.take_expired(session, plan_ids, now=now)
     return [
         await end_canceled(
             session,

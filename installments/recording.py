@@ -52,7 +52,7 @@ async def open_debt(session: Session, plan: Plan, *, now: datetime) -> Plan:
     Takes the plan with its status, price, day of contract and discount as committed; gives it with its debt, to be
     saved by the caller with ``repository.save_plan``.
 
-    Raises: ScheduleRejected; EntryRejected. Locks: the accounts, in the order of their codes.
+    Raises: ScheduleRejected; EntryRejected. Locks: the accounts, in their one order.
     """
     assert plan.fee_basis_points is not None
     products = await load_products(session, [plan])

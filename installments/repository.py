@@ -113,11 +113,20 @@ async def list_plans(
     return found[:limit], len(found) > limit
 
 
-async def take_expired(session: Session, *, now: datetime, limit: int = BATCH_MAX) -> list[Plan]:
-    """Plans whose time to move on is over. Locks: those it takes, skipping those that others hold."""
-    condition = "p.id IN (SELECT id FROM installment_plans WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)"
+async def expired_plans(session: Session, *, now: datetime, limit: int) -> list[str]:
+    """Plans whose time to move on is over, the longest over first."""
+    found = await session.scalars(
+        text("SELECT id FROM installment_plans WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit"),
+        {"now": now, "limit": limit},
+    )
+    return list(found)
+
+
+async def take_expired(session: Session, plan_ids: Sequence[str], *, now: datetime) -> list[Plan]:
+    """Those of the plans whose time to move on is over. Locks: those it takes, skipping those that others hold."""
+    condition = "p.id = ANY(CAST(:ids AS text[]))"
     tail = "AND p.expires_at <= :now ORDER BY p.id FOR NO KEY UPDATE SKIP LOCKED"
-    return await _plans(session, condition, {"now": now, "limit": limit}, tail)
+    return await _plans(session, condition, {"now": now, "ids": list(plan_ids)}, tail)
 
 
 async def _plans(session: Session, condition: str, arguments: Mapping[str, Any], tail: str = "") -> list[Plan]:

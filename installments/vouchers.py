@@ -18,7 +18,7 @@ from installments.effects import Effect, entry_of, total
 from installments.merchant_money import terms_of
 from installments.plan import Plan
 from installments.state import Allocation
-from ledger import chart, journal
+from ledger import accounts, chart, journal
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session, text
 from ledger.entry import Entry, Posting, Refused
@@ -202,7 +202,7 @@ def commit(plan: Plan, *, now: datetime) -> Entry:
 async def book_commit(session: Session, plan: Plan, *, now: datetime) -> None:
     """Book ``commit``. A plan begins once: its id is the reference.
 
-    Raises: EntryRejected. Locks: the accounts, in the order of their codes.
+    Raises: EntryRejected. Locks: the accounts, in their one order.
     """
     await open_accounts(session, [plan.merchant_id], now=now)
     await journal.post(session, commit(plan, now=now), now=now)
@@ -331,6 +331,14 @@ async def open_accounts(session: Session, merchant_ids: Iterable[str], *, now: d
     for one in terms:
         if one.code not in known:
             await open_account(session, one, now=now)
+
+
+async def lock_accounts(session: Session, codes: Iterable[str]) -> None:
+    """Take the accounts of all plans and these, before the first of several vouchers of one transaction.
+
+    Locks: the accounts, in their one order.
+    """
+    await accounts.lock_accounts(session, {*(terms.code for terms in HOUSE_TERMS), *codes})
 
 
 def _new_reference(what: str, plan: Plan, now: datetime) -> str:

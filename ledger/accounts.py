@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -130,6 +130,17 @@ async def find_account(session: Session, code: str, *, book: str = MAIN_BOOK) ->
         )
     ).first()
     return None if row is None else Account(**row._mapping)
+
+
+async def lock_accounts(session: Session, codes: Iterable[str], *, book: str = MAIN_BOOK) -> None:
+    """Take at once the accounts that several bookings of this transaction will move one after another.
+
+    Whoever books once needs it not. An account that is not open yet is passed over.
+    Locks: the accounts, in their one order.
+    """
+    await session.execute(
+        text("SELECT lock_accounts(:book, CAST(:codes AS text[]))"), {"book": book, "codes": sorted(codes)}
+    )
 
 
 async def list_accounts(

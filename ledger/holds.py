@@ -75,7 +75,7 @@ async def place(session: Session, request: HoldRequest, *, now: datetime, book: 
     """Set money aside.
 
     Raises: EntryRejected if an account is unknown or would fall below its limit, or the reference was
-    used for another body. Locks: both accounts, in the order of their codes.
+    used for another body. Locks: both accounts, in their one order.
     """
     as_entry = Entry(
         request.reference,
@@ -112,7 +112,7 @@ async def post_part(
     Дт the hold's debit account  Кт the hold's credit account  amount
 
     Raises: EntryRejected if the hold is unknown, not open, expired, or holds less.
-    Locks: the hold, then both accounts in the order of their codes.
+    Locks: the hold, then both accounts in their one order.
     """
     _check_step(reference, 1 if amount is None else amount, happened_at)
     forms.check_metadata(metadata or {})
@@ -139,11 +139,8 @@ async def release(
     return await _release(session, hold_id, reference, happened_at, "released", book)
 
 
-async def expire_due(session: Session, *, now: datetime, limit: int = PAGE_MAX, book: str = MAIN_BOOK) -> int:
-    """Give back holds whose time has passed, and say how many there were.
-
-    Locks: the holds it takes, skipping those that another worker has.
-    """
+async def due_holds(session: Session, *, now: datetime, limit: int = PAGE_MAX, book: str = MAIN_BOOK) -> list[UUID]:
+    """Holds whose time has passed, the longest over first."""
     assert 1 <= limit <= PAGE_MAX
     due = await session.scalars(
         text("""SELECT h.id FROM books AS b JOIN holds AS h ON h.book = b.number
@@ -151,15 +148,20 @@ async def expire_due(session: Session, *, now: datetime, limit: int = PAGE_MAX, 
                  ORDER BY h.expires_at LIMIT :limit"""),
         {"book": book, "now": now, "limit": limit},
     )
-    expired = 0
-    for hold_id in due.all():
-        try:
-            async with session.begin_nested():
-                await _release(session, hold_id, f"expiry:{hold_id}", now, "expired", book)
-        except EntryRejected:
-            continue  # another worker, or a posting at the last moment, was first
-        expired += 1
-    return expired
+    return list(due)
+
+
+async def expire(session: Session, hold_id: UUID, *, now: datetime, book: str = MAIN_BOOK) -> bool:
+    """Give back a hold whose time has passed; false if a posting at the last moment, or another worker, was first.
+
+    One to a transaction: several would take their accounts in no order. Locks: as ``post_part``.
+    """
+    try:
+        async with session.begin_nested():
+            await _release(session, hold_id, f"expiry:{hold_id}", now, "expired", book)
+    except EntryRejected:
+        return False
+    return True
 
 
 async def find_hold(session: Session, hold_id: UUID, *, book: str = MAIN_BOOK) -> Hold | None:

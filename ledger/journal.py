@@ -44,7 +44,7 @@ _SHORT_ROAD_ENDS = frozenset({"KP002", "22003", "23505", "23514"})
 async def post(session: Session, entry: Entry, *, now: datetime, book: str = MAIN_BOOK) -> Booked:
     """Book one entry; the same reference and body again gives the first answer.
 
-    Raises: EntryRejected if the books refuse it. Locks: its accounts, in the order of their codes.
+    Raises: EntryRejected if the books refuse it. Locks: its accounts, in their one order.
     """
     (verdict,) = await post_batch(session, [entry], now=now, book=book)
     if isinstance(verdict, Refused):
@@ -59,7 +59,7 @@ async def post_batch(
 
     Refusals are answers, not exceptions, and are remembered by reference.
     Raises: EntryRejected if an entry breaks a rule of form or the book is unknown; nothing is booked then.
-    Locks: all accounts of the batch, in the order of their codes.
+    Locks: all accounts of the batch, in their one order.
     """
     if not entries:
         return []

@@ -27,9 +27,11 @@ async def start_run(
     Дт liability:merchant_payable:<merchant> Кт asset:sbp_settlement:<member>  held, booked when the bank has paid
     Дт liability:plan_payable:<merchant>     Кт asset:operator_bank            the same for money of plans
 
-    Locks: the accounts of each merchant in turn, in the order of the merchants' ids.
+    Locks: the accounts of all payees, in their one order.
     """
     assert len(payees) <= MERCHANTS_MAX
+    codes = {code for payee in payees for code in (payee.owed_in, payee.settlement_account)}
+    await accounts.lock_accounts(session, codes)
     run_id = new_id("run", now)
     payouts = [
         payout

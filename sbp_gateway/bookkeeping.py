@@ -86,7 +86,7 @@ async def book_payments(session: Session, payments: Sequence[Payment], *, now: d
     """Book payments that came in, each by the voucher it calls for.
 
     Raises: EntryRejected if the books refuse one; the session must be rolled back then.
-    Locks: the accounts of all payments, in the order of their codes.
+    Locks: the accounts of all payments, in their one order.
     """
     entries = [late_voucher(payment) if payment.is_late else payment_voucher(payment) for payment in payments]
     for verdict in await journal.post_batch(session, entries, now=now):

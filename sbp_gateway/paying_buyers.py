@@ -58,7 +58,7 @@ async def request_payout(
     The member is the bank that holds what we owe the merchant, which need not be the one it registers codes with now.
 
     Raises: InvalidBuyerPhone, BuyerPayoutOutOfRange, MerchantNotRegistered, BuyerBankUnknown, BuyerPayoutNotCovered.
-    Locks: both accounts, in the order of their codes.
+    Locks: both accounts, in their one order.
     """
     phone = read_phone(request.phone)
     amount = check_amount(request.amount_kopecks, limits)

@@ -15,6 +15,7 @@ from ledger.money import Kopecks
 from sbp_gateway.bookkeeping import PaymentSides, sides_of
 from sbp_gateway.errors import RefundNotCovered
 from sbp_gateway.merchants import SettlementMode
+from sbp_gateway.refund_rows import load_payment
 from sbp_gateway.refunds import Refund, RefundablePayment, RefundCover
 
 
@@ -38,8 +39,8 @@ async def reserve(
     direct, late     Дт memo:sbp_direct_late:<merchant>       Кт memo:sbp_direct:<merchant>     amount
 
     Held, booked when the money has moved. The fee is given back or billed, never both. Source: DECISIONS.md, 30.
-    Raises: RefundNotCovered. Locks: the accounts of both holds, in the order of their codes: those of our fee
-    (``asset``, ``income``) come before what only the own part has (``liability``, ``memo``).
+    Raises: RefundNotCovered. Locks: the accounts of both holds, in their one order: those of our fee
+    (``asset``, ``income``) come before ``liability`` and after ``memo``.
     """
     sides = _sides(payment)
     fee_sides, fee = PaymentSides(money=sides.money, owner=chart.SBP_FEE_INCOME), cover.fee_returned
@@ -49,6 +50,9 @@ async def reserve(
     elif cover.fee_billed > 0:
         fee_sides, fee = replace(fee_sides, owner=bill), cover.fee_billed
         await accounts.open_account(session, AccountTerms(bill), now=now)
+    if payment.settlement_mode is SettlementMode.DIRECT:
+        own_hold_id = await _hold(session, f"sbp_refund:{refund_id}", payment, sides, cover.own, now)
+        return own_hold_id, await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee, now)
     fee_hold_id = await _hold(session, f"sbp_refund_fee:{refund_id}", payment, fee_sides, fee, now)
     return await _hold(session, f"sbp_refund:{refund_id}", payment, sides, cover.own, now), fee_hold_id
 
@@ -66,26 +70,30 @@ async def book_moved(session: Session, refund: Refund, *, now: datetime) -> UUID
 
     Raises: EntryRejected if the holds are not open. Locks: the holds, and their accounts as ``reserve`` does.
     """
-    entries = [
-        await holds.post_part(
+    entry_id = None
+    for name, hold_id in await _holds_of(session, refund):
+        booked = await holds.post_part(
             session, hold_id, reference=f"{name}_moved:{refund.id}", happened_at=now, now=now,
             metadata={"refund_id": refund.id, "payment_id": refund.payment_id, "merchant_id": refund.merchant_id},
-        )
-        for name, hold_id in _holds_of(refund)
-    ]  # fmt: skip
-    return entries[-1]
+        )  # fmt: skip
+        entry_id = booked if entry_id is None or hold_id == refund.hold_id else entry_id
+    assert entry_id is not None
+    return entry_id
 
 
 async def release(session: Session, refund: Refund, *, now: datetime) -> None:
     """Give back what was set aside: nothing moved, nothing is booked. Locks: as ``book_moved``."""
-    for name, hold_id in _holds_of(refund):
+    for name, hold_id in await _holds_of(session, refund):
         await holds.release(session, hold_id, reference=f"{name}_released:{refund.id}", happened_at=now)
 
 
-def _holds_of(refund: Refund) -> list[tuple[str, UUID]]:
-    """The fee's first: see the order of locks in ``reserve``."""
+async def _holds_of(session: Session, refund: Refund) -> list[tuple[str, UUID]]:
+    """In the order of locks that ``reserve`` keeps to: the fee's first, of a direct merchant last."""
     both = (("sbp_refund_fee", refund.fee_hold_id), ("sbp_refund", refund.hold_id))
-    return [(name, hold_id) for name, hold_id in both if hold_id is not None]
+    found = [(name, hold_id) for name, hold_id in both if hold_id is not None]
+    if len(found) > 1 and (await load_payment(session, refund.payment_id)).settlement_mode is SettlementMode.DIRECT:
+        found.reverse()
+    return found
 
 
 async def _hold(

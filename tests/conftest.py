@@ -26,6 +26,7 @@ from api.postgres import Server
 from ledger import outbox
 from ledger.database import Engine, Session, create_engine
 from ledger.outbox import Event
+from tests import account_order
 
 TEMPLATE = "kopeyka_template"
 VAULT_TEMPLATE = "kopeyka_vault_template"
@@ -152,6 +153,12 @@ def database(server: Server, template: str) -> Iterator[Database]:
     copy_database(server, name, template, bootstrap.BOOKS_ROLES)
     yield database_on(server, name)
     drop_database(server, name)
+
+
+@pytest.fixture
+def watched_accounts(database: Database) -> None:
+    """The test's database refuses a transaction that takes accounts out of their order."""
+    account_order.watch(database.superuser_url)
 
 
 def drop_database(server: Server, name: str) -> None:

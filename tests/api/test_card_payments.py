@@ -18,6 +18,8 @@ from tests.api.card_world import CardShop, card_shop
 from tests.api.conftest import Client
 from tests.tokenization.charges.charge_world import PAN, charge_world
 
+pytestmark = pytest.mark.usefixtures("watched_accounts")
+
 MONEY = "asset:card_settlement:10000000001"
 
 

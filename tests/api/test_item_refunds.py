@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from api.card_paying import carry_out
@@ -24,6 +25,8 @@ from tests.api.card_world import card_shop
 from tests.api.conftest import Client
 from tests.checkout.points_world import differences
 from tests.tokenization.charges.charge_world import charge_world
+
+pytestmark = pytest.mark.usefixtures("watched_accounts")
 
 PROMO = 6_000
 RAIL = SUBTOTAL - PROMO - 100 * 100

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from ledger.database import Engine
 from tests.api.conftest import Client
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 from tests.api.test_plan_rail import accept
+
+pytestmark = pytest.mark.usefixtures("watched_accounts")
 
 LINES = [
     {"article": "s-1", "name": "Стул", "quantity": 3, "price_kopecks": 200_002},

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from api.plan_calls import carry_on_plans
 from ledger.database import Engine
 from tests.api.conftest import Client
 from tests.api.plan_shop import BUYER, PHONES, PLANS, PlanShop, plan_shop
+
+pytestmark = pytest.mark.usefixtures("watched_accounts")
 
 TOTAL = 1_000_056
 

@@ -22,6 +22,8 @@ from tests.api.test_rail_constraints import ATTEMPT, ORDER, PAYMENT, shown
 from tests.conftest import Database
 from tests.sbp_gateway.refund_books import MERCHANT, books_of
 
+pytestmark = pytest.mark.usefixtures("watched_accounts")
+
 ASK = {"payment_id": PAYMENT, "amount_kopecks": 60}
 
 

@@ -19,6 +19,7 @@ from checkout.errors import (
     PointsRuleOfPast,
     PointsRuleTaken,
 )
+from checkout.points_rows import NewLot
 from checkout.telling import BY_ITSELF
 from ledger import accounts, outbox
 from ledger.clock import moscow_day
@@ -198,6 +199,10 @@ async def test_a_refund_gives_points_back_and_takes_what_was_earned(
         assert (await standing(session, world, now))[0] == 1_000
 
 
+async def expire(session: Session, *, now: datetime) -> int:
+    return await points.expire(session, await points_rows.lots_over(session, now=now), now=now)
+
+
 async def test_points_come_back_alive_although_their_lot_is_over(
     engine: Engine, world: PointsWorld, now: datetime
 ) -> None:
@@ -206,7 +211,7 @@ async def test_points_come_back_alive_although_their_lot_is_over(
         order_id = await world.place(session, [tea(80_000)], points_used=100, now=years)
         await world.pay(session, [order_id], now=years)
         after = now + timedelta(days=400)
-        assert await points.expire_due(session, now=after) == 1
+        assert await expire(session, now=after) == 1
         await points.give_back(session, order_id, "ref_1", 100, 0, now=after)
         returned = [lot for lot in await points_rows.lots_of(session, world.card_id) if lot.reason == "returned"]
         assert [(lot.points, lot.expires_at) for lot in returned] == [(100, after + timedelta(days=30))]
@@ -252,14 +257,28 @@ async def test_lots_whose_time_is_over_expire_once(engine: Engine, world: Points
     over = now + timedelta(days=365)
     async with transaction(engine) as session:
         order_id = await world.place(session, [tea(80_000)], points_used=400, now=now)
-        assert await points.expire_due(session, now=over - timedelta(seconds=1)) == 0
+        assert await expire(session, now=over - timedelta(seconds=1)) == 0
         assert (await points.balance(session, world.card_id, now=over)).available == 0
-        assert [await points.expire_due(session, now=over) for _ in range(2)] == [1, 0]
+        assert [await expire(session, now=over) for _ in range(2)] == [1, 0]
         assert await standing(session, world, over) == (400, 400, 0)
         await points.release_points(session, [order_id], now=over)
-        assert await points.expire_due(session, now=over) == 1
+        assert await expire(session, now=over) == 1
         assert await standing(session, world, over) == (0, 0, 0)
         assert [each["points"] for each in await told(session, "points.expired")] == [600, 400]
+
+
+async def test_points_that_wait_are_counted_in_every_lot(engine: Engine, world: PointsWorld, now: datetime) -> None:
+    lot = NewLot(
+        world.card_id, world.programme.code, world.rule.id, "granted", None, 1, 1, now + timedelta(days=1),
+        now + timedelta(days=9),
+    )  # fmt: skip
+    async with engine.connect() as session:
+        await points_rows.add_lots(session, [lot] * (points_rows.LOTS_MAX + 1), now=now)
+
+        balance = await points.balance(session, world.card_id, now=now)
+        await session.rollback()
+
+    assert (balance.pending, balance.available) == (points_rows.LOTS_MAX + 1, 1_000)
 
 
 async def test_a_gift_is_given_once(engine: Engine, world: PointsWorld, now: datetime) -> None:

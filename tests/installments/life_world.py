@@ -30,7 +30,7 @@ from installments import repository as rows
 from installments.accepting import Acceptance
 from installments.buyer import PersonalDetails
 from installments.buyers import find_or_add_buyer, tell_of_buyer, verify_phone
-from installments.cancelling import CancelReason, expire_due
+from installments.cancelling import CancelReason, expire, plans_over
 from installments.committing import CommitRequest
 from installments.correcting import CorrectionRequest
 from installments.movements import Movement, MovementKind
@@ -141,7 +141,7 @@ class LifeWorld:
     async def expire(self) -> list[str]:
         """The worker gives up what is over."""
         async with transaction(self.engine) as session:
-            ended = await expire_due(session, now=self.now)
+            ended = await expire(session, await plans_over(session, now=self.now), now=self.now)
             for plan in ended:
                 await void_first_payments(session, plan, now=self.now)
         return [plan.id for plan in ended]
@@ -216,13 +216,14 @@ class LifeWorld:
         async with transaction(self.engine) as session:
             await follow(session, plan.id, now=self.now)
             await complete_if_paid(session, plan.id, now=self.now)
+        async with transaction(self.engine) as session:
             await follow_credit(session, plan.id, now=self.now)
         return await self.load(plan)
 
     async def bank_gives_back(self, plan: Plan, status: CardRefundStatus = CardRefundStatus.SUCCEEDED) -> list[int]:
         """The bank answers every refund of an overpayment that waits for it; gives their kopecks."""
         async with transaction(self.engine) as session:
-            waiting = await follow_credit(session, plan.id, now=self.now)
+            waiting, _ = await follow_credit(session, plan.id, now=self.now)
         for refund in waiting:
             refusal = "declined" if status is CardRefundStatus.REFUSED else None
             async with transaction(self.engine) as session:

@@ -78,15 +78,17 @@ async def test_holds_expire_when_their_time_has_passed(books: Engine, now: datet
     async with transaction(books) as session:
         await fund(session, now)
         hold = await holds.place(session, request(now, expires_at=late), now=now)
-        assert await holds.expire_due(session, now=now) == 0
+        assert await holds.due_holds(session, now=now) == []
+        assert not await holds.expire(session, hold.id, now=now)
     with pytest.raises(EntryRejected) as caught:
         async with transaction(books) as session:
             await holds.post_part(session, hold.id, reference="p", happened_at=late, now=late)
     assert caught.value.code == "ledger.hold_expired"
 
     async with transaction(books) as session:
-        assert await holds.expire_due(session, now=late) == 1
-        assert await holds.expire_due(session, now=late) == 0
+        assert await holds.due_holds(session, now=late) == [hold.id]
+        assert await holds.expire(session, hold.id, now=late)
+        assert await holds.due_holds(session, now=late) == []
         assert await three_balances(session) == (1_000, 1_000, 1_000)
 
 

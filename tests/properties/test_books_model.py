@@ -227,7 +227,8 @@ class BooksMachine(RuleBasedStateMachine):
 
     @rule(at=instants)
     def expire_holds(self, at: datetime) -> None:
-        expired = self.run(lambda session: holds.expire_due(session, now=at, book=self.book))
+        due = self.run(lambda session: holds.due_holds(session, now=at, book=self.book))
+        expired = sum([self.run(partial(holds.expire, hold_id=each, now=at, book=self.book)) for each in due])
 
         assert expired == self.model.expire_due(at)
 

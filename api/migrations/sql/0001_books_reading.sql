@@ -285,6 +285,6 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE EXECUTE ON FUNCTIONS FROM PUBLI
 GRANT SELECT ON books, commodities, accounts, postings, refusals, holds, hold_events, day_totals, period_closes, period_balances
    TO kopeyka_app, kopeyka_sequencer;
 GRANT EXECUTE ON FUNCTION
-    book_entries, book_entry, place_hold, post_hold, release_hold, fold_day_totals, close_period, open_account, close_account,
-    open_book, open_commodity, moscow_day, unfolded_legs, turnover_happened, turnovers_through, balance_recorded, broken_proofs
+    book_entries, book_entry, lock_accounts, place_hold, post_hold, release_hold, fold_day_totals, close_period, open_account,
+    close_account, open_book, open_commodity, moscow_day, unfolded_legs, turnover_happened, turnovers_through, balance_recorded, broken_proofs
     TO kopeyka_app;

@@ -2,14 +2,15 @@
 -- by its own reference, which hold_events keeps.
 
 -- Adds to (or, with a negative amount, takes from) the held counters of both accounts.
--- Locks: the two accounts in the order of their codes.
+-- Locks: the two accounts in their one order.
 CREATE FUNCTION move_held(p_book integer, p_debit integer, p_credit integer, p_amount bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_constraint text;
     v_bad        accounts;
 BEGIN
-    PERFORM 1 FROM accounts WHERE book = p_book AND number IN (p_debit, p_credit) ORDER BY code FOR NO KEY UPDATE;
+    PERFORM 1 FROM accounts WHERE book = p_book AND number IN (p_debit, p_credit) ORDER BY lock_turn(code)
+       FOR NO KEY UPDATE;
     UPDATE accounts
        SET debits_held = debits_held + CASE number WHEN p_debit THEN p_amount ELSE 0 END,
            credits_held = credits_held + CASE number WHEN p_credit THEN p_amount ELSE 0 END

@@ -1,0 +1,64 @@
+"""Jobs over many things, each for itself: what fails is logged and due again, and keeps no other from its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import psycopg
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ledger.errors import KopeykaError
+
+log = structlog.get_logger("one_by_one")
+
+Due = TypeVar("Due")
+AWAY = (OperationalError, psycopg.OperationalError, PoolTimeout, OSError)
+"""The database is away, or too busy: that is no thing's own fault, and all of them wait."""
+
+
+async def one_by_one(
+    job: str, due: Sequence[Due], work: Callable[[Due], Awaitable[object]], *,
+    name: Callable[[Due], str] = str, at_once: int = 1,
+) -> int:  # fmt: skip
+    """Work on all that is due, a few at once, and say how many were done."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(item: Due) -> bool:
+        async with places:
+            try:
+                await work(item)
+            except Exception as error:
+                log.warning("not_carried_out", job=job, of=name(item), code=code_of(error))
+                return False
+        return True
+
+    return sum(await asyncio.gather(*(one(item) for item in due)))
+
+
+async def all_or_halves(job: str, due: Sequence[str], work: Callable[[Sequence[str]], Awaitable[object]]) -> int:
+    """Work on all at once, or on each half, and say how many were done: one that fails is alone in the end.
+
+    Raises: what says that the database is away.
+    """
+    if not due:
+        return 0
+    try:
+        await work(due)
+    except AWAY:
+        raise
+    except Exception as error:
+        if len(due) == 1:
+            log.warning("not_carried_out", job=job, of=due[0], code=code_of(error))
+            return 0
+        middle = len(due) // 2
+        return await all_or_halves(job, due[:middle], work) + await all_or_halves(job, due[middle:], work)
+    return len(due)
+
+
+def code_of(error: Exception) -> str:
+    """What a log says of a failure: our own code, or what kind of failure it is."""
+    return error.code if isinstance(error, KopeykaError) else type(error).__name__
