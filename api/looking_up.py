@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
+from api.one_by_one import one_by_one
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
 from ledger.errors import KopeykaError
@@ -24,9 +26,9 @@ async def look_up_registrations(engine: Engine, merchants: NspkMerchants, clock:
     now = clock.now()
     async with transaction(engine) as session:
         due = await registration_repository.take_due_look_ups(session, now=now, lease_until=now + LEASE)
-    for registration in due:
-        await look_up_registration(engine, merchants, clock, registration)
-    return len(due)
+    return await one_by_one(
+        "look_up_registrations", due, partial(look_up_registration, engine, merchants, clock), name=lambda one: one.id
+    )
 
 
 async def look_up_registration(

@@ -5,9 +5,11 @@ Each is due once a Moscow day and is found again by what is missing, so a worker
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import partial
 
+from api.one_by_one import one_by_one
 from installments import bureau, portfolio, regulator
 from installments.errors import RegisterNotFound
 from installments.merchant_register import (
@@ -36,17 +38,18 @@ async def _make_all(engine: Engine, period: RegisterPeriod, begins_on: date, las
     """A merchant who has none of this period, such as before its first sale, keeps no other from its own."""
     async with transaction(engine) as session:
         merchants = await merchants_without_register(session, period, begins_on)
-    made = 0
-    for merchant_id in merchants:
+    made: list[str] = []
+
+    async def make(merchant_id: str) -> None:
         while not await in_transaction(engine, partial(_make_up, merchant_id, last_on, clock)):
             pass
-        try:
+        with suppress(RegisterNotFound):
             async with transaction(engine) as session:
                 await make_register(session, merchant_id, period, begins_on, now=clock.now())
-        except RegisterNotFound:
-            continue
-        made += 1
-    return made
+            made.append(merchant_id)
+
+    await one_by_one("make_plan_registers", merchants, make)
+    return len(made)
 
 
 async def _make_up(merchant_id: str, last_on: date, clock: Clock, session: Session) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
+from api.one_by_one import one_by_one
 from api.refund_outcomes import record_refund_answer
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
-from ledger.errors import KopeykaError
 from ledger.ids import new_id
 from sbp_gateway import refund_rows as rows
 from sbp_gateway import refunding
@@ -38,7 +36,6 @@ from sbp_gateway.refunds import (
 log = structlog.get_logger("refund_calls")
 
 CALLS_AT_ONCE = 4
-Due = TypeVar("Due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +163,9 @@ async def carry_on_refunds(calls: RefundCalls) -> int:
     now = calls.clock.now()
     async with transaction(calls.engine) as session:
         due = await rows.take_due_refunds(session, now=now, lease_until=now + ANSWER_WAIT)
-    return await _each(due, lambda refund: refund.id, calls.carry_on)
+    return await one_by_one(
+        "carry_on_refunds", due, calls.carry_on, name=lambda refund: refund.id, at_once=CALLS_AT_ONCE
+    )
 
 
 async def refund_late_money(calls: RefundCalls) -> int:
@@ -178,7 +177,7 @@ async def refund_late_money(calls: RefundCalls) -> int:
     async def begin(payment_id: str) -> None:
         await _begin_late_refund(calls, payment_id, calls.clock.now())
 
-    return await _each(due, str, begin)
+    return await one_by_one("refund_late_money", due, begin, at_once=CALLS_AT_ONCE)
 
 
 async def _begin_late_refund(calls: RefundCalls, payment_id: str, now: datetime) -> None:
@@ -189,18 +188,3 @@ async def _begin_late_refund(calls: RefundCalls, payment_id: str, now: datetime)
 
     request = await in_transaction(calls.engine, intent)
     await calls.record(refund_id, await calls.ask(request, of_try=1))
-
-
-async def _each(due: Sequence[Due], name: Callable[[Due], str], work: Callable[[Due], Awaitable[object]]) -> int:
-    """Work on all that is due, a few at once; what fails is tried again when its lease is over."""
-    places = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    async def one(item: Due) -> None:
-        async with places:
-            try:
-                await work(item)
-            except KopeykaError as error:
-                log.warning("refund_not_carried_on", of=name(item), code=error.code)
-
-    await asyncio.gather(*(one(item) for item in due))
-    return len(due)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.cash_link_rail import arm, armed, record_start
+from api.one_by_one import one_by_one
 from api.sale_results import SaleReader, end
 from api.unanswered import give_up_if_spent
 from checkout import repository as till_rows
@@ -154,10 +155,12 @@ async def resume_cash_links(sales: SaleReader) -> int:
     now = sales.clock.now()
     async with transaction(sales.engine) as session:
         due = await rows.take_due_links(session, now=now, lease_until=now + ANSWER_WAIT, limit=rows.WATCH_BATCH_MAX)
-    for link in due:
+
+    async def resume(link: CashLink) -> None:
         with suppress(NspkUnknown, NspkUnavailable):  # the next time
             await register(sales, link)
-    return len(due)
+
+    return await one_by_one("resume_cash_links", due, resume, name=lambda link: link.id)
 
 
 async def register(sales: SaleReader, link: CashLink) -> None:

@@ -16,15 +16,13 @@ from typing import Any
 import aiohttp
 
 from api.contracts.delivering import Outcome, claim_due, write_outcomes
-from api.contracts.ended import take_ended
+from api.contracts.ended import end_payments_of
 from api.contracts.koshelek_pay import repository
 from api.contracts.koshelek_pay.partners import Partner, partners_of, postback_password
 from api.contracts.koshelek_pay.payments import FINAL, TillPayment, payment_object, refund_object
 from api.errors import AddressRefused
 from api.public_addresses import check_url
 from api.settings import Mode
-from checkout import till
-from checkout.errors import CheckoutRejected
 from ledger import outbox
 from ledger.clock import Clock
 from ledger.database import Engine, Session, is_in_transaction, transaction
@@ -45,16 +43,7 @@ Written = tuple[str, str, bytes]
 
 async def end_till_payments(engine: Engine, clock: Clock) -> int:
     """Close the orders of payments that ended unpaid, so that codes and points are free; how many ended at all."""
-    now = clock.now()
-    async with transaction(engine) as session:
-        ended = await take_ended(session, "koshelek_pay_payments", now=now)
-        for order_id, merchant_id, is_paid in ended:
-            try:
-                if not is_paid:
-                    await till.cancel_order(session, order_id, merchant_id=merchant_id, now=now)
-            except CheckoutRejected:
-                continue  # canceled already, or tried again through our own API: the order lives on
-    return len(ended)
+    return await end_payments_of(engine, "koshelek_pay_payments", clock)
 
 
 async def tell_partners(

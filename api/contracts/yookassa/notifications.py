@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 
 from api.contracts.delivering import DESTINATIONS_MAX, Outcome, write_outcomes
-from api.contracts.ended import take_ended
+from api.contracts.ended import end_payments_of
 from api.contracts.yookassa import refunds, repository, webhooks
 from api.contracts.yookassa.errors import UrlRefused
 from api.contracts.yookassa.payments import payment_object
 from api.contracts.yookassa.urls import check_url
 from api.contracts.yookassa.webhooks import DESTINATION, Webhook
 from api.settings import Mode
-from checkout import till
-from checkout.errors import CheckoutRejected
 from ledger import outbox
 from ledger.clock import Clock
 from ledger.database import Engine, Session, transaction
@@ -44,21 +43,12 @@ TAKEN = 200
 
 async def end_payments(engine: Engine, clock: Clock) -> int:
     """Close the orders of payments that ended unpaid and publish it; how many payments ended in any way."""
-    now = clock.now()
-    async with transaction(engine) as session:
-        ended = await take_ended(session, "yookassa_payments", now=now)
-        unpaid = [(order_id, merchant_id) for order_id, merchant_id, is_paid in ended if not is_paid]
-        for order_id, merchant_id in unpaid:
-            try:
-                await till.cancel_order(session, order_id, merchant_id=merchant_id, now=now)
-            except CheckoutRejected:
-                continue  # somebody tries or has paid it through our own API: the order lives on
-        events = [
-            Event(CANCELED, order_id, merchant_id, {"order_id": order_id, "merchant_id": merchant_id})
-            for order_id, merchant_id in unpaid
-        ]
-        await outbox.publish_all(session, events, now=now)
-    return len(ended)
+    return await end_payments_of(engine, "yookassa_payments", clock, _tell_of_cancel)
+
+
+async def _tell_of_cancel(session: Session, order_id: str, merchant_id: str, now: datetime) -> None:
+    facts = {"order_id": order_id, "merchant_id": merchant_id}
+    await outbox.publish_all(session, [Event(CANCELED, order_id, merchant_id, facts)], now=now)
 
 
 async def notify_shops(engine: Engine, client: aiohttp.ClientSession, mode: Mode, clock: Clock) -> int:
