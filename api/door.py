@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Depends
@@ -36,7 +37,7 @@ from api.errors import (
     RateLimited,
     RequestInvalid,
 )
-from api.guessing import Guesses
+from api.guessing import MISS_SECONDS_EACH, MISSES_AT_ONCE, Guesses
 from api.rate_limit import Allowance, Buckets
 from api.settings import Settings
 from api.till_memory import TillMemory
@@ -88,6 +89,8 @@ class Door:
     """What merchants sell by installments, remembered for seconds: a quote asks the database nothing."""
     guesses: Guesses = field(default_factory=Guesses)
     """Wrong codes of tills and cards: too many are not tried."""
+    misses: Guesses = field(default_factory=partial(Guesses, MISSES_AT_ONCE, MISS_SECONDS_EACH))
+    """Phones and numbers without a card, by key: too many are not looked for."""
     tills: TillMemory = field(default_factory=TillMemory)
     """Tills and their rails, remembered for seconds: a scan asks the database once."""
     is_draining: bool = False

@@ -1,7 +1,8 @@
 """Guesses: codes of a few digits are safe only while few of them may be tried.
 
 A till's one-time code has six digits and a phone's time code eight, and an API key may call thousands of times a
-second. So wrong codes are counted, by till and by loyalty card, in each process.
+second. So wrong codes are counted, by till and by loyalty card, in each process; and phones and numbers under which no
+loyalty card was found, by API key, or a list of phones would tell who buys where.
 Source: RFC 4226, 7.3: the server limits how many attempts there are, E6.
 """
 
@@ -24,6 +25,10 @@ WRONG_AT_ONCE = 20
 """More than a till with a wrong clock sends before somebody looks at it."""
 SECONDS_EACH = 30.0
 """For one more after these: a till's code is guessed in months of trying, and not in minutes."""
+MISSES_AT_ONCE = 200
+"""A key of a whole chain looks for cards all day, and many a buyer has none yet."""
+MISS_SECONDS_EACH = 10.0
+"""For one more after these: nine thousand a day, of a thousand million phones."""
 NAMES_MAX = 20_000
 """What is remembered before it is looked through for what counts no more."""
 
@@ -32,14 +37,16 @@ NAMES_MAX = 20_000
 class Guesses:
     """Wrong codes that were tried in this process, by what they were codes of."""
 
+    at_once: int = WRONG_AT_ONCE
+    seconds_each: float = SECONDS_EACH
     _wrong: dict[str, tuple[float, float]] = field(default_factory=dict)
     """How many still count, and at which time."""
 
     def refuse_more(self, name: str) -> None:
         """Raises: RateLimited when too many wrong codes of this were tried."""
-        excess = self._counted(name) + 1 - WRONG_AT_ONCE
+        excess = self._counted(name) + 1 - self.at_once
         if excess > 0:
-            raise RateLimited(retry_after_seconds=max(1, ceil(excess * SECONDS_EACH)))
+            raise RateLimited(retry_after_seconds=max(1, ceil(excess * self.seconds_each)))
 
     def count(self, name: str) -> None:
         """One more was wrong."""
@@ -49,7 +56,7 @@ class Guesses:
 
     def _counted(self, name: str) -> float:
         wrong, at = self._wrong.get(name, (0.0, 0.0))
-        return max(0.0, wrong - (monotonic() - at) / SECONDS_EACH)
+        return max(0.0, wrong - (monotonic() - at) / self.seconds_each)
 
 
 def refuse_guessing(call: Call, barcode: str, key: Secret) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from api.paying import RAIL, bank_tariff_of, is_open, pay, payment_of
+from checkout import offers
 from checkout import repository as till_rows
 from checkout.attempts import Attempt, AttemptStatus
 from checkout.errors import AttemptLive, OrderNotOpen
@@ -135,19 +136,25 @@ async def match(
 ) -> UnmatchedPayment:
     """Give unmatched money to the order that a person names; the order is paid by it, once.
 
+    An order with a basket costs less by the offer of the rail, as in an attempt of ours, or the whole when all of it
+    was paid.
+
     Raises: UnmatchedPaymentNotFound, UnmatchedPaymentMatched, UnmatchedPaymentReturned, OrderNotFound,
         UnmatchedAmountDiffers, OrderNotOpen, AttemptLive if the buyer may still pay the order otherwise.
-    Locks: the payment, the order, the accounts.
+    Locks: the payment, the order, then as whoever pays it.
     """
     payment = await rows.lock_unmatched(session, unmatched_id, merchant_id=merchant_id)
     order = await till_rows.lock_order(session, order_id, merchant_id=payment.merchant_id)
-    check_match(payment, order.amount)
+    prices = await offers.prices_by(session, order, RAIL)
+    check_match(payment, prices)
     if order.status is not OrderStatus.OPEN:
         raise OrderNotOpen(order_id=order.id, status=order.status.value)
-    attempt = Attempt(new_id("att", now), order.id, RAIL, order.amount, AttemptStatus.WAITING, None, now, version=1)
+    attempt = Attempt(new_id("att", now), order.id, RAIL, payment.amount, AttemptStatus.WAITING, None, now, version=1)
     if not await till_rows.add_attempt(session, attempt):
         raise AttemptLive(order_id=order.id)
 
+    if len(prices) > 1:
+        await offers.take_paid(session, order.id, attempt.id, RAIL, payment.amount)
     matched = replace(payment, status=UnmatchedStatus.MATCHED, order_id=order.id, matched_at=now)
     await rows.end(session, matched)
     await pay(session, [_operation(payment, attempt.id)], now=now)

@@ -96,7 +96,7 @@ async def add_basket(session: Session, of_order: OrderBasket) -> None:
                     created_at, expires_at)
                 VALUES (:order_id, CAST(:lines AS jsonb), :gross, :discount, :promo, :points_value, :amount, :points,
                         :card, :presentment, :redemption, :created_at, :expires_at)
-                ON CONFLICT ON CONSTRAINT order_baskets_presentment_key DO NOTHING"""),
+                ON CONFLICT (presentment_id) WHERE status <> 'released' DO NOTHING"""),
         {
             "order_id": of_order.order_id, "lines": json.dumps(lines_kept(of_order), ensure_ascii=False),
             "gross": int(of_order.basket.gross), "discount": int(of_order.basket.discount),

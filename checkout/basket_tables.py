@@ -38,9 +38,11 @@ order_baskets = Table(
     ForeignKeyConstraint(["order_id"], ["orders.id"], name="order_baskets_order_fkey"),
     ForeignKeyConstraint(["loyalty_card_id"], ["loyalty_cards.id"], name="order_baskets_card_fkey"),
     ForeignKeyConstraint(["presentment_id"], ["presentments.id"], name="order_baskets_presentment_fkey"),
-    UniqueConstraint("presentment_id", name="order_baskets_presentment_key"),
     UniqueConstraint("redemption_id", name="order_baskets_redemption_key"),
     Index("order_baskets_next_expiry", "expires_at", "order_id", postgresql_where=text("status = 'reserved'")),
+    Index(
+        "order_baskets_presentment_key", "presentment_id", unique=True, postgresql_where=text("status <> 'released'")
+    ),
 )
 
 order_offers = Table(

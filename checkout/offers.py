@@ -90,6 +90,24 @@ async def make(session: Session, order: Order, of_order: OrderBasket, *, now: da
     return made
 
 
+async def prices_by(session: Session, order: Order, rail: str) -> tuple[Kopecks, ...]:
+    """What a locked order may have been paid with by this rail: less the rail's offer, or all of it. Locks: the basket.
+
+    Money that came beside an attempt was not asked for by us: who was told the whole price paid the whole price.
+    """
+    of_order = (await basket_rows.baskets_of(session, [order.id], "FOR NO KEY UPDATE")).get(order.id)
+    if of_order is None:
+        return (order.amount,)
+    made = {offer.rail: offer.discount for offer in await basket_rows.offers_of(session, [order.id])}
+    return Kopecks(of_order.before_offer - made.get(rail, NOTHING)), of_order.before_offer
+
+
+async def take_paid(session: Session, order_id: str, attempt_id: str, rail: str, paid: Kopecks) -> None:
+    """Let an order with a basket cost what was paid by this rail, one of ``prices_by``. Locks: the basket."""
+    of_order = await basket_rows.lock_basket(session, order_id)
+    await basket_rows.take_offer(session, of_order, attempt_id, rail, Kopecks(of_order.before_offer - paid))
+
+
 async def choose(session: Session, order_id: str, attempt_id: str, rail: str) -> Kopecks:
     """The buyer pays by this rail: the order and its new attempt ask for what the rail's offer leaves. Gives that.
 

@@ -6,6 +6,7 @@ links that were paid twice although they take one payment.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -77,14 +78,14 @@ class UnmatchedPayment:
     """What it became: the payment of the order, or the late one that is refunded."""
 
 
-def check_match(payment: UnmatchedPayment, amount: Kopecks) -> None:
-    """Refuse to give money to an order of another amount, or twice.
+def check_match(payment: UnmatchedPayment, prices: Sequence[Kopecks]) -> None:
+    """Refuse to give money twice, or to an order of which it is none of the prices; the first is what we would ask.
 
     Raises: UnmatchedPaymentMatched, UnmatchedPaymentReturned, UnmatchedAmountDiffers.
     """
     check_open(payment)
-    if payment.amount != amount:
-        raise UnmatchedAmountDiffers(amount_kopecks=int(payment.amount), order_amount_kopecks=int(amount))
+    if payment.amount not in prices:
+        raise UnmatchedAmountDiffers(amount_kopecks=int(payment.amount), order_amount_kopecks=int(prices[0]))
 
 
 def check_open(payment: UnmatchedPayment) -> None:

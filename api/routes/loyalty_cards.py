@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b32encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -158,22 +159,31 @@ async def issue_loyalty_card(body: LoyaltyCardBody, call: CanWrite) -> Response:
 
 @router.post("/find", status_code=200, response_model=LoyaltyCardsView)
 async def find_loyalty_cards(body: LoyaltyCardLookupBody, call: CanWrite) -> Response:
-    """A merchant's cards of one phone, however it is written, or of one number. The phone stands in no address."""
+    """A merchant's cards of one phone, however it is written, or of one number. The phone stands in no address.
+
+    A key under which 200 were not found may look for one more in ten seconds (`api.rate_limited`, with `Retry-After`).
+    """
+    call.door.misses.refuse_more(call.caller.key_id)
 
     async def work(session: Session, _claim: Claim) -> LoyaltyCardsView:
-        merchant_id = merchant_of(call, body.merchant_id)
-        if body.number is not None:
-            return LoyaltyCardsView(
-                items=[LoyaltyCardView.of(await loyalty_cards.find_card(session, merchant_id, number=body.number))]
-            )
-        digest = _digest_of(call, merchant_id, body.phone)
-        assert digest is not None, "one of the two is there"
-        found = await loyalty_cards.find_cards(session, merchant_id, digest=digest)
+        found = await _found(session, call, body)
         if not found:
+            call.door.misses.count(call.caller.key_id)
             raise LoyaltyCardNotFound()
         return LoyaltyCardsView(items=[LoyaltyCardView.of(card) for card in found])
 
     return await once(call, work, status=200)
+
+
+async def _found(session: Session, call: Call, body: LoyaltyCardLookupBody) -> Sequence[LoyaltyCard]:
+    merchant_id = merchant_of(call, body.merchant_id)
+    if body.number is not None:
+        with suppress(LoyaltyCardNotFound):
+            return [await loyalty_cards.find_card(session, merchant_id, number=body.number)]
+        return []
+    digest = _digest_of(call, merchant_id, body.phone)
+    assert digest is not None, "one of the two is there"
+    return await loyalty_cards.find_cards(session, merchant_id, digest=digest)
 
 
 @router.get("")

@@ -196,6 +196,28 @@ async def test_money_is_given_to_an_order_of_its_merchant_once(client: Client, e
         assert await broken_proofs(session) == []
 
 
+@pytest.mark.parametrize(("shelf", "offer"), [(51_020, 1_020), (50_000, 0)], ids=["less the offer", "the whole"])
+async def test_money_given_to_an_order_with_a_basket_confirms_its_tenders_and_takes_the_rails_offer(
+    client: Client, engine: Engine, now: datetime, shelf: int, offer: int
+) -> None:
+    till = await terminal(client)
+    unmatched = await waiting(client, engine, till, now)
+    two_percent = {"merchant_id": till["merchant_id"], "rail": "sbp", "basis_points": 200, "note": "По СБП дешевле"}
+    await made(client, "/v1/rail-offers", two_percent)
+    line = {"article": "1", "name": "Кофе", "measure": "piece", "quantity": 1, "price_kopecks": shelf}
+    placed = await made(
+        client, "/v1/orders", {"terminal_id": till["id"], "number": "A-1", "basket": {"lines": [line]}}
+    )  # fmt: skip
+
+    await made(client, f"/v1/sbp/unmatched-payments/{unmatched}/match", {"order_id": placed["id"]})
+
+    paid = (await client.get(f"/v1/orders/{placed['id']}")).json()
+    tenders = paid["tenders"]
+    assert (paid["status"], paid["amount_kopecks"], paid["attempts"][0]["amount_kopecks"]) == ("paid", 50_000, 50_000)
+    assert (tenders["status"], tenders["amount_kopecks"]) == ("confirmed", 50_000)
+    assert (tenders["offer_kopecks"], tenders["offer_rail"]) == (offer, "sbp")
+
+
 async def test_a_direct_merchants_unmatched_money_stays_off_the_balance_sheet(
     client: Client, engine: Engine, now: datetime
 ) -> None:

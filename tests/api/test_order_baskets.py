@@ -91,7 +91,9 @@ async def made(client: Client, path: str, body: Any) -> Any:
     return answer.json()
 
 
-async def test_a_scanned_card_makes_one_order_at_its_till(client: Client, till: dict[str, Any]) -> None:
+async def test_a_scanned_card_makes_one_order_at_its_till_and_another_when_that_is_let_go(
+    client: Client, till: dict[str, Any]
+) -> None:
     merchant_id = till["merchant_id"]
     card, other = [
         await made(client, "/v1/loyalty-cards", {"merchant_id": merchant_id, "programme": "zerna"}) for _ in range(2)
@@ -104,11 +106,15 @@ async def test_a_scanned_card_makes_one_order_at_its_till(client: Client, till: 
     another = await place(client, till, "A-2", presentment_id=scan["id"], loyalty_card_id=other["id"])
     order = await place(client, till, "A-3", presentment_id=scan["id"])
     again = await place(client, till, "A-4", presentment_id=scan["id"])
+    (await client.post(f"/v1/orders/{order.json()['id']}/cancel")).raise_for_status()
+    after = await place(client, till, "A-5", presentment_id=scan["id"])
+    once_more = await place(client, till, "A-6", presentment_id=scan["id"])
 
     assert order.json()["tenders"]["loyalty_card_id"] == card["id"]
-    refused = [answer.json()["code"] for answer in (elsewhere, another, again)]
-    assert refused == ["checkout.card_not_as_presented"] * 2 + ["checkout.presentment_used"]
-    assert [each["number"] for each in (await client.get("/v1/orders")).json()["items"]] == ["A-3"]
+    refused = [answer.json()["code"] for answer in (elsewhere, another, again, once_more)]
+    assert refused == ["checkout.card_not_as_presented"] * 2 + ["checkout.presentment_used"] * 2
+    assert after.json()["tenders"]["loyalty_card_id"] == card["id"]
+    assert [each["number"] for each in (await client.get("/v1/orders")).json()["items"]] == ["A-3", "A-5"]
 
 
 async def test_a_blocked_card_takes_part_in_nothing(client: Client, till: dict[str, Any]) -> None:

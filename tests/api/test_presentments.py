@@ -392,6 +392,25 @@ async def test_of_codes_that_are_guessed_few_are_looked_at(tills: Tills) -> None
     assert late.status_code == 201, late.text
 
 
+async def test_of_phones_that_are_tried_few_are_looked_for(tills: Tills) -> None:
+    misses = tills.app.state.door.misses
+    misses.at_once = 3
+    path, ours = "/v1/loyalty-cards/find", {"merchant_id": tills.merchant_id, "number": tills.card["number"]}
+    nobodys = [{"phone": "9160000001"}, {"phone": "9160000002"}, {"number": "290000000000"}]
+
+    found = [await tills.ours.post(path, ours) for _ in range(5)]
+    missed = [await tills.ours.post(path, {"merchant_id": tills.merchant_id, **each}) for each in nobodys]
+    refused = await tills.ours.post(path, ours)
+    other = await tills.tenant.post(path, ours)
+    misses._wrong = {name: (wrong, at - misses.seconds_each) for name, (wrong, at) in misses._wrong.items()}
+    late = await tills.ours.post(path, ours)
+
+    assert {one.status_code for one in (*found, other, late)} == {200}
+    assert {code_of(one) for one in missed} == {"checkout.loyalty_card_not_found"}
+    assert (refused.status_code, code_of(refused)) == (429, "api.rate_limited")
+    assert 1 <= int(refused.headers["retry-after"]) <= 10
+
+
 def passes(app: FastAPI, *, minutes: int) -> bool:
     """So many minutes pass for what was guessed."""
     kept = app.state.door.guesses._wrong

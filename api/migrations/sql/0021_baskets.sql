@@ -24,7 +24,6 @@ CREATE TABLE order_baskets (
     CONSTRAINT order_baskets_order_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
     CONSTRAINT order_baskets_card_fkey FOREIGN KEY (loyalty_card_id) REFERENCES loyalty_cards (id),
     CONSTRAINT order_baskets_presentment_fkey FOREIGN KEY (presentment_id) REFERENCES presentments (id),
-    CONSTRAINT order_baskets_presentment_key UNIQUE (presentment_id),
     CONSTRAINT order_baskets_redemption_key UNIQUE (redemption_id),
     CONSTRAINT order_baskets_lines_in_range CHECK (
         jsonb_typeof(lines) = 'array' AND jsonb_array_length(lines) BETWEEN 1 AND 500
@@ -50,6 +49,8 @@ CREATE TABLE order_baskets (
     CONSTRAINT order_baskets_expires_later CHECK (expires_at > created_at)
 ) WITH (fillfactor = 80);
 CREATE INDEX order_baskets_next_expiry ON order_baskets (expires_at, order_id) WHERE status = 'reserved';
+-- One scan, one order; an order that was let go leaves the scan to the next.
+CREATE UNIQUE INDEX order_baskets_presentment_key ON order_baskets (presentment_id) WHERE status <> 'released';
 
 CREATE TABLE order_offers (
     order_id         text COLLATE "C" NOT NULL,
