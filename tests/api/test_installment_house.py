@@ -112,6 +112,24 @@ async def test_a_chargeback_is_owed_again_and_told_once_by_the_banks_name_of_it(
     assert before[settlement] - after[settlement] == QUARTER + 50_000
 
 
+async def test_a_chargeback_pauses_its_plan_until_a_person_rules_and_told_again_pauses_nothing(shop: PlanShop) -> None:
+    plan = await shop.begun()
+    path, paid = f"{PLANS}/{plan['id']}", (await movements_of(shop, plan))[0]
+    half = {"movement_id": paid["id"], "amount_kopecks": QUARTER // 2}
+    first = await shop.cards.made(f"{path}/chargebacks", {**half, "bank_reference": "case-1"})
+    second = await shop.cards.made(f"{path}/chargebacks", {**half, "bank_reference": "case-2"})
+    reserved = await books_of(shop)
+    closed = await shop.api.post(f"{path}/disputes/close", {"ruling": "merchant"})
+    again = await shop.cards.made(f"{path}/chargebacks", {**half, "bank_reference": "case-1"})
+    released = await books_of(shop)
+
+    assert (first["is_paused"], second["is_paused"], again["is_paused"]) == (True, True, False)
+    assert (closed.status_code, closed.json()["reason"]) == (200, "chargeback case-1"), closed.text
+    reserve, payable = chart.plan_reserve(plan["merchant_id"]), chart.plan_payable(plan["merchant_id"])
+    assert reserved[reserve] == closed.json()["reserved_kopecks"] == released[payable] > 0
+    assert (reserved[payable], released[reserve]) == (0, 0)
+
+
 async def test_a_full_refund_after_a_chargeback_gives_back_only_what_the_buyer_still_paid(shop: PlanShop) -> None:
     plan = await shop.begun()
     path, paid = f"{PLANS}/{plan['id']}", (await movements_of(shop, plan))[0]
