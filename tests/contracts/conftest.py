@@ -181,9 +181,9 @@ def make_certificate(folder: Path) -> tuple[Path, Path, Path]:
     return paths
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The real processes, with the api behind TLS."""
+    """The real processes, with the api behind TLS. For one file: idle ones cost a run more than starting them again."""
     name = "kopeyka_contracts"
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} OWNER kopeyka_owner TEMPLATE {template}")

@@ -249,9 +249,9 @@ async def run_house(
         await asyncio.to_thread(stop.wait)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def till_world(server: Server, template: str) -> Iterator[TillWorld]:
-    """Everything on a database of its own."""
+    """Everything on a database of its own, for one file: its jobs never rest."""
     with psycopg.connect(server.url("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {NAME} OWNER kopeyka_owner TEMPLATE {template}")
         bootstrap.restrict_database(connection, NAME, bootstrap.BOOKS_ROLES)
