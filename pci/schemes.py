@@ -70,14 +70,11 @@ _ROWS: Final[tuple[tuple[Scheme, str, str, frozenset[int]], ...]] = (
 
 
 def _by_first_four() -> dict[str, tuple[Scheme, frozenset[int]]]:
-    found: dict[str, tuple[Scheme, frozenset[int]]] = {}
-    for number in range(10_000):
-        first = f"{number:04}"
-        for scheme, low, high, lengths in _ROWS:
-            if low <= first[: len(low)] <= high:
-                found[first] = (scheme, lengths)
-                break
-    return found
+    return {
+        f"{number:04}": (scheme, lengths)
+        for scheme, low, high, lengths in reversed(_ROWS)  # of two that fit, the earlier row stays
+        for number in range(int(low.ljust(4, "0")), int(high.ljust(4, "9")) + 1)
+    }
 
 
 _TABLE: Final = _by_first_four()
