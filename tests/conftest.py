@@ -33,7 +33,9 @@ VAULT_TEMPLATE = "kopeyka_vault_template"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 4_000_000_000
 """Far more than a run needs; where the system gives less, as in small containers, the disk serves."""
-FILES_IN_ORDER = ("scenarios/", "properties/", "api/", "", "contracts/test_dolyame")
+ONE_INSTALLATION = "contracts/test_dolyame"
+"""Files of Долями share an installation, so they go to one process."""
+FILES_IN_ORDER = ("scenarios/", "properties/", "api/", "", ONE_INSTALLATION)
 """Files of minutes come first, so that none is left for one core at the end; Долями's come late, as the installation
 that they share runs from the first of them to the end of the run."""
 SMALL_FILE_TESTS = 12
@@ -76,6 +78,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files in the order in which processes are to take them; a file's tests keep theirs."""
     sizes = Counter(item.path for item in items)
     items.sort(key=lambda item: (_turn(item.path, sizes[item.path]), -sizes[item.path], item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A process takes a file, or the files that share an installation."""
+    from xdist.scheduler import LoadFileScheduling  # only a run of several processes has it
+
+    class ByInstallation(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return ONE_INSTALLATION if ONE_INSTALLATION in file else file
+
+    return ByInstallation(config, log)
 
 
 def _turn(path: Path, size: int) -> int:

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 from tbank.dolyame import models
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.dolyame_certificates import SHOP, make_dolyame_certificates
 from ledger.clock import machine_now
 from tests.contracts.dolyame_world import DolyameWorld, Raw, ShopAccess, order_id_of, unpadded
@@ -282,20 +284,25 @@ def test_what_is_revoked_or_replaced_works_no_longer(dolyame_world: DolyameWorld
 
 
 def test_a_shop_is_let_in_changed_and_ended_at_the_command_line(dolyame_world: DolyameWorld, shop: ShopAccess) -> None:
+    place = ("--data-dir", dolyame_world.told["data_dir"])
+
     def kopeyka(*arguments: str) -> str:
-        ran = subprocess.run(
-            [sys.executable, "-m", "api.cli.main", "dolyame", *arguments, "--data-dir", dolyame_world.told["data_dir"]],
-            capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
-        assert ran.returncode == 0, ran.stderr
+        ran = CliRunner().invoke(app, ["dolyame", *arguments, *place])
+        assert ran.exit_code == 0, ran.output
         return ran.stdout
 
-    first = json.loads(kopeyka("issue", shop.merchant_id, "--login", "site-2", "--json"))
+    issue = ("issue", shop.merchant_id, "--login", "site-2", "--json")
+    ran = subprocess.run(
+        [sys.executable, "-m", "api.cli.main", "dolyame", *issue, *place],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    first = json.loads(ran.stdout)
     access = replace(
         shop, login="site-2", password=first["password"], certificate=first["certificate"], key=first["key"]
     )
     assert access.raw("GET", "/orders/x/info").status == 404
-    second = json.loads(kopeyka("issue", shop.merchant_id, "--login", "site-2", "--overlap-hours", "0", "--json"))
+    second = json.loads(kopeyka(*issue, "--overlap-hours", "0"))
     renewed = replace(access, password=second["password"])
 
     assert access.raw("GET", "/orders/x/info").status == 401
