@@ -40,13 +40,12 @@ def source_of(movement: Movement, plan: Plan, operator_id: str) -> str:
 
     Its reference tells: a card payment's id, ``sbp…``, or ``bank…``; any other is of the way the plan is collected.
     """
-    by_card, by_sbp = clearing_accounts(operator_id)
     if movement.reference.startswith(BANK_REFERENCE):
         return chart.OPERATOR_BANK
     if movement.reference.startswith(CARD_REFERENCE):
-        return by_card
+        return chart.card_payable(operator_id)
     is_sbp = plan.collector is CollectorName.SBP or movement.reference.startswith(SBP_REFERENCE)
-    return by_sbp if is_sbp else by_card
+    return chart.merchant_payable(operator_id) if is_sbp else chart.card_payable(operator_id)
 
 
 async def in_clearing(session: Session, operator_id: str) -> int:

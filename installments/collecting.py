@@ -105,14 +105,15 @@ async def select_due(
     Whoever else walks at the same time writes no second one: a round has one first try, a plan one live charge.
     """
     due = await rows.find_due(session, on, after=after, limit=limit)
-    await rows.add_charges(session, [_first(plan, now) for plan in due])
+    ids = new_ids("chg", now, len(due))
+    await rows.add_charges(session, [_first(plan, charge_id, now) for plan, charge_id in zip(due, ids, strict=True)])
     return ChargesWalked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
 
 
-def _first(plan: DuePlan, now: datetime) -> Charge:
+def _first(plan: DuePlan, charge_id: str, now: datetime) -> Charge:
     return new_charge(
         plan.plan_id, ChargeKind.INSTALLMENT_PAYMENT, plan.round_on, plan.amount, plan.collector, now=now,
-        at=first_try_at(plan.plan_id, plan.round_on, now=now),
+        at=first_try_at(plan.plan_id, plan.round_on, now=now), charge_id=charge_id,
     )  # fmt: skip
 
 
@@ -184,8 +185,9 @@ async def begin_these(
         for name, collector in collectors.items()
         for answer in await _request(session, collector, [one for one in wanted if one.charge.collector is name], now)
     ]
-    begun = [replace(one.charge, payment_id=one.payment_id, next_try_at=now + LEASE) for one in asked if one.payment_id]
-    await rows.save_charges(session, over + begun)
+    await rows.save_charges(session, over)
+    begun = [(one.charge, one.payment_id) for one in asked if one.payment_id is not None]
+    await rows.begin_charges(session, begun, looked_at=now + LEASE)
     if over:
         await announce(session, over, await rows.plans_of(session, [charge.id for charge in over]), now=now)
     await _refuse(session, [one for one in asked if one.payment_id is None], now)

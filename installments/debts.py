@@ -89,16 +89,30 @@ async def load_products(session: Session, plans: Iterable[Plan]) -> dict[tuple[s
 def aged_after(before: Sequence[Aged], state: PlanState) -> tuple[Aged, ...]:
     """Installments as they become: what stays unpaid on its day, or paid, stays in the bucket that it is kept in.
 
-    An installment that is no more (its re-age was undone) is kept as nothing owed.
+    An installment that is no more (its re-age was undone) is kept as nothing owed. One that did not change is the very
+    same value as before, by which ``changes`` knows it.
     """
     known = {row.state.number: row for row in before}
-    became = tuple(Aged(part, _bucket(known.get(part.number), part, state.on)) for part in state.installments)
-    gone = known.keys() - {part.number for part in state.installments}
+    became = [_aged(known.get(part.number), part, state.on) for part in state.installments]
+    return (*became, *[_gone(row) for row in before if row.state.number > len(became)])
+
+
+def changes(before: Sequence[Aged], after: Sequence[Aged]) -> tuple[list[Aged], list[Aged]]:
+    """The installments that ``aged_after`` changed, as they were and as they are."""
+    same = {id(row) for row in before} & {id(row) for row in after}
+    return [row for row in before if id(row) not in same], [row for row in after if id(row) not in same]
+
+
+def _aged(known: Aged | None, part: InstallmentState, on: date) -> Aged:
+    if known is not None and known.state == part:
+        return known
+    return Aged(part, _bucket(known, part, on))
+
+
+def _gone(known: Aged) -> Aged:
     nothing = Kopecks(0)
-    return became + tuple(
-        Aged(InstallmentState(number, known[number].state.due_on, nothing, nothing), known[number].bucket)
-        for number in sorted(gone)
-    )
+    part = InstallmentState(known.state.number, known.state.due_on, nothing, nothing)
+    return known if known.state == part else Aged(part, known.bucket)
 
 
 def _bucket(known: Aged | None, part: InstallmentState, on: date) -> Bucket:

@@ -18,16 +18,19 @@ Effect = Mapping[str, int]
 
 def total(effects: Iterable[Effect]) -> dict[str, int]:
     """All of them together; what comes to nothing is left out."""
+    return difference(effects, ())
+
+
+def difference(some: Iterable[Effect], others: Iterable[Effect]) -> dict[str, int]:
+    """What is in some effects together and not in the others."""
     sums: dict[str, int] = {}
-    for effect in effects:
+    for effect in some:
         for code, kopecks in effect.items():
-            sums[code] = sums.get(code, 0) + int(kopecks)
-    return {code: kopecks for code, kopecks in sums.items() if kopecks}
-
-
-def difference(one: Effect, other: Effect) -> dict[str, int]:
-    """What is in one and not in the other."""
-    return total((one, {code: -kopecks for code, kopecks in other.items()}))
+            sums[code] = sums.get(code, 0) + kopecks
+    for effect in others:
+        for code, kopecks in effect.items():
+            sums[code] = sums.get(code, 0) - kopecks
+    return {code: int(kopecks) for code, kopecks in sums.items() if kopecks}
 
 
 def postings_of(effect: Effect) -> tuple[Posting, ...]:
@@ -35,8 +38,8 @@ def postings_of(effect: Effect) -> tuple[Posting, ...]:
 
     Raises: InvariantBroken if debits and credits differ.
     """
-    debits: list[Any] = [[code, kopecks] for code, kopecks in effect.items() if kopecks > 0]
-    credits: list[Any] = [[code, -kopecks] for code, kopecks in effect.items() if kopecks < 0]
+    debits: list[Any] = [[code, int(kopecks)] for code, kopecks in effect.items() if kopecks > 0]
+    credits: list[Any] = [[code, -int(kopecks)] for code, kopecks in effect.items() if kopecks < 0]
     if sum(effect.values()):
         raise InvariantBroken("a voucher of a plan does not balance", effect={k: int(v) for k, v in effect.items()})
     pairs: list[Posting] = []
@@ -55,5 +58,5 @@ def entry_of(
     effect: Effect, *, kind: str, reference: str, happened_at: datetime, metadata: Mapping[str, Any]
 ) -> Entry | None:
     """The entry with this effect; none when nothing moves."""
-    postings = postings_of(total((effect,)))
+    postings = postings_of(effect)
     return Entry(reference, kind, happened_at, postings, metadata) if postings else None

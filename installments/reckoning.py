@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 
 from installments import vouchers
 from installments.clearing import source_of
-from installments.debts import Debt, aged_after, schedule_of, standing_effect
-from installments.effects import Effect, difference, entry_of, total
+from installments.debts import Debt, aged_after, changes, schedule_of, standing_effect
+from installments.effects import Effect, difference, entry_of
 from installments.errors import RefundAboveRest
 from installments.fee_recognition import earned_after_return, fee_of, next_earned_on
 from installments.merchant_money import Purses
@@ -78,8 +78,8 @@ class Reckoned:
     @property
     def changed(self) -> list[tuple[str, Aged]]:
         """Installments that became others."""
-        known = {row.state.number: row for row in self.before.aged}
-        return [(self.plan.id, row) for row in self.aged if row != known.get(row.state.number)]
+        _, became = changes(self.before.aged, self.aged)
+        return [(self.plan.id, row) for row in became]
 
 
 def reckon(debt: Debt, movements: Sequence[Movement], desk: Desk) -> Reckoned:
@@ -98,11 +98,9 @@ def reckon(debt: Debt, movements: Sequence[Movement], desk: Desk) -> Reckoned:
     for movement in movements:
         writing.tell(movement)
     writing.settle(aged)
-    books = _books_after(debt, state, fee, writing, desk.now)
-    return Reckoned(
-        debt, _plan_after(debt.plan, state, fee, desk.now), aged, books, state, tuple(movements),
-        tuple(writing.entries),
-    )  # fmt: skip
+    plan = _plan_after(debt.plan, state, fee, desk.now)
+    books = _books_after(debt, state, plan, writing, desk.now)
+    return Reckoned(debt, plan, aged, books, state, tuple(movements), tuple(writing.entries))
 
 
 class _Writing:
@@ -231,18 +229,19 @@ class _Writing:
 
     def settle(self, aged: Sequence[Aged]) -> None:
         """Book whatever the entries so far do not say of the plan as it is now."""
-        missing = difference(self._whole(aged), total(self.effects))
+        missing = difference(*self._sides(aged))
         if not missing:
             return
         is_told = any(one.reference == f"plan_movement:{self.last.id}" for one in self.entries)
         kind = "reallocated" if is_told else self.last.kind.value
         self.write(missing, kind, f"plan_settled:{self.last.id}", self.desk.now, movement_id=self.last.id)
 
-    def _whole(self, aged: Sequence[Aged]) -> Effect:
-        """What has changed in all between the books and the plan."""
+    def _sides(self, aged: Sequence[Aged]) -> tuple[list[Effect], list[Effect]]:
+        """How the plan is now, with all that moved beside it, and how the books have it with the entries so far."""
         state, plan, books = self.state, self.debt.plan, self.debt.books
-        now = standing_effect(aged, overpaid=int(state.overpaid), penalty=int(state.penalty))
-        then = standing_effect(self.debt.aged, overpaid=int(plan.overpaid), penalty=int(plan.penalty))
+        were, became = changes(self.debt.aged, aged)  # what did not change is the same on both sides
+        now = standing_effect(became, overpaid=int(state.overpaid), penalty=int(state.penalty))
+        then = standing_effect(were, overpaid=int(plan.overpaid), penalty=int(plan.penalty))
         charged = int(state.penalty_accrued) - int(state.penalty_waived)
         lost = int(state.written_off) - books.written_off
         results = {
@@ -251,7 +250,7 @@ class _Writing:
             chart.PLAN_ALLOWANCE: self.of_allowance,
             chart.PLAN_LOSS: lost - self.of_allowance,
         }
-        return total((difference(now, then), results, *self.sources))
+        return [now, results, *self.sources], [then, *self.effects]
 
 
 def _fee_after(debt: Debt, state: PlanState) -> Kopecks:
@@ -270,22 +269,22 @@ def _plan_after(plan: Plan, state: PlanState, fee: Kopecks, now: datetime) -> Pl
     )  # fmt: skip
 
 
-def _books_after(debt: Debt, state: PlanState, fee: Kopecks, writing: _Writing, now: datetime) -> PlanBooks:
+def _books_after(debt: Debt, state: PlanState, plan: Plan, writing: _Writing, now: datetime) -> PlanBooks:
     books = debt.books
-    earned = earned_after_return(books.fee_recognised, int(debt.plan.fee), int(fee))
+    earned = earned_after_return(books.fee_recognised, int(debt.plan.fee), int(plan.fee))
     return PlanBooks(
         held=writing.held, reserved=writing.reserved, fee_recognised=earned,
-        fee_next_on=_fee_next_on(debt, state, int(fee) - earned, now),
+        fee_next_on=_fee_next_on(debt, plan.standing, int(plan.fee) - earned, now),
         penalty_accrued=int(state.penalty_accrued), penalty_waived=int(state.penalty_waived),
         written_off=int(state.written_off), recovered=int(state.recovered), accrued_on=state.on,
     )  # fmt: skip
 
 
-def _fee_next_on(debt: Debt, state: PlanState, deferred: int, now: datetime) -> date | None:
+def _fee_next_on(debt: Debt, standing: Standing, deferred: int, now: datetime) -> date | None:
     """When the night looks at the fee again: at once where the plan is over and something is not earned yet."""
     if deferred <= 0:
         return None
     today = moscow_day(now)
-    if state.standing in ENDED:
+    if standing in ENDED:
         return today
     return debt.books.fee_next_on or next_earned_on(schedule_of(debt.plan, debt.product), today - timedelta(1)) or today

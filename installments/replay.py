@@ -51,13 +51,14 @@ def replay(
     """
     start = contract_on or schedule[0].due_on
     known = sorted(movements, key=_ORDER)
-    if known and (first := moscow_day(known[0].happened_at)) < start:
+    days = {movement.id: moscow_day(movement.happened_at) for movement in known}
+    if known and (first := days[known[0].id]) < start:
         raise MovementBeforePlan(happened_on=first.isoformat(), contract_on=start.isoformat())
-    kept = without_undone([movement for movement in known if moscow_day(movement.happened_at) <= on])
+    kept = without_undone([movement for movement in known if days[movement.id] <= on])
     rescheduling.check_once(kept)
     replayed = _Replay(schedule, product, start)
     for movement in kept:
-        replayed.take(movement, moscow_day(movement.happened_at))
+        replayed.take(movement, days[movement.id])
     return replayed.state(on)
 
 

@@ -53,7 +53,7 @@ def build_schedule(price: Kopecks, product: Product, *, first_due_on: date) -> t
 def due_days(first_due_on: date, count: int, *, step: Step, every: int) -> list[date]:
     """``count`` days, ``every`` days or months apart. Months are counted from the first, so the 31st comes back."""
     if step is Step.DAYS:
-        return [first_due_on + timedelta(days=every * index) for index in range(count)]
+        return [first_due_on + timedelta(every * index) for index in range(count)]
     return [add_months(first_due_on, every * index) for index in range(count)]
 
 

@@ -66,17 +66,17 @@ class PlanState:
     @property
     def outstanding(self) -> Kopecks:
         """Principal still owed."""
-        return Kopecks(sum(int(part.amount) - int(part.paid) for part in self.installments))
+        return Kopecks(sum([int(part.amount) - int(part.paid) for part in self.installments]))
 
     @property
     def penalty(self) -> Kopecks:
         """Penalty owed now."""
-        return self.penalty_accrued - self.penalty_waived - self.penalty_paid
+        return Kopecks(int(self.penalty_accrued) - int(self.penalty_waived) - int(self.penalty_paid))
 
     @property
     def next_due_on(self) -> date | None:
         """The earliest day of an unpaid installment."""
-        return min((part.due_on for part in self.installments if part.amount > part.paid), default=None)
+        return min([part.due_on for part in self.installments if part.amount > part.paid], default=None)
 
     @property
     def overdue_since(self) -> date | None:

@@ -22,7 +22,7 @@ from ledger import accounts, chart, journal
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session, text
 from ledger.entry import Entry, Posting, Refused
-from ledger.ids import new_id
+from ledger.ids import new_id, new_uuids
 from ledger.money import Kopecks
 
 Buckets = Mapping[int, Bucket]
@@ -37,13 +37,14 @@ def told(allocation: Allocation, buckets: Buckets) -> dict[str, int]:
     Кт liability:plan_overpayment         the buyer's money above the debt; Дт where it was used or returned
     Кт income:plan_recovery               what it brought of a debt written off
     """
-    owed = ({chart.plan_receivable(buckets[number]): -int(amount)} for number, amount in allocation.principal)
-    beside = {
-        chart.PLAN_PENALTY_RECEIVABLE: -int(allocation.penalty),
-        chart.PLAN_OVERPAYMENT: -int(allocation.overpaid),
-        chart.PLAN_RECOVERY: -int(allocation.recovered),
-    }
-    return total((*owed, beside))
+    effect: dict[str, int] = {}
+    for number, amount in allocation.principal:
+        code = chart.plan_receivable(buckets[number])
+        effect[code] = effect.get(code, 0) - int(amount)
+    effect[chart.PLAN_PENALTY_RECEIVABLE] = -int(allocation.penalty)
+    effect[chart.PLAN_OVERPAYMENT] = -int(allocation.overpaid)
+    effect[chart.PLAN_RECOVERY] = -int(allocation.recovered)
+    return effect
 
 
 def payment(amount: Kopecks, allocation: Allocation, buckets: Buckets, clearing: str) -> Effect:
@@ -282,9 +283,11 @@ async def book(session: Session, effect: Effect, plan: Plan, *, kind: str, refer
 async def book_all(session: Session, entries: Sequence[Entry], *, now: datetime) -> None:
     """Book entries, all or nothing. Raises: EntryRejected of the first that the books refuse."""
     for start in range(0, len(entries), BATCH_MAX):
-        for verdict in await journal.post_batch(session, entries[start : start + BATCH_MAX], now=now):
-            if isinstance(verdict, Refused):
-                raise verdict.error()
+        batch = entries[start : start + BATCH_MAX]
+        answer = await journal.post_batch_as(session, batch, new_uuids(now, len(batch)), now=now)
+        refused = [] if isinstance(answer, datetime) else [one for one in answer if isinstance(one, Refused)]
+        if refused:
+            raise refused[0].error()
 
 
 BATCH_MAX = 1_000

@@ -31,8 +31,12 @@ def new_uuid(now: datetime) -> UUID:
 
 def new_uuids(now: datetime, count: int) -> list[UUID]:
     """As many ids in order, for a batch."""
+    return [UUID(int=value) for value in _new_values(now, count)]
+
+
+def _new_values(now: datetime, count: int) -> list[int]:
     chances = struct.unpack(f"{count}Q", secrets.token_bytes(8 * count))
-    return [_uuid(tick, chance & _CHANCE) for tick, chance in enumerate(chances, _ticks(now, count))]
+    return [_value(tick, chance & _CHANCE) for tick, chance in enumerate(chances, _ticks(now, count))]
 
 
 def _ticks(now: datetime, count: int) -> int:
@@ -47,8 +51,12 @@ def _ticks(now: datetime, count: int) -> int:
 
 
 def _uuid(tick: int, chance: int) -> UUID:
+    return UUID(int=_value(tick, chance))
+
+
+def _value(tick: int, chance: int) -> int:
     high = (tick >> 12 << 16) | 0x7000 | (tick & 0xFFF)
-    return UUID(int=high << 64 | 0x8 << 60 | chance)
+    return high << 64 | 0x8 << 60 | chance
 
 
 _FALLBACK_MAX = 60_000 << 12
@@ -62,7 +70,7 @@ def new_id(prefix: str, now: datetime) -> str:
 
 def new_ids(prefix: str, now: datetime, count: int) -> list[str]:
     """As many new ids in order, for a batch."""
-    return [show(prefix, uuid) for uuid in new_uuids(now, count)] if count else []
+    return [_shown(prefix, value) for value in _new_values(now, count)] if count else []
 
 
 def lowest_id(prefix: str, at: datetime) -> str:
@@ -72,7 +80,10 @@ def lowest_id(prefix: str, at: datetime) -> str:
 
 def show(prefix: str, uuid: UUID) -> str:
     """The text form of an id."""
-    value = uuid.int
+    return _shown(prefix, uuid.int)
+
+
+def _shown(prefix: str, value: int) -> str:
     return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in _PAIR_SHIFTS])}"
 
 
