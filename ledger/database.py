@@ -114,15 +114,16 @@ async def in_transaction(engine: Engine, work: Callable[[Session], Awaitable[T]]
         try:
             async with transaction(engine) as session:
                 return await work(session)
-        except DBAPIError as error:
+        except (DBAPIError, psycopg.Error) as error:  # the hot paths ask the driver itself
             if attempt == RETRIES_MAX or not is_retryable(error):
                 raise
     raise AssertionError("unreachable")
 
 
-def is_retryable(error: DBAPIError) -> bool:
+def is_retryable(error: DBAPIError | psycopg.Error) -> bool:
     """Whether the same transaction may simply be run again."""
-    return isinstance(error.orig, (DeadlockDetected, SerializationFailure))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(cause, (DeadlockDetected, SerializationFailure))
 
 
 def violated_constraint(error: DBAPIError) -> str | None:

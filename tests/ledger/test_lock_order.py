@@ -96,6 +96,31 @@ async def test_accounts_taken_beforehand_may_be_booked_in_any_order(books: Engin
     await asyncio.gather(first, second)
 
 
+async def test_a_deadlock_of_bookings_is_tried_again(books: Engine, now: datetime) -> None:
+    """Against the order on purpose, as a caller of ours never does."""
+    started = [asyncio.Event(), asyncio.Event()]
+    tries: list[int] = []
+
+    async def against_the_order(who: int, first: Posting, then: Posting) -> None:
+        async def work(session: Session) -> None:
+            tries.append(who)
+            await journal.post(session, Entry(f"first of {who}", "test", now, (first,)), now=now)
+            started[who].set()
+            await started[1 - who].wait()
+            await journal.post(session, Entry(f"second of {who}", "test", now, (then,)), now=now)
+
+        await in_transaction(books, work)
+
+    money, memo = Posting(OWED, PAYABLE, 10), Posting(HELD, BUYERS, 10)
+    await asyncio.gather(against_the_order(0, money, memo), against_the_order(1, memo, money))
+
+    assert len(tries) == 3
+    async with transaction(books) as session:
+        owed = await find_account(session, OWED)
+    assert owed is not None
+    assert owed.balance == 20
+
+
 @pytest.mark.usefixtures("watched_accounts")
 async def test_the_watch_refuses_a_transaction_that_takes_accounts_out_of_order(books: Engine, now: datetime) -> None:
     async def against_the_order(session: Session) -> None:
