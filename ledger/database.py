@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -21,11 +21,12 @@ import sqlalchemy
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.pq import TransactionStatus
 from psycopg.types.array import ListDumper
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-Session = AsyncConnection
-"""One open transaction on one connection."""
+from ledger.session import Session as Session
+from ledger.session import reset
 
 Engine = AsyncEngine
 
@@ -50,16 +51,19 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
     """An engine over psycopg for a libpq URL (``postgresql://…``). Connects only when used."""
     scheme = urlsplit(url).scheme
     assert scheme == "postgresql", "a libpq URL is expected"
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=size,
         max_overflow=0,
         pool_timeout=1.0,
         pool_pre_ping=False,
+        pool_reset_on_return=None,
         hide_parameters=True,
         connect_args={"options": libpq_options(statement_timeout_ms=statement_timeout_ms)},
         json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     )
+    event.listen(engine.sync_engine, "reset", reset)
+    return engine
 
 
 _held_by: ContextVar[asyncio.Task[Any] | None] = ContextVar("held_by", default=None)
@@ -80,8 +84,7 @@ async def transaction(engine: Engine) -> AsyncIterator[Session]:
     answers COMMIT with a rollback; that is our bug and says so.
     Raises: RuntimeError if the block ended in a failed transaction.
     """
-    async with engine.connect() as connection:
-        await connection.begin()
+    async with Session(engine) as connection:
         outside = _held_by.get()
         _held_by.set(asyncio.current_task())
         try:
@@ -104,8 +107,7 @@ def text(sql: str) -> sqlalchemy.TextClause:
 
 async def driver_connection(session: Session) -> psycopg.AsyncConnection[Any]:
     """The bare psycopg connection under a session, for the hot paths."""
-    raw = await session.get_raw_connection()
-    return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+    return await session.driver()
 
 
 async def in_transaction(engine: Engine, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -91,8 +91,7 @@ class ExportedAccount:
 @asynccontextmanager
 async def snapshot(engine: Engine) -> AsyncIterator[Session]:
     """A read-only session that sees one moment of the books, however long it reads."""
-    async with engine.connect() as session:
-        await session.begin()
+    async with Session(engine) as session:
         await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         await session.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_SECONDS_MAX}s'"))
         await session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{READER_PAUSE_SECONDS_MAX}s'"))
