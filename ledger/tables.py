@@ -21,7 +21,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import DOMAIN, JSONB, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 from ledger.database import metadata
@@ -29,6 +29,10 @@ from ledger.database import metadata
 Instant = TIMESTAMP(timezone=True)
 Code = Text(collation="C")
 """A word of ours, compared byte by byte."""
+
+Counter = DOMAIN("account_counter", BigInteger, create_type=False)
+EntryReference = DOMAIN("entry_reference", Text, collation="C", create_type=False)
+EntryKind = DOMAIN("entry_kind", Text, collation="C", create_type=False)
 
 
 class Xid8(UserDefinedType[str]):
@@ -74,10 +78,10 @@ accounts = Table(
     metadata,
     required("book", SmallInteger),
     required("number", Integer),
-    required("debits_posted", BigInteger, "0"),
-    required("credits_posted", BigInteger, "0"),
-    required("debits_held", BigInteger, "0"),
-    required("credits_held", BigInteger, "0"),
+    required("debits_posted", Counter, "0"),
+    required("credits_posted", Counter, "0"),
+    required("debits_held", Counter, "0"),
+    required("credits_held", Counter, "0"),
     required("version", BigInteger, "0"),
     optional("available_min", BigInteger),
     optional("balance_max", BigInteger),
@@ -109,8 +113,8 @@ postings = Table(
     required("number", SmallInteger),
     required("commodity", Code),
     optional("body_hash", Uuid),
-    optional("reference", Code),
-    optional("kind", Code),
+    optional("reference", EntryReference),
+    optional("kind", EntryKind),
     optional("metadata", JSONB),
     PrimaryKeyConstraint("book", "entry_id", "number", name="postings_pkey"),
     Index("postings_debit_version", "book", "debit", "debit_version", unique=True),

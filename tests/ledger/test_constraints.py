@@ -89,11 +89,20 @@ VIOLATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("postings_number_in_range", "postings", NEXT | NOT_FIRST | {"number": 65}),
     ("postings_positive", "postings", NEXT | {"debit_version": 0}),
     ("postings_positive", "postings", NEXT | {"credit_version": 0}),
-    ("postings_first_carries_the_entry", "postings", NEXT | {"reference": None}),
     ("postings_first_carries_the_entry", "postings", NEXT | {"number": 2}),
-    ("postings_words_length", "postings", NEXT | {"reference": ""}),
-    ("postings_words_length", "postings", NEXT | {"reference": "r" * 129}),
-    ("postings_words_length", "postings", NEXT | {"kind": ""}),
+    ("postings_first_carries_the_entry", "postings", NEXT | NOT_FIRST | {"number": 0}),
+    ("postings_first_carries_the_entry", "postings", NEXT | {"number": 0}),
+    ("postings_first_carries_the_entry", "postings", NEXT | NOT_FIRST | {"number": 2, "metadata": "{}"}),
+    ("postings_first_carries_the_entry", "postings", NEXT | NOT_FIRST | {"number": 1}),
+    *(
+        ("postings_first_carries_the_entry", "postings", NEXT | NOT_FIRST | {"number": 2, name: ROWS["postings"][name]})
+        for name in NOT_FIRST
+    ),
+    *(("postings_first_carries_the_entry", "postings", NEXT | {name: None, "metadata": "{}"}) for name in NOT_FIRST),
+    ("postings_reference_length", "postings", NEXT | {"reference": ""}),
+    ("postings_reference_length", "postings", NEXT | {"reference": "r" * 129}),
+    ("postings_kind_length", "postings", NEXT | {"kind": ""}),
+    ("postings_kind_length", "postings", NEXT | {"kind": "k" * 65}),
     ("postings_debit_version", "postings", NEXT | {"debit_version": 1}),
     ("postings_credit_version", "postings", NEXT | {"credit_version": 1}),
     ("postings_reference", "postings", NEXT | {"reference": "r"}),
@@ -173,9 +182,19 @@ def test_every_constraint_refuses_what_it_must(filled: psycopg.Connection[Any]) 
         assert refusal.value.diag.constraint_name == name
 
 
+def test_a_counter_below_zero_is_refused_to_an_update_too(filled: psycopg.Connection[Any]) -> None:
+    for counter in ("debits_posted", "credits_posted", "debits_held", "credits_held"):
+        with pytest.raises(psycopg.errors.CheckViolation) as refusal, filled.transaction():
+            filled.execute(f"UPDATE accounts SET {counter} = {counter} - 1")
+
+        assert refusal.value.diag.constraint_name == "accounts_counters_not_negative"
+
+
 def test_no_constraint_of_the_books_goes_untested(filled: psycopg.Connection[Any]) -> None:
     rows = filled.execute(
         """SELECT conname FROM pg_constraint WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype <> 'n'
+            UNION SELECT conname FROM pg_constraint JOIN pg_attribute ON atttypid = contypid
+             WHERE attrelid = ANY (%(tables)s::regclass[])
             UNION SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
              WHERE indisunique AND indrelid = ANY (%(tables)s::regclass[])
             UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY (%(tables)s::regclass[])""",

@@ -130,8 +130,8 @@ BEGIN
          WHERE a.book = p_book AND a.code = l.code AND a.closed_at IS NULL AND a.commodity = l.commodity
         RETURNING l.k, a.number, a.version - l.legs AS version, a.normal_side = 'debit' AS is_debit,
                   a.debits_posted - l.debits - a.credits_posted + l.credits AS balance,
-                  CASE a.normal_side WHEN 'debit' THEN a.credits_held ELSE a.debits_held END AS held_out,
-                  CASE a.normal_side WHEN 'debit' THEN a.debits_held ELSE a.credits_held END AS held_in,
+                  CASE a.normal_side WHEN 'debit' THEN a.credits_held ELSE a.debits_held END::bigint AS held_out,
+                  CASE a.normal_side WHEN 'debit' THEN a.debits_held ELSE a.credits_held END::bigint AS held_in,
                   a.available_min, a.balance_max
     )
     SELECT array_agg(number ORDER BY k), array_agg(version ORDER BY k), array_agg(balance ORDER BY k),
@@ -208,28 +208,30 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
-    v_book   record;
-    v_debit  integer;
-    v_credit integer;
+    v_book        smallint;
+    v_closed      date;
+    v_was_refused boolean;
+    v_debit       integer;
+    v_credit      integer;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(19280, hashtext(p_book));
     SELECT number, closed_through_on,
-           EXISTS (SELECT FROM refusals AS r WHERE r.book = books.number AND r.reference = p_reference) AS was_refused
-      INTO v_book FROM books WHERE name = p_book;
-    IF v_book.was_refused OR moscow_day(p_happened) <= v_book.closed_through_on THEN
+           EXISTS (SELECT FROM refusals AS r WHERE r.book = books.number AND r.reference = p_reference)
+      INTO v_book, v_closed, v_was_refused FROM books WHERE name = p_book;
+    IF v_was_refused OR moscow_day(p_happened) <= v_closed THEN
         RAISE EXCEPTION USING ERRCODE = 'KP002', MESSAGE = 'not by the short road';
     END IF;
 
     FOR turn IN 1 .. 2 LOOP
         IF (turn = 1) = (lock_turn(p_debit) < lock_turn(p_credit)) THEN
             UPDATE accounts AS a SET debits_posted = a.debits_posted + p_amount, version = a.version + 1
-             WHERE a.book = v_book.number AND a.code = p_debit AND a.closed_at IS NULL AND a.commodity = p_commodity
+             WHERE a.book = v_book AND a.code = p_debit AND a.closed_at IS NULL AND a.commodity = p_commodity
             RETURNING a.number, a.version, CASE a.normal_side
                 WHEN 'debit' THEN a.debits_posted - a.credits_posted ELSE a.credits_posted - a.debits_posted END
                 INTO v_debit, debit_version, debit_balance;
         ELSE
             UPDATE accounts AS a SET credits_posted = a.credits_posted + p_amount, version = a.version + 1
-             WHERE a.book = v_book.number AND a.code = p_credit AND a.closed_at IS NULL AND a.commodity = p_commodity
+             WHERE a.book = v_book AND a.code = p_credit AND a.closed_at IS NULL AND a.commodity = p_commodity
             RETURNING a.number, a.version, CASE a.normal_side
                 WHEN 'debit' THEN a.debits_posted - a.credits_posted ELSE a.credits_posted - a.debits_posted END
                 INTO v_credit, credit_version, credit_balance;
@@ -244,7 +246,7 @@ BEGIN
         entry_id, amount, debit_version, debit_balance, credit_version, credit_balance,
         happened_at, recorded_at, xid, book, debit, credit, number, commodity, body_hash, reference, kind, metadata)
     VALUES (p_id, p_amount, debit_version, debit_balance, credit_version, credit_balance,
-        p_happened, book_entry.recorded_at, pg_current_xact_id(), v_book.number, v_debit, v_credit, 1, p_commodity,
+        p_happened, book_entry.recorded_at, pg_current_xact_id(), v_book, v_debit, v_credit, 1, p_commodity,
         p_hash, p_reference, p_kind, p_metadata::jsonb);
 END $$;
 

@@ -35,6 +35,7 @@ GRANT SELECT ON alembic_version TO kopeyka_app, kopeyka_sequencer;  -- readiness
 DROP_ALL = """
 DROP TABLE business_clock, period_balances, period_closes, day_totals, hold_events, holds, refusals,
            postings, accounts, commodities, books CASCADE;
+DROP DOMAIN account_counter, entry_reference, entry_kind CASCADE;
 DO $$
 DECLARE
     v_made record;
