@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.database import transaction
 from pci.keys.kek_file import FileKek
@@ -279,3 +281,13 @@ def test_lines_are_read_from_where_one_stopped(world: World, tmp_path: Path) -> 
         rest = [line for line in card_file.lines_of(file, now=world.now, skip=3) if isinstance(line, CardLine)]
 
     assert [line.number for line in rest] == [4, 5]
+
+
+@given(st.text("ab0, ;\t\"'\r\x00é", max_size=20).filter(str.strip), st.sampled_from(["", "\n", "\r\n", "\r"]))
+def test_a_line_is_read_as_csv_reads_it(text: str, end: str) -> None:
+    try:
+        rows: list[list[str] | None] = list(csv.reader([text + end], strict=True))
+    except csv.Error:
+        rows = [None]
+
+    assert card_file._record(text + end) == (rows[0] if len(rows) == 1 else None)
