@@ -68,14 +68,18 @@ def offers_for(order_id: str, amount: Kopecks, rules: Sequence[RailOffer]) -> li
     Amounts: parts of a kopeck stay with the merchant.
     """
     most = Kopecks(amount - 1)
-    made = {
-        rule.rail: OrderOffer(order_id, rule.rail, min(share_of(amount, rule.basis_points), most), rule.note)
-        for rule in rules
-    }
-    best = max(made.values(), key=lambda offer: offer.discount, default=None)
-    if best is not None:
-        made |= {rail: replace(best, rail=rail) for rail in NEVER_DEARER}
-    return listed([offer for offer in made.values() if offer.discount > 0])
+    made = [
+        OrderOffer(order_id, rail, min(share_of(amount, rule.basis_points), most), rule.note)
+        for rail, rule in by_rail(rules).items()
+    ]
+    return listed([offer for offer in made if offer.discount > 0])
+
+
+def by_rail(rules: Sequence[RailOffer]) -> dict[str, RailOffer]:
+    """What counts for each rail of the merchant's offers: its own, and for a plan the best of all."""
+    counts = {rule.rail: rule for rule in rules if rule.basis_points > 0}
+    best = max(counts.values(), key=lambda rule: rule.basis_points, default=None)
+    return counts if best is None else counts | {rail: replace(best, rail=rail) for rail in NEVER_DEARER}
 
 
 def listed(made: Iterable[OrderOffer]) -> list[OrderOffer]:

@@ -239,20 +239,6 @@ def test_a_quantity_is_whole_in_its_measure(till: Till, quantity: str, measure: 
     assert answer.status_code == (200 if is_taken else 422), answer.text
 
 
-def test_a_receipt_is_kept_once(till: Till) -> None:
-    paid = till.paid()
-    code = "t=20261122T1200&s=480.00&fn=9289000100000000&i=17&fp=1234567890&n=1"
-    body = {"paymentTransactionId": paid["paymentTransactionId"], "qrCode": code}
-
-    assert till.said("receipt", body)["orderId"] == paid["orderId"]
-    assert till.said("receipt", {**body, "requestId": "again"})["orderId"] == paid["orderId"]
-
-    other = {**body, "qrCode": code.replace("i=17", "i=18")}
-    assert code_of(till.call("receipt", other)) == (422, "RECEIPT_DIFFERS")
-    wrong = {**body, "qrCode": code.replace("480.00", "480.01")}
-    assert code_of(till.call("receipt", wrong)) == (422, "INVALID_REQUEST")
-
-
 def test_a_slip_says_what_the_contract_says_and_support_finds_the_sale_by_it(till: Till) -> None:
     paid = till.paid()
     order_id = inner_id("ord", paid["paymentTransactionId"])
@@ -416,6 +402,22 @@ def test_what_the_merchant_takes_off_for_a_rail_is_said_with_it(till_world: Till
     by_sbp = told["paymentMethods"][0]
     assert (by_sbp["discountBasisPoints"], by_sbp["note"]) == (200, "По СБП на 2 % дешевле")
     assert (begun["totalAmount"], begun["paymentAmount"]) == (48_000, 47_040)
+
+
+def test_a_plan_is_offered_at_the_price_of_the_cheapest_rail(till_world: TillWorld) -> None:
+    till = till_world.till()
+    till_world.made("/v1/rail-offers", {
+        "merchant_id": till.merchant_id, "rail": "sbp", "basis_points": 200, "note": "Дешевле на 2 %",
+    })  # fmt: skip
+    till_world.made("/v1/premises/rollouts", {
+        "merchant_id": till.merchant_id, "level": "merchant", "rail": "dolyame", "is_on": True,
+    })  # fmt: skip
+    _, barcode = scanned(till)
+
+    told = till.said("availability-info", availability(till, barcode))
+
+    offered = [(each["paymentType"], each["discountBasisPoints"]) for each in told["paymentMethods"]]
+    assert offered == [("SBP", 200), ("DOLYAME", 200)]
 
 
 @pytest.fixture

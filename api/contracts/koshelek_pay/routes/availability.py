@@ -15,7 +15,7 @@ from api.door import Call, needs
 from api.guessing import refuse_guessing
 from api.idempotency import Claim, once
 from api.loyalty_key import loyalty_key
-from checkout.offers import RailOffer, rules_on
+from checkout.offers import RailOffer, by_rail, rules_on
 from checkout.presentments import Presentment, present
 from ledger.database import Session
 
@@ -38,8 +38,7 @@ async def read_availability(call: CanWrite, body: AvailabilityBody, proof: Proof
             session, body.cardSession, terminal.id, key=loyalty_key(call.door), now=call.now,
             merchant_id=merchant_id_of(call), presentment_id=claim.resource_id,
         )  # fmt: skip
-        rules = await rules_on(session, presentment.merchant_id, now=call.now)
-        offers = {rule.rail: rule for rule in rules if rule.basis_points > 0}
+        offers = by_rail(await rules_on(session, presentment.merchant_id, now=call.now))
         return answer_of(availability_object(presentment, offers), presentment.id)
 
     return await once(call, work, status=200, prefix="prs")
