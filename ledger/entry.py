@@ -192,15 +192,21 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, 
 
 def body_hash(entry: Entry) -> UUID:
     """128 bits of SHA-256 over what the caller asked for, so that a repeat can be told from a change."""
+    return UUID(hex=body_digits(entry))
+
+
+def body_digits(entry: Entry) -> str:
+    """The 32 digits of ``body_hash``, without the value around them."""
     parts = [entry.kind, entry.happened_at.astimezone(UTC).isoformat()]
     parts += [f"{p.debit}>{p.credit}:{p.amount}{p.commodity}" for p in entry.postings]
-    parts += [f"{c.account}?{c.if_version}?{c.min_available_after}" for c in entry.conditions]
+    if entry.conditions:
+        parts += [f"{c.account}?{c.if_version}?{c.min_available_after}" for c in entry.conditions]
     if entry.id is not None:
         parts.append(entry.id.hex)
     digest = hashlib.sha256("\n".join(parts).encode())
     if entry.metadata:
         digest.update(_json(entry.metadata))
-    return UUID(bytes=digest.digest()[:16])
+    return digest.hexdigest()[:32]
 
 
 def reversed_postings(postings: Sequence[Posting]) -> tuple[Posting, ...]:

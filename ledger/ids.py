@@ -34,6 +34,11 @@ def new_uuids(now: datetime, count: int) -> list[UUID]:
     return [UUID(int=value) for value in _new_values(now, count)]
 
 
+def new_uuid_digits(now: datetime, count: int) -> list[str]:
+    """The same as 32 digits each, for PostgreSQL: values around them would be made only to be written down."""
+    return [f"{value:032x}" for value in _new_values(now, count)]
+
+
 def _new_values(now: datetime, count: int) -> list[int]:
     chances = struct.unpack(f"{count}Q", secrets.token_bytes(8 * count))
     return [_value(tick, chance & _CHANCE) for tick, chance in enumerate(chances, _ticks(now, count))]

@@ -20,7 +20,7 @@ from ledger.database import Session, driver_connection, text
 from ledger.direct import Line
 from ledger.entry import Booked, BookedPosting, Entry, Posting, Refused, Verdict
 from ledger.errors import EntryRejected, refusal_of
-from ledger.ids import new_uuid, new_uuids
+from ledger.ids import new_uuid, new_uuid_digits
 
 MAIN_BOOK = "main"
 
@@ -196,7 +196,7 @@ async def _book_alone(line: Line, entry: Entry, *, now: datetime, book: str) -> 
     (posting,) = entry.postings
     entry_id = entry.id or new_uuid(now)
     arguments = (
-        book, entry_id.hex, entry.reference, entry.kind, forms.body_hash(entry).hex, entry.happened_at.isoformat(),
+        book, entry_id.hex, entry.reference, entry.kind, forms.body_digits(entry), entry.happened_at.isoformat(),
         json.dumps(entry.metadata) if entry.metadata else None, posting.debit, posting.credit, posting.commodity,
         str(int(posting.amount)),
     )  # fmt: skip
@@ -236,25 +236,33 @@ def _arguments(
             conditions.append((index, c.account, _or_null(c.if_version), _or_null(c.min_available_after)))
     return (
         book,
-        _array((entry.id or one).hex for entry, one in zip(entries, ids or new_uuids(now, len(entries)), strict=True)),
-        _array(_quoted(entry.reference) for entry in entries),
-        _array(entry.kind for entry in entries),
-        _array(forms.body_hash(entry).hex for entry in entries),
-        _array(entry.happened_at.isoformat() for entry in entries),
-        _array(_quoted(json.dumps(entry.metadata)) if entry.metadata else "NULL" for entry in entries),
-        _array(chains),
-        _array(_quoted(code) for code in codes),
-        *(_array(column) for column in zip(*postings, strict=True)),
-        *([_array(column) for column in zip(*conditions, strict=True)] if conditions else ["{}"] * 4),
+        _array(_id_digits(entries, now, ids)),
+        _array([_quoted(entry.reference) for entry in entries]),
+        _array([entry.kind for entry in entries]),
+        _array([forms.body_digits(entry) for entry in entries]),
+        _array([entry.happened_at.isoformat() for entry in entries]),
+        _array([_quoted(json.dumps(entry.metadata)) if entry.metadata else "NULL" for entry in entries]),
+        _array(map(str, chains)),
+        _array([_quoted(code) for code in codes]),
+        *(_array(map(str, column)) for column in zip(*postings, strict=True)),
+        *([_array(map(str, column)) for column in zip(*conditions, strict=True)] if conditions else ["{}"] * 4),
     )
 
 
-def _array(values: Iterable[object]) -> str:
-    return "{" + ",".join(map(str, values)) + "}"
+def _id_digits(entries: Sequence[Entry], now: datetime, ids: Sequence[UUID] | None) -> list[str]:
+    """What each entry is called: by its own id, by the one chosen for it, or by a new one."""
+    chosen = [one.hex for one in ids] if ids else new_uuid_digits(now, len(entries))
+    return [entry.id.hex if entry.id else one for entry, one in zip(entries, chosen, strict=True)]
+
+
+def _array(values: Iterable[str]) -> str:
+    return "{" + ",".join(values) + "}"
 
 
 def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if '"' in value or "\\" in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
 
 
 def _or_null(value: int | None) -> int | str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import RFC_4122, UUID
 
 import pytest
 
@@ -13,6 +14,14 @@ def test_ids_of_one_process_never_run_backwards_even_when_the_clock_does(now: da
     assert made == sorted(made)
     assert len(set(made)) == len(made)
     assert {uuid.version for uuid in made} == {7}
+
+
+def test_ids_of_a_batch_go_on_from_each_other_as_values_and_as_digits(now: datetime) -> None:
+    made = [ids.new_uuid(now), *ids.new_uuids(now, 3), *map(UUID, ids.new_uuid_digits(now, 3)), ids.new_uuid(now)]
+
+    assert made == sorted(made)
+    assert len(set(made)) == 8
+    assert {(uuid.version, uuid.variant) for uuid in made} == {(7, RFC_4122)}
 
 
 def test_an_id_tells_its_time(now: datetime) -> None:
