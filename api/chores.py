@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from api import idempotency
+from api import old_answers
 from api.one_by_one import all_or_halves, one_by_one
 from api.settings import Mode, Settings
 from checkout import basket_rows, points, points_rows, till
@@ -77,4 +77,4 @@ async def fold_days(engine: Engine) -> int:
 async def clear_idempotency_keys(engine: Engine, clock: Clock) -> int:
     """Empty old answers and remove very old keys."""
     async with transaction(engine) as session:
-        return await idempotency.clear_old(session, clock.now())
+        return await old_answers.clear_old(session, clock.now())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from api.routes.events import EventView
+from api.event_view import EventView
 from ledger import outbox
 from ledger.clock import Clock
 from ledger.database import Engine, is_in_transaction, transaction

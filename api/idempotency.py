@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar
 
@@ -36,10 +36,6 @@ WAIT_SECONDS_MAX = 2.0
 WAIT_STEP_SECONDS = 0.02
 LEASE_SECONDS = 30
 """How long an attempt with a call in the middle is left alone."""
-ANSWERS_KEPT = timedelta(days=30)
-ROWS_KEPT = timedelta(days=400)
-CLEARED_MAX = 1_000
-"""Rows cleared in one transaction."""
 
 Intended = TypeVar("Intended")
 Result = TypeVar("Result")
@@ -255,15 +251,6 @@ def check_same(call: Call, known: Any) -> None:
         first_route=f"{known.method} {known.route}",
         differing_fields=differing_fields(call.body, bytes(known.field_digests)),
     )
-
-
-async def clear_old(session: Session, now: datetime) -> int:
-    """Empty answers older than 30 days and remove rows older than 400; how many. The worker repeats it until 0."""
-    cleared = await session.scalar(
-        text("SELECT clear_idempotency_keys(:answers, :rows, :limit)"),
-        {"answers": now - ANSWERS_KEPT, "rows": now - ROWS_KEPT, "limit": CLEARED_MAX},
-    )
-    return int(cleared or 0)
 
 
 async def _one_at_a_time(call: Call, carry_out: Callable[[], Awaitable[Answer | Replay]]) -> Answer | Replay:

@@ -7,34 +7,14 @@ from typing import Annotated, Any
 from api.door import Call, door_router, needs
 from api.errors import CursorUnknown
 from api.event_catalogue import EVENT_TYPES, EventType
+from api.event_view import EventView
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
-from api.wire import Instant, View
+from api.wire import View
 from ledger import outbox
 from ledger.database import transaction
-from ledger.outbox import Published
 
 router = door_router("/v1/events", "events")
 types_router = door_router("/v1/event-types", "events")
-
-
-class EventView(View):
-    """Something that happened to an object."""
-
-    id: str
-    type: str
-    object_id: str
-    sequence: int
-    """1, 2, 3 and so on for each object: a gap shows that one was missed."""
-    created_at: Instant
-    data: dict[str, Any]
-
-    @classmethod
-    def of(cls, event: Published) -> EventView:
-        """The event as it is shown and delivered."""
-        return cls(
-            id=event.id, type=event.type, object_id=event.object_id, sequence=event.sequence,
-            created_at=event.created_at, data=dict(event.data),
-        )  # fmt: skip
 
 
 @router.get("")

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from api.door import Call, door_router, needs
 from api.event_catalogue import EVENT_NAMES
+from api.event_view import EventView
 from api.idempotency import Claim, in_phases, once
 from api.pagination import PAGE_USUAL, After, Limit, Page, page_of, read_cursor
 from api.public_addresses import public_client
-from api.routes.events import EventView
 from api.webhooks import keeping, replaying, sending
 from api.webhooks import repository as rows
 from api.webhooks.errors import DeliveryNotFound, WebhookKeyDiffers

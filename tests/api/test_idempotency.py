@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.responses import Response
 
-from api import idempotency
+from api import idempotency, old_answers
 from api.answers import Answer, Replay
 from api.callers import Caller
 from api.door import Call
@@ -257,11 +257,11 @@ async def test_old_answers_are_emptied_then_their_rows_removed(call_of: Callable
     await idempotency.once(call_of(key, start), work)
     for days, left in ((29, 0), (31, 1), (399, 0)):
         async with transaction(engine) as session:
-            assert await idempotency.clear_old(session, start + timedelta(days=days)) == left
+            assert await old_answers.clear_old(session, start + timedelta(days=days)) == left
     with pytest.raises(IdempotencyKeyExpired):
         await idempotency.once(call_of(key, start), work)
     async with transaction(engine) as session:
-        assert await idempotency.clear_old(session, start + timedelta(days=401)) == 1
+        assert await old_answers.clear_old(session, start + timedelta(days=401)) == 1
     assert await count(engine, "SELECT count(*) FROM idempotency_keys") == 0
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from api.contracts.yookassa.errors import ParameterInvalid
-from api.pagination import cursor_of, read_cursor
+from api.cursors import cursor_of, read_cursor
 from api.wire import read_instant
 
 LIMIT_USUAL = 10
