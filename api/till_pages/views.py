@@ -108,7 +108,8 @@ def _sums(of: PageOf) -> list[tuple[str, str, str]]:
         rows.append(("points_paid", str(told["points"]), -told["points_kopecks"]))
     if told.get("offer_kopecks"):
         rows.append(("offer", str(told["offer_rail"]), -told["offer_kopecks"]))
-    rows.append(("to_pay", "", told.get("amount_kopecks", state.order["amount_kopecks"])))
+    name = "total" if state.order["status"] == "paid" else "to_pay"
+    rows.append((name, "", told.get("amount_kopecks", state.order["amount_kopecks"])))
     return [(name, about, money(amount)) for name, about, amount in rows]
 
 

@@ -118,6 +118,19 @@ WHAT: dict[str, tuple[str, str]] = {
     "delivery.pending": ("Уведомление ждёт", "Delivery waits"),
     "delivery.parked": ("Уведомление отложено", "Delivery parked"),
     "audit_log.read": ("Журнал прочитан", "Log read"),
+    "sbp.payment": ("Оплата СБП и комиссия", "SBP payment and fee"),
+    "sbp.refund": ("Возврат СБП", "SBP refund"),
+    "card.payment": ("Оплата картой и комиссия", "Card payment and fee"),
+    "card.refund": ("Возврат на карту", "Card refund"),
+    "sbp.refund: placed": ("Деньги на возврат отложены", "Money of the refund set aside"),
+    "sbp.refund: posted": ("Отложенное возвращено", "What was set aside went back"),
+    "sbp.refund: released": ("Отложенное отпущено", "What was set aside let go"),
+    "card.refund: placed": ("Деньги на возврат отложены", "Money of the refund set aside"),
+    "card.refund: posted": ("Отложенное возвращено", "What was set aside went back"),
+    "card.refund: released": ("Отложенное отпущено", "What was set aside let go"),
+    "card_payment.captured": ("Карта: деньги списаны", "Card: captured"),
+    "refund.succeeded": ("Деньги вернулись", "Money went back"),
+    "item_refund.succeeded": ("Товары возвращены", "Goods given back"),
 }  # fmt: skip
 
 

@@ -148,4 +148,4 @@ def test_every_moment_of_a_row_has_a_name_in_both_languages() -> None:
         assert russian, what
         assert english.isascii(), what
     assert (say("ru", "leaf"), say("en", "leaf")) == ("журнал", "log")
-    assert title_of("ru", "sbp.payment") == "sbp.payment"
+    assert title_of("ru", "sale.made_up") == "sale.made_up"

@@ -1,8 +1,13 @@
-"""Fiscal receipts that tills send: kept beside the payment, for the buyer's application and for support."""
+"""Fiscal receipts that tills send: kept beside the payment, for the buyer's application and for support.
+
+One receipt for a payment, of the sale and of what the buyer paid: promo code, points and the rail's offer lower the
+price, and the till prints the receipt of what is left (``checkout.slips.by_payment_kind``).
+"""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated
 
 from starlette.responses import Response
@@ -23,14 +28,17 @@ router = contract_router("koshelek_pay receipts")
 
 CanWrite = Annotated[Call, needs("orders:write")]
 _CODE = re.compile(
-    r"t=[0-9]{8}T[0-9]{4,6}&s=(?P<sum>[0-9]{1,10}[.][0-9]{2})&fn=[0-9]{16}&i=[0-9]{1,10}&fp=[0-9]{1,10}&n=[1-4]"
+    r"t=(?P<time>[0-9]{8}T[0-9]{4}([0-9]{2})?)&s=(?P<sum>[0-9]{1,10}[.][0-9]{2})&fn=[0-9]{16}&i=[0-9]{1,10}"
+    r"&fp=[0-9]{1,10}&n=(?P<kind>[1-4])"
 )
 """Source: Federal Tax Service order ED-7-20/662@: the QR code of a receipt names time, sum, drive, document, sign."""
+OF_A_SALE = "1"
+"""Source: the same order, tag 1054: 1 is a sale (приход); 2 its return, 3 and 4 are purchases."""
 
 
 @router.post("/receipt/task")
 async def keep_receipt(call: CanWrite, body: ReceiptBody) -> Response:
-    """Keep the receipt of a paid payment; the same one again changes nothing."""
+    """Keep the receipt of a paid payment; the same one again changes nothing, and another one is refused."""
 
     async def work(session: Session, _claim: Claim) -> Answer:
         found = await repository.load_payment(
@@ -38,8 +46,8 @@ async def keep_receipt(call: CanWrite, body: ReceiptBody) -> Response:
         )  # fmt: skip
         if found.status is not TillPaymentStatus.PAID:
             raise PaymentNotPaid()
-        if sum_of(body.qrCode) != found.total:
-            raise ParameterInvalid(f"The receipt is of another sum than {int(found.total)}.", parameter="qrCode")
+        if sum_of(body.qrCode) != found.amount:
+            raise ParameterInvalid(f"The buyer paid {int(found.amount)}: this is another sum.", parameter="qrCode")
         await repository.add_receipt(session, found.order_id, body.qrCode, now=call.now)
         return answer_of({"orderId": found.order_number, "paymentTransactionId": found.id}, found.order_id)
 
@@ -47,8 +55,19 @@ async def keep_receipt(call: CanWrite, body: ReceiptBody) -> Response:
 
 
 def sum_of(code: str) -> Kopecks:
-    """What a receipt's code says was paid. Raises: ParameterInvalid."""
+    """What a receipt's code says was paid. Raises: ParameterInvalid if it is no code of a sale's receipt."""
     match = _CODE.fullmatch(code)
-    if match is None:
+    if match is None or not is_time(match["time"]):
         raise ParameterInvalid("The text of a receipt's QR code: t=…&s=…&fn=…&i=…&fp=…&n=…", parameter="qrCode")
+    if match["kind"] != OF_A_SALE:
+        raise ParameterInvalid("The receipt of the sale, n=1.", parameter="qrCode")
     return kopecks_of(match["sum"])
+
+
+def is_time(said: str) -> bool:
+    """Whether digits as ``20261122T1230`` or ``20261122T123005`` are a time of a day."""
+    try:
+        datetime.fromisoformat(said)
+    except ValueError:
+        return False
+    return True
