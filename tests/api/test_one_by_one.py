@@ -11,11 +11,15 @@ import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
 from api.chores import close_unpaid_orders, expire_points
+from api.contracts.koshelek_pay.postbacks import end_till_payments
 from api.one_by_one import all_or_halves, one_by_one
 from checkout import points, repository
+from checkout.attempts import Attempt, AttemptStatus
 from checkout.orders import OrderStatus
 from ledger.clock import Clock
 from ledger.database import Engine, text, transaction
+from ledger.ids import new_id
+from ledger.money import Kopecks
 from tests.checkout.points_world import PointsWorld, points_world, tea
 from tests.conftest import Database
 
@@ -57,6 +61,39 @@ async def test_an_order_that_cannot_be_closed_keeps_no_other_open(
     async with transaction(engine) as session:
         standing = [(await repository.load_order(session, order_id)).status for order_id in orders]
     assert standing == [OrderStatus.OPEN, OrderStatus.CANCELED]
+
+
+async def tried_in_vain(engine: Engine, world: PointsWorld, order_id: str, now: datetime) -> None:
+    """An attempt of a till that speaks the wallet's contract is over, unpaid."""
+    attempt = Attempt(new_id("att", now), order_id, "sbp", Kopecks(75_000), AttemptStatus.EXPIRED, None, now, version=1)
+    async with transaction(engine) as session:
+        assert await repository.add_attempt(session, attempt)
+        await session.execute(
+            text("""INSERT INTO koshelek_pay_payments
+                        (order_id, attempt_id, merchant_id, payment_type, total_kopecks, created_at)
+                    VALUES (:order_id, :attempt_id, :merchant_id, 'SBP', 80000, :now)"""),
+            {"order_id": order_id, "attempt_id": attempt.id, "merchant_id": world.merchant_id, "now": now},
+        )
+
+
+async def test_a_tills_payment_that_cannot_be_ended_keeps_no_other_from_its_end(
+    engine: Engine, database: Database, world: PointsWorld, now: datetime
+) -> None:
+    cards = await cards_with_points(engine, world, 2, now)
+    orders = []
+    for card_id in cards:
+        async with transaction(engine) as session:
+            orders.append(await world.place(session, [tea(80_000)], points_used=50, card_id=card_id, now=now))
+        await tried_in_vain(engine, world, orders[-1], now)
+    spoil(database, f"liability:points_reserved:coffee:{cards[0]}")
+
+    ended = [await end_till_payments(engine, later(now)) for _ in range(2)]
+
+    assert ended == [1, 0]
+    async with transaction(engine) as session:
+        left = await session.scalars(text("SELECT order_id FROM koshelek_pay_payments WHERE ended_at IS NULL"))
+        assert (await repository.load_order(session, orders[1])).status is OrderStatus.CANCELED
+    assert list(left) == orders[:1]
 
 
 async def test_a_lot_that_cannot_expire_keeps_no_other_alive(
