@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+import structlog
+
 from api.plan_night import night_of
 from checkout import repository as till_rows
 from checkout.merchants import Merchant
@@ -15,11 +17,14 @@ from installments.nightly import PAYOUTS, Batch, Place
 from ledger import accounts, chart
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction
+from ledger.errors import KopeykaError
 from reconciliation import paying_out
 from reconciliation.payouts import Payee
 
 MERCHANTS_MAX = 100
 """Merchants of one batch: each takes a hold."""
+
+log = structlog.get_logger("plan_payouts")
 
 
 async def pay_out_plans(engine: Engine, clock: Clock) -> int:
@@ -38,10 +43,26 @@ async def _pay_out(session: Session, on: date, now: datetime) -> int:
 
 async def _batch(session: Session, place: Place, now: datetime) -> int:
     ids = await owed_merchants(session, after=place.after_plan_id, limit=MERCHANTS_MAX)
-    amount = await pay_out(session, ids, through_on=place.night_on - timedelta(days=1), now=now) if ids else 0
+    amount = await _pay_out_all(session, ids, place.night_on - timedelta(days=1), now)
     batch = Batch(0, amount, ids[-1] if ids else place.after_plan_id, len(ids) < MERCHANTS_MAX)
     await nightly.keep_place(session, place, batch, now=now)
     return len(ids)
+
+
+async def _pay_out_all(session: Session, merchant_ids: list[str], through_on: date, now: datetime) -> int:
+    """All at once, or each half: a merchant that the books refuse keeps no other from its money, and waits a night."""
+    if not merchant_ids:
+        return 0
+    try:
+        async with session.begin_nested():
+            return await pay_out(session, merchant_ids, through_on=through_on, now=now)
+    except KopeykaError as error:
+        if len(merchant_ids) == 1:
+            log.error("merchant_not_paid_out", merchant_id=merchant_ids[0], code=error.code)
+            return 0
+    middle = len(merchant_ids) // 2
+    halves = (merchant_ids[:middle], merchant_ids[middle:])
+    return sum([await _pay_out_all(session, half, through_on, now) for half in halves])
 
 
 async def pay_out(session: Session, merchant_ids: list[str], *, through_on: date | None, now: datetime) -> int:

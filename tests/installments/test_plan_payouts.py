@@ -3,16 +3,21 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import psycopg
+
 from api.plan_payouts import pay_out_plans
-from installments import merchant_money
+from installments import merchant_money, vouchers
 from installments.movements import MovementKind
-from ledger import chart
+from ledger import chart, journal
 from ledger.clock import Clock, machine_now
 from ledger.database import transaction
+from ledger.entry import Entry, Posting
+from ledger.money import Kopecks
 from reconciliation import paying_out, repository
 from reconciliation.bank import BankAnswer, BankStatus
 from reconciliation.payouts import Payout
-from tests.installments.plan_world import SHOP, PlanWorld, noon
+from tests.conftest import Database
+from tests.installments.plan_world import HOUSE, SHOP, PlanWorld, noon
 
 KIND = MovementKind
 CLAIM = chart.plan_merchant_receivable(SHOP)
@@ -73,6 +78,24 @@ async def test_what_a_merchant_owes_us_is_taken_first(world: PlanWorld) -> None:
     assert [int(payout.amount) for payout in await payouts(world)] == [372_400, 372_400 - 93_100]
     assert await world.balance(CLAIM) == 0
     await world.agrees()
+
+
+async def test_a_merchant_that_the_books_refuse_keeps_no_other_from_its_money(
+    world: PlanWorld, database: Database
+) -> None:
+    await world.plan()
+    owed = Posting(chart.plan_receivable("not_due"), chart.plan_payable(HOUSE), Kopecks(70_000))
+    async with transaction(world.engine) as session:
+        await vouchers.open_accounts(session, [HOUSE], now=noon(0))
+        await journal.post(session, Entry("owed", "test", noon(0), (owed,)), now=noon(0))
+    with psycopg.connect(database.superuser_url, autocommit=True) as connection:
+        connection.execute("UPDATE accounts SET closed_at = now() WHERE code = %s", [chart.plan_payable(SHOP)])
+
+    assert [await pay_out_plans(world.engine, clock_at(1)) for _ in range(2)] == [2, 0]
+
+    async with transaction(world.engine) as session:
+        paid, _ = await repository.list_payouts(session, merchant_id=None)
+    assert [(payout.merchant_id, int(payout.amount)) for payout in paid] == [(HOUSE, 70_000)]
 
 
 async def test_money_of_a_plan_in_dispute_stays(world: PlanWorld) -> None:
