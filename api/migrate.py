@@ -5,10 +5,15 @@ Alembic is imported where it works: many start by this module who never migrate,
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.errors import UndefinedTable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -27,9 +32,25 @@ class Tree(StrEnum):
 
 def upgrade(url: str, *, revision: str = "head", tree: Tree = Tree.BOOKS) -> None:
     """Bring the database at ``url`` (role ``kopeyka_migrator``) up to ``revision``."""
+    if revision == "head" and revision_of(url) == head_revision(tree):
+        return
     from alembic import command
 
     command.upgrade(_config(url, tree), revision)
+
+
+def revision_of(url: str) -> str | None:
+    """The last migration that the database at ``url`` has had; None before the first."""
+    with psycopg.connect(url) as connection, suppress(UndefinedTable):
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return row[0] if row else None
+    return None
+
+
+@cache
+def head_revision(tree: Tree = Tree.BOOKS) -> str:
+    """The last migration of this release, by its file's name."""
+    return max(file.name.split("_")[1] for file in (HERE / tree / "versions").glob("*.py") if file.stem != "__init__")
 
 
 def downgrade(url: str, *, revision: str, tree: Tree = Tree.BOOKS) -> None:

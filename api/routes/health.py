@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from fastapi import Request
 from starlette.responses import Response
 
-from api import meters, migrations
+from api import meters
 from api.door import Door, open_router
 from api.errors import NotReady
+from api.migrate import head_revision
 from api.wire import View
 from ledger.database import text, transaction
 
@@ -20,8 +19,6 @@ router = open_router("", "health")
 
 READY_SECONDS_MAX = 0.5
 """How long a connection and one question may take for us to call ourselves ready."""
-
-MIGRATIONS = Path(migrations.__file__).parent / "versions"
 
 
 class HealthView(View):
@@ -69,9 +66,3 @@ async def _revision(door: Door) -> str | None:
     async with transaction(door.engine) as session:
         revision: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
         return revision
-
-
-@cache
-def head_revision() -> str:
-    """The last migration of this release, by the files' names: Alembic, which would read them, takes long to load."""
-    return max(file.name.split("_")[1] for file in MIGRATIONS.glob("*.py"))
