@@ -20,7 +20,7 @@ CREATE TABLE commodities (
 
 -- A CHECK of a table is read and planned anew by each statement that writes to it, a node at a time; a domain's is kept.
 -- So a rule of one column is its domain's, and the CHECKs of postings say theirs in few words: a fifth of a booking.
--- DECISIONS.md, 19 and 22.
+-- DECISIONS.md, 19 and 23.
 CREATE DOMAIN account_counter AS bigint CONSTRAINT accounts_counters_not_negative CHECK (VALUE >= 0);
 CREATE DOMAIN entry_reference AS text COLLATE "C"
     CONSTRAINT postings_reference_length CHECK (length(VALUE) BETWEEN 1 AND 128);
