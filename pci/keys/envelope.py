@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -100,19 +99,6 @@ def seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
     Raises: KeyRetired, KeyUsesSpent.
     """
     dek.uses.take(1)
-    return _seal(dek, plaintext, aad)
-
-
-def seal_many(dek: Dek, parts: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
-    """Close many (plaintext, aad) pairs, counted at once.
-
-    Raises: KeyRetired, KeyUsesSpent.
-    """
-    dek.uses.take(len(parts))
-    return [_seal(dek, plaintext, aad) for plaintext, aad in parts]
-
-
-def _seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
     assert dek.cipher is not None, "a key of another algorithm does not close blobs"
     assert len(plaintext) <= PLAINTEXT_BYTES_MAX, "a blob holds a field, not a file"
     return head(dek.number) + close(dek.cipher, plaintext, aad)
