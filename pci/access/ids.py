@@ -36,6 +36,11 @@ def token_hash(token: Secret) -> bytes:
     return hashlib.sha256(token.expose().encode("utf-8", "replace")).digest()
 
 
+def new_noise(count: int) -> bytes:
+    """Random bytes that stand for nothing."""
+    return secrets.token_bytes(count)
+
+
 def new_totp_secret() -> bytes:
     """The secret that a person's authenticator and we share."""
     return secrets.token_bytes(TOTP_SECRET_BYTES)

@@ -7,6 +7,7 @@ Source: RFC 9106 section 4, second recommended option: Argon2id, 64 MiB, three p
 from __future__ import annotations
 
 import asyncio
+import base64
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 
 from pci.access.errors import PasswordWeak, SignInBusy
-from pci.access.ids import new_token
+from pci.access.ids import new_noise
 from pci.secret import Secret
 
 CHARACTERS_MIN = 12
@@ -24,6 +25,8 @@ CHARACTERS_MAX = 128
 """Longer ones only make work for the hash."""
 REMEMBERED = 4
 """How many of the last passwords may not come back."""
+HASH_BYTES = 32
+"""Of what Argon2 gives, as libsodium keeps it."""
 HASHES_AT_ONCE_MAX = 2
 """Each takes 64 MiB and a core: more at once would stop the vault."""
 HASHES_WAITING_MAX = 32
@@ -41,6 +44,10 @@ class PasswordCost:
     def prefix(self) -> str:
         """How a hash made at this cost begins."""
         return f"$argon2id$v=19$m={self.memory_bytes // 1024},t={self.passes},p=1$"
+
+    def decoy(self) -> str:
+        """What a hash of no password looks like: comparing with it takes as long, and making it takes nothing."""
+        return self.prefix + "$".join(_base64(new_noise(count)) for count in (argon2id.SALTBYTES, HASH_BYTES))
 
 
 def check_password(password: Secret, login: str) -> None:
@@ -67,7 +74,7 @@ class Passwords:
     _decoy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        self._decoy = self._hash(new_token())
+        self._decoy = self.cost.decoy()
 
     async def hash(self, password: Secret) -> str:
         """The password as it is kept. Raises: SignInBusy."""
@@ -109,6 +116,11 @@ def _verify(password: Secret, kept: str) -> bool:
         return bool(argon2id.verify(kept.encode("ascii"), _bytes(password)))
     except CryptoError:
         return False
+
+
+def _base64(raw: bytes) -> str:
+    """As argon2 writes it: without the padding."""
+    return base64.b64encode(raw).decode("ascii").rstrip("=")
 
 
 def _bytes(password: Secret) -> bytes:
