@@ -14,7 +14,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Pending
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.postgres import Server
-from ledger.database import Engine, Session, create_engine, in_transaction, text, transaction, violated_constraint
+from ledger.database import (
+    PREPARED_AFTER,
+    Engine,
+    Session,
+    create_engine,
+    in_transaction,
+    text,
+    transaction,
+    violated_constraint,
+)
 
 VALUES = {"word": "50% of :that", "number": 7, "flags": [True, None], "bytes": b"\x00\xff", "nothing": None}
 STATEMENT = r"""SELECT CAST(:word AS text) AS word, CAST(:number AS int) + CAST(:number AS int) AS twice,
@@ -165,3 +174,17 @@ async def test_a_session_that_ended_without_a_commit_leaves_nothing_to_the_next_
 
     async with transaction(engine) as session:
         assert await session.scalar(text("SELECT to_regclass('session_left') IS NULL")) is True
+
+
+async def test_statements_gone_through_in_turns_stay_prepared_on_the_connection_that_is_taken_again(
+    engine: Engine,
+) -> None:
+    turns, statements = PREPARED_AFTER + 1, 200
+    for _ in range(turns):
+        for number in range(statements):
+            async with transaction(engine) as session:
+                await session.execute(text(f"SELECT {number} AS n"))
+
+    async with transaction(engine) as session:
+        prepared = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements WHERE generic_plans > 0"))
+    assert prepared == statements
