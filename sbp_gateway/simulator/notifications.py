@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -110,8 +111,10 @@ class Notifier:
 
     async def _post(self, path: str, notification: dict[str, Any]) -> bool:
         if self._client is None:
+            # whom to trust is asked of the environment now; aiohttp asked it when it was imported
+            connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
             self._client = aiohttp.ClientSession(
-                self.agent_url, timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
+                self.agent_url, connector=connector, timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
             )
         try:
             async with self._client.post(path, json=notification) as response:
