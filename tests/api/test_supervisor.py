@@ -51,12 +51,12 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def start(root: Path) -> Running:
+def start(root: Path, api_processes: int = 1) -> Running:
     data, file = root / "data", root / "runtime.json"
     with (root / "log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "api.cli.main", "up", "--data-dir", data, "--runtime-file", file],
-            stdout=log, stderr=log, env=os.environ | {"KOPEYKA_WORKERS": "2"},
+            stdout=log, stderr=log, env=os.environ | {"KOPEYKA_WORKERS": str(api_processes)},
         )  # fmt: skip
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while not file.exists():
@@ -80,7 +80,7 @@ def root() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def running(root: Path) -> Iterator[Running]:
     """Everything, started once for this file."""
-    running = start(root)
+    running = start(root, api_processes=2)
     yield running
     if running.process.poll() is None:
         running.process.terminate()
