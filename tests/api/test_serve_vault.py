@@ -184,7 +184,7 @@ async def test_a_vault_that_is_killed_under_requests_comes_back(vault: VaultProc
     vault.start()
     await asyncio.to_thread(vault.until_alive)
     answered = len(seen)
-    for _ in range(100):
+    for _ in range(600):
         if "answered" in seen[answered:]:
             break
         await asyncio.sleep(0.1)

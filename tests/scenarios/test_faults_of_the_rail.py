@@ -210,9 +210,7 @@ async def test_orders_survive_faults_dead_workers_and_two_workers_at_once(
 
     await asyncio.gather(kill_workers(), *(buy(number) for number in range(len(amounts))))
     run = await installation.made("/v1/payout-runs", {})
-    await installation.until(
-        f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent"
-    )
+    await installation.until(f"/v1/payouts?run_id={run['id']}", lambda found: found["items"][0]["status"] == "sent")
 
     fees = sum(amount * 70 // 10_000 for amount in amounts)
     assert run["amount_kopecks"] == sum(amounts) - fees
