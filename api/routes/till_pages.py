@@ -122,7 +122,7 @@ async def act_at_till(link_code: str, deed: str, request: Request) -> Response:
     async with transaction(door.engine) as session:
         kept = await save_changes(session, kept, state)
     if "hx-request" not in request.headers:
-        return RedirectResponse(f"/till/{link_code}?lang={lang_of(request)}", 303)
+        return RedirectResponse(f"/till/{link_code}?lang={lang_of(request)}&kind={_kind(request)}", 303)
     panel = "till" if deed in TILL_DEEDS else "phone"
     of = PageOf(kept, lang_of(request), door.clock.now())
     return _panel(panel, of, await _values(door, of, request, panel))
@@ -162,10 +162,14 @@ async def _phone(door: Door, of: PageOf, request: Request) -> dict[str, Any]:
         banks = await list_banks(session)
     asked = await _asking(request, None).ask("phone", "GET", f"/v1/loyalty-cards/{card.id}/points", is_told=False)
     points = int(asked.body["available"]) if asked.is_done else 0
-    kind = BarcodeKind.CODE_128 if request.query_params.get("kind") == "code_128" else BarcodeKind.QR_CODE
     shown = showings.barcode_of(key, card, showing, now=of.now)
-    values = phone_values(of, shown, card.number, kind, points)
+    values = phone_values(of, shown, card.number, _kind(request), points)
     return values | {"banks": [bank.name for bank in banks[:BANKS_SHOWN_MAX]]}
+
+
+def _kind(request: Request) -> BarcodeKind:
+    """How the phone is to draw its barcode: as it is asked to, else as a QR code."""
+    return BarcodeKind.CODE_128 if request.query_params.get("kind") == "code_128" else BarcodeKind.QR_CODE
 
 
 async def _diagram(door: Door, of: PageOf) -> dict[str, Any]:
