@@ -89,7 +89,7 @@ def _born(request: dict[str, Any], given: Sequence[int], asked: socket.socket, o
     try:
         asked.detach()
         _become(request, given)
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        _run(command[0])
         code = 0
     except SystemExit as ending:
         code = _code_of(ending)
@@ -99,6 +99,14 @@ def _born(request: dict[str, Any], given: Sequence[int], asked: socket.socket, o
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _run(name: str) -> None:
+    """A module is not carried out twice where its work is a function: its meters would be there already."""
+    if hasattr(sys.modules[name], "main"):
+        sys.modules[name].main()
+    else:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def _become(request: dict[str, Any], given: Sequence[int]) -> None:

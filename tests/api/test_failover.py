@@ -15,7 +15,7 @@ from api.failover import redirect
 from api.payment_results import StatusReader
 from checkout.preferred_rails import first_rail
 from checkout.rail_switches import next_rail
-from ledger.database import Engine, text, transaction
+from ledger.database import Engine, Session, text, transaction
 from sbp_gateway import payload
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
@@ -149,7 +149,7 @@ async def test_an_attempt_once_answered_is_answered_so_whatever_was_switched_sin
 
 async def test_rails_that_are_off_are_not_offered_at_the_scan(shop: PlanShop, engine: Engine) -> None:
     async def rails() -> list[str]:
-        async with engine.connect() as session:
+        async with Session(engine) as session:
             found = await session.exec_driver_sql(
                 "SELECT rails_on_at(%s, ARRAY['sbp', 'dolyame', 'card'], '2026-11-22')", (shop.cards.terminal_id,)
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from ledger.database import Engine
+from ledger.database import Engine, Session
 from tests.api.conftest import Client
 from tests.api.installment_world import api_key_of, merchant, today_plus
 from tests.api.plan_shop import PlanShop, plan_shop
@@ -51,7 +51,7 @@ async def test_a_till_prints_a_receipt_and_tells_its_signs_once(shop: PlanShop, 
     late = await till.post(f"{address}/refusal", {"reason": "Нет бумаги"})
     for answer in (other, late):
         assert (answer.status_code, answer.json()["code"]) == (409, "installments.receipt_differs")
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         kept = await session.exec_driver_sql("SELECT state, fiscal_document FROM receipt_intents")
         assert tuple(kept.one()) == ("issued", "17")
 

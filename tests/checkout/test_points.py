@@ -272,7 +272,7 @@ async def test_points_that_wait_are_counted_in_every_lot(engine: Engine, world: 
         world.card_id, world.programme.code, world.rule.id, "granted", None, 1, 1, now + timedelta(days=1),
         now + timedelta(days=9),
     )  # fmt: skip
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         await points_rows.add_lots(session, [lot] * (points_rows.LOTS_MAX + 1), now=now)
 
         balance = await points.balance(session, world.card_id, now=now)

@@ -43,7 +43,7 @@ from installments.refunding import RefundRequest
 from installments.state import InstallmentState
 from installments.telling import PlanActor
 from ledger import accounts
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, transaction
 from ledger.ids import new_id
 from ledger.money import Kopecks
 from tests.conftest import Database
@@ -257,7 +257,7 @@ class LifeWorld:
         ]
 
     async def sql(self, statement: str, *values: Any) -> list[Any]:
-        async with self.engine.connect() as session:
+        async with Session(self.engine) as session:
             return list((await session.exec_driver_sql(statement, values)).all())
 
 

@@ -14,7 +14,7 @@ from installments import dunning, notices, recording
 from installments.errors import MovementDiffers
 from installments.movements import Movement, MovementKind
 from installments.notice_texts import TEXTS, Template
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, transaction
 from ledger.ids import new_id
 from ledger.money import Kopecks
 from tests.installments.collection_world import NOW, at
@@ -34,7 +34,7 @@ async def record(engine: Engine, *movements: Movement) -> None:
 
 
 async def told(engine: Engine) -> list[tuple[str, Any]]:
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql("SELECT template, facts FROM plan_notices ORDER BY id, template DESC")
         return sorted((row.template, row.facts.get("amount")) for row in rows)
 
@@ -66,7 +66,7 @@ async def test_a_recording_that_fails_tells_nobody(engine: Engine) -> None:
     paid = movement(plan_id, MovementKind.EARLY_PAYMENT, 3_000_00, "bank:1")
     with pytest.raises(MovementDiffers):
         await record(engine, paid, replace(paid, amount=Kopecks(1)))
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         await recording.record_all(session, [paid], now=LATER)  # and is never committed
     assert await told(engine) == []
 

@@ -12,7 +12,7 @@ from installments import dunning, notices
 from installments.notice_texts import TEXTS, Language, Template, text_of
 from installments.notices import QUIET_FROM, QUIET_UNTIL, Lane, Wish
 from ledger.clock import MOSCOW
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, transaction
 from pci.secret import Secret
 from tests.installments.collection_world import CONTRACT_ON, FORTNIGHT, NOW, at, make_buyer, make_house, make_plan
 from tests.installments.test_collecting import clock_at
@@ -44,7 +44,7 @@ async def plans(engine: Engine, count: int = 1) -> list[str]:
 
 
 async def told(engine: Engine) -> list[tuple[str, int, str]]:
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql(
             "SELECT template, installment_number, status FROM plan_notices ORDER BY created_at, template, id"
         )
@@ -52,7 +52,7 @@ async def told(engine: Engine) -> list[tuple[str, int, str]]:
 
 
 async def stages(engine: Engine) -> list[Any]:
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql("SELECT plan_id, stage FROM plan_dunning_stages ORDER BY plan_id, stage")
         return [tuple(row) for row in rows]
 
@@ -93,7 +93,7 @@ async def test_a_night_is_worked_once_by_two_workers(engine: Engine) -> None:
     await run_night(engine, clock)
 
     assert await stages(engine) == [(plan_id, 1) for plan_id in sorted(ids)]
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql("SELECT plan_id, count(*) FROM plan_charges GROUP BY 1 ORDER BY 1")
         assert [tuple(row) for row in rows] == [(plan_id, 1) for plan_id in sorted(ids)]
         ended = await session.exec_driver_sql(
@@ -125,7 +125,7 @@ async def news(engine: Engine, plan_id: str, count: int) -> None:
 
 
 async def buyer_of(engine: Engine, plan_id: str) -> str:
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         found = await session.exec_driver_sql("SELECT buyer_id FROM installment_plans WHERE id = %s", (plan_id,))
         return str(found.scalar_one())
 
@@ -163,7 +163,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_id(engi
 
     assert len(phone.given) == 2
     assert len({message_id for message_id, *_ in phone.given}) == 1
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql(
             "SELECT status, tries, cost_kopecks FROM plan_notices WHERE stage = 'news-0'"
         )
@@ -183,7 +183,7 @@ async def test_a_message_that_the_gateway_refuses_or_never_answers_ends(engine: 
         moment += timedelta(hours=13)
     assert len(phone.given) == notices.TRIES_MAX
 
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         rows = await session.exec_driver_sql("SELECT status, cost_kopecks FROM plan_notices WHERE template = 'repaid'")
         assert tuple(rows.one()) == ("failed", 0)
 

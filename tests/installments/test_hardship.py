@@ -26,7 +26,7 @@ from installments.plan import Plan, Standing
 from installments.repository import load_plan
 from installments.telling import PlanActor
 from ledger import accounts, chart
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, transaction
 from ledger.ids import new_id
 from ledger.money import Kopecks
 from tests.installments.collection_world import (
@@ -58,7 +58,7 @@ async def one(engine: Engine) -> Plan:
 
 
 async def rows_of(engine: Engine, statement: str) -> list[Any]:
-    async with engine.connect() as session:
+    async with Session(engine) as session:
         return [tuple(row) for row in await session.exec_driver_sql(statement)]
 
 

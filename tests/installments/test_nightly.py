@@ -10,7 +10,7 @@ from installments.errors import ClockWentBack
 from installments.movements import MovementKind
 from installments.plan import Standing
 from ledger import chart, outbox
-from ledger.database import in_transaction, text, transaction
+from ledger.database import Session, in_transaction, text, transaction
 from tests.installments.plan_world import PlanWorld, day, noon
 
 KIND = MovementKind
@@ -103,7 +103,7 @@ async def test_a_night_cut_in_two_goes_on_where_it_stopped(world: PlanWorld, mon
     for _ in range(4):
         async with transaction(world.engine) as session:
             await nightly.work_batch(session, day(10), now=noon(10))
-    async with world.engine.connect() as session:  # and the worker dies before its commit
+    async with Session(world.engine) as session:  # and the worker dies before its commit
         await nightly.work_batch(session, day(10), now=noon(10))
 
     await work(world, 10)

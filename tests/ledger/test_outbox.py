@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ledger import outbox
-from ledger.database import Engine, transaction
+from ledger.database import Engine, Session, transaction
 from ledger.outbox import LEASE, WAITS_SECONDS, Delivery, Event, wait_after
 from tests.horizon import pass_horizon
 
@@ -59,7 +59,7 @@ def box(engine: Engine, now: datetime) -> Outbox:
 
 
 async def test_an_event_leaves_only_with_its_effect(box: Outbox) -> None:
-    async with box.engine.connect() as session:
+    async with Session(box.engine) as session:
         await outbox.publish(session, paid(), now=box.now)
         await session.rollback()
     assert await box.relay() == 0
@@ -202,7 +202,7 @@ async def test_a_reader_chooses_destinations_for_the_events_it_has_not_read(box:
 async def test_a_reader_that_fails_reads_the_same_again(box: Outbox) -> None:
     await box.publish(paid())
 
-    async with box.engine.connect() as session:
+    async with Session(box.engine) as session:
         lost = await outbox.read_next(session, "shops")
         await session.rollback()
     async with transaction(box.engine) as session:

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.card_calls import CardCalls, carry_on_card_payments, release_withdrawn_cards
 from api.serve import LISTEN_FD, listening_socket
 from ledger.clock import machine_now
-from ledger.database import Engine
+from ledger.database import Engine, Session
 from tests.api.conftest import Client
 from tests.api.test_cards import key_of, merchant_of
 from tests.api.vault_process import VaultProcess, vault_process
@@ -109,7 +109,7 @@ class CardInstallation:
 
     @staticmethod
     async def _count(engine: Engine, table: str) -> int:
-        async with engine.connect() as session:
+        async with Session(engine) as session:
             found = await session.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE next_look_at IS NOT NULL")
             return int(found.scalar_one())
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger.database import transaction
+from ledger.database import Session, transaction
 from pci.audit_log.staging import canonical_bytes
 from pci.keys.key import KeyPurpose
 from pci.luhn import passes_luhn
@@ -267,7 +267,7 @@ async def test_no_row_holds_a_number(world: World) -> None:
 
 
 async def test_the_events_of_a_rolled_back_tokenization_are_gone_with_it(world: World) -> None:
-    async with world.engine.connect() as session:
+    async with Session(world.engine) as session:
         details = CardDetails(Pan(MIR), "2028-12")
         await cards.tokenize(session, world.ring, details, CardTerms(SHOP), actor="a", origin="o", now=world.now)
         await session.rollback()
