@@ -114,7 +114,7 @@ async def test_a_deadlock_of_bookings_is_tried_again(books: Engine, now: datetim
     money, memo = Posting(OWED, PAYABLE, 10), Posting(HELD, BUYERS, 10)
     await asyncio.gather(against_the_order(0, money, memo), against_the_order(1, memo, money))
 
-    assert len(tries) == 3
+    assert len(tries) >= 3  # whoever gave way tries again, and may have to give way once more
     async with transaction(books) as session:
         owed = await find_account(session, OWED)
     assert owed is not None
