@@ -52,6 +52,7 @@ CHECKOUTS = 300
 COUPON = Kopecks(10_000)
 GRANT = 1_000_000
 """Points a card has for the row of checkouts."""
+CARDS_OF_MANY_PHONES = 5
 RACERS = 300
 REDEMPTIONS = 3
 RACE_CODE = "GONKA-3"
@@ -133,39 +134,43 @@ class Scans:
 
     bench: Bench
     key: Secret
-    card: LoyaltyCard
+    phones: Iterator[tuple[LoyaltyCard, int]]
     terminals: Sequence[str]
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(1, SHOWING_NUMBER_MAX + 1)))
 
     def post(self) -> bytes:
         """A request to scan the next phone."""
-        now, number = machine_now(), next(self.numbers)
-        text = barcode_of(self.key, self.card, Showing(f"shw_{number:026}", self.card.id, number, now, None), now=now)
+        now, (card, number) = machine_now(), next(self.phones)
+        text = barcode_of(self.key, card, Showing(f"shw_{number:026}", card.id, number, now, None), now=now)
         terminal = self.terminals[number % len(self.terminals)]
         body = json.dumps({"terminal_id": terminal, "barcode": text.text}).encode()
         return load.post(f"{self.bench.host}:{self.bench.port}", "/v1/presentments", self.bench.headers(), body)
 
 
 async def _scans(bench: Bench) -> Scans:
-    """Ten thousand phones of one card, written at once; their codes are made here, as phones do."""
+    """Fifty thousand phones of five cards, more than are scanned in the time of a code; phones make their own codes."""
     url = bench.ours.runtime()["database_urls"]["app"]
     key = buyers_key(Settings(database_url=SecretStr(url)))
     assert key is not None
     wish = {"merchant_id": bench.chain.merchant_id, "programme": PROGRAMME}
-    card_id = (await created(bench.caller(), "/v1/loyalty-cards", wish, "card-of-many-phones"))["id"]
+    caller, engine = bench.caller(), create_engine(url)
+    cards = []
+    for turn in range(CARDS_OF_MANY_PHONES):
+        card_id = (await created(caller, "/v1/loyalty-cards", wish, f"card-of-many-phones-{turn}"))["id"]
+        async with transaction(engine) as session:
+            cards.append(await load_card(session, card_id))
+    await engine.dispose()
     with psycopg.connect(bench.server.url("postgres", "kopeyka"), autocommit=True) as connection:
         connection.execute(
             """INSERT INTO loyalty_showings (id, card_id, number, started_at)
-               SELECT 'shw_' || lpad(n::text, 26, '0'), %s, n, now() FROM generate_series(1, %s) AS n""",
-            (card_id, SHOWING_NUMBER_MAX),
+               SELECT 'shw_' || lpad((%(numbers)s * (place - 1) + n)::text, 26, '0'), card_id, n, now()
+                 FROM unnest(%(cards)s::text[]) WITH ORDINALITY AS c (card_id, place),
+                      generate_series(1, %(numbers)s) AS n""",
+            {"cards": [card.id for card in cards], "numbers": SHOWING_NUMBER_MAX},
         )
         connection.execute("ANALYZE loyalty_showings")
-    engine = create_engine(url)
-    async with transaction(engine) as session:
-        card = await load_card(session, card_id)
-    await engine.dispose()
+    phones = itertools.cycle(itertools.product(cards, range(1, SHOWING_NUMBER_MAX + 1)))
     terminals = [terminal for store in bench.chain.stores.values() for terminal in store.terminals]
-    return Scans(bench, key, card, terminals)
+    return Scans(bench, key, phones, terminals)
 
 
 async def _checkout_row(bench: Bench, baskets: Sequence[TillBasket]) -> tuple[Row, float]:
