@@ -6,17 +6,17 @@ Asking again is safe: our id is the vault's id of the charge, and it charges onc
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 
 from api.card_paying import carry_out, let_withdrawn_go
 from api.device_payments import DeviceProof, charge_in, question_of
 from api.errors import VaultNotNamed, VaultRefused, VaultUnavailable, VaultUnknown
+from api.one_by_one import one_by_one
 from api.unanswered import give_up_if_spent
 from checkout import card_payment_rows as rows
 from checkout.card_payments import (
@@ -31,7 +31,6 @@ from checkout.card_payments import (
 from checkout.card_refunding import CardRefundAnswer, record_refund
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
-from ledger.errors import KopeykaError
 
 log = structlog.get_logger("card_calls")
 
@@ -53,7 +52,6 @@ _NEWS = {
     "voided": ChargeNews.VOIDED,
 }
 """What the vault's words mean to us; all others mean that it does not know yet."""
-Due = TypeVar("Due", CardPayment, CardRefund)
 
 
 class CardVault(Protocol):
@@ -213,25 +211,12 @@ async def carry_on_card_payments(calls: CardCalls) -> int:
     async with transaction(calls.engine) as session:
         payments = await rows.take_due_payments(session, now=now, lease_until=now + ANSWER_WAIT)
         refunds = await rows.take_due_refunds(session, now=now, lease_until=now + ANSWER_WAIT)
-    return await _each(payments, calls.carry_on) + await _each(refunds, calls.carry_on_refund)
+    job, at_once = "carry_on_card_payments", CALLS_AT_ONCE
+    paid = await one_by_one(job, payments, calls.carry_on, name=lambda payment: payment.id, at_once=at_once)
+    return paid + await one_by_one(job, refunds, calls.carry_on_refund, name=lambda refund: refund.id, at_once=at_once)
 
 
 async def release_withdrawn_cards(calls: CardCalls) -> int:
     """Let go of money that is held for attempts nobody waits for any more."""
     async with transaction(calls.engine) as session:
         return await let_withdrawn_go(session, now=calls.clock.now())
-
-
-async def _each(due: Sequence[Due], work: Callable[[Due], Awaitable[object]]) -> int:
-    """Work on all that is due; what fails is tried again when its lease is over."""
-    places = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    async def one(item: Due) -> None:
-        async with places:
-            try:
-                await work(item)
-            except KopeykaError as error:
-                log.warning("card_not_carried_on", of=item.id, code=error.code)
-
-    await asyncio.gather(*(one(item) for item in due))
-    return len(due)

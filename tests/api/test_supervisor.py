@@ -44,6 +44,13 @@ class Running:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + WAIT_SECONDS_MAX
     while not holds():
@@ -201,7 +208,7 @@ def test_sigterm_stops_all_within_ten_seconds_and_leaves_nothing(running: Runnin
 
     assert running.process.wait(15) == 0
     assert time.monotonic() - at < 10
-    assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
+    assert [process for process in family if is_alive(process)] == []
     assert not running.file.exists()
     assert not (running.data / "runtime.json").exists()
 
@@ -223,4 +230,4 @@ def test_a_killed_supervisor_leaves_no_orphans(running: Running, root: Path) -> 
     again.process.kill()
     again.process.wait()
 
-    until(lambda: not [process for process in family if process.is_running() and process.status() != "zombie"])
+    until(lambda: not [process for process in family if is_alive(process)])

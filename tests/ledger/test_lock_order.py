@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -52,23 +53,33 @@ async def release(books: Engine, now: datetime) -> None:
         await holds.place(session, HoldRequest("set aside", "test", OWED, HELD, 1, now), now=now)
 
 
+async def while_it_waits(
+    books: Engine,
+    first: Coroutine[Any, Any, None],
+    is_half_way: asyncio.Event,
+    second: Coroutine[Any, Any, None],
+    go_on: asyncio.Event,
+) -> None:
+    """Begin the second when the first is half way, and let the first go on when the second waits for it."""
+    begun = asyncio.create_task(first)
+    await is_half_way.wait()
+    waiting = asyncio.create_task(second)
+    await is_waiting_for_a_lock(books)
+    go_on.set()
+    await asyncio.gather(begun, waiting)
+
+
 @pytest.mark.parametrize("one_call", [capture, release])
 async def test_two_bookings_in_a_row_and_one_of_both_wait_for_each_other_in_no_circle(
-    books: Engine, now: datetime, one_call: object
+    books: Engine, now: datetime, one_call: Callable[[Engine, datetime], Coroutine[Any, Any, None]]
 ) -> None:
     started, other = asyncio.Event(), asyncio.Event()
-    assert callable(one_call)
 
     async def in_a_row() -> None:
         async with transaction(books) as session:
             await hold_then_commit(session, other, started, now)
 
-    first = asyncio.create_task(in_a_row())
-    await started.wait()
-    second = asyncio.create_task(one_call(books, now))
-    await is_waiting_for_a_lock(books)
-    other.set()
-    await asyncio.gather(first, second)
+    await while_it_waits(books, in_a_row(), started, one_call(books, now), other)
 
     async with transaction(books) as session:
         owed = await find_account(session, OWED)
@@ -87,13 +98,7 @@ async def test_accounts_taken_beforehand_may_be_booked_in_any_order(books: Engin
             await other.wait()
             await journal.post(session, Entry("held too", "test", now, (Posting(HELD, BUYERS, 10),)), now=now)
 
-    first = asyncio.create_task(against_the_order())
-    await taken.wait()
-    second = asyncio.create_task(capture(books, now))
-    await is_waiting_for_a_lock(books)
-    other.set()
-
-    await asyncio.gather(first, second)
+    await while_it_waits(books, against_the_order(), taken, capture(books, now), other)
 
 
 async def test_a_deadlock_of_bookings_is_tried_again(books: Engine, now: datetime) -> None:
