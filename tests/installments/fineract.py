@@ -76,7 +76,7 @@ class Told:
 def play(text: str) -> list[Told]:
     """Every checked line of a case, with what replay says after it."""
     heading, *lines = [line.strip() for line in text.strip().splitlines()]
-    price, product, start, first_due_on = _read_heading(heading)
+    price, product, start, first_due_on = read_heading(heading)
     schedule = build_schedule(price, product, first_due_on=first_due_on)
     movements: list[Movement] = []
     told, latest = [], start
@@ -84,33 +84,36 @@ def play(text: str) -> list[Told]:
         found = LINE.match(line)
         assert found, f"not a line of a case: {line!r}"
         day, verb, rest, expected = found.groups()
-        latest = max(latest, _day(day, start))
-        movements.append(_movement(number, _day(day, start), verb, rest or ""))
+        latest = max(latest, day_of(day, start))
+        movements.append(movement_of(number, day_of(day, start), verb, rest or ""))
         if expected is not None:
             state = replay(schedule, movements, product, on=latest, contract_on=start)
             told.append(Told(line, " ".join(expected.split()), _said(state, expected)))
     return told
 
 
-def _read_heading(heading: str) -> tuple[Kopecks, Product, date, date]:
+def read_heading(heading: str) -> tuple[Kopecks, Product, date, date]:
+    """The price, the product by which it is cut, the day of the contract and the first part's day."""
     found = HEADING.fullmatch(heading)
     assert found, f"not a heading of a case: {heading!r}"
     price, count, every, step, begins, first, share, kopeck = found.groups()
-    start = _day(begins, date.min)
+    start = day_of(begins, date.min)
     product = replace(
         LP2, installments=int(count), every=int(every), step=Step(step),
         first_share_basis_points=2500 if share is None else int(share) * 100,
         rounding=PartRounding.KOPECK_LAST if kopeck else LP2.rounding,
     )  # fmt: skip
-    return kopecks_of(price), product, start, _day(first, start) if first else start
+    return kopecks_of(price), product, start, day_of(first, start) if first else start
 
 
-def _day(text: str, near: date) -> date:
+def day_of(text: str, near: date) -> date:
+    """A day, of the year of ``near`` when it has none."""
     day, month, *year = (int(each) for each in text.split("."))
     return date(year[0] if year else near.year, month, day)
 
 
-def _movement(number: int, day: date, verb: str, rest: str) -> Movement:
+def movement_of(number: int, day: date, verb: str, rest: str) -> Movement:
+    """The event of a line."""
     verb, _, policy = verb.partition("/")
     kind = VERBS[verb]
     made = Movement(
@@ -123,7 +126,7 @@ def _movement(number: int, day: date, verb: str, rest: str) -> Movement:
         found = RE_AGE.fullmatch(rest)
         assert found, f"not a re-age: {rest!r}"
         count, start, every, step = found.groups()
-        return replace(made, count=int(count), new_due_on=_day(start, day), step=Step(step), every=int(every))
+        return replace(made, count=int(count), new_due_on=day_of(start, day), step=Step(step), every=int(every))
     if kind is MovementKind.RE_AMORTISE:
         return made
     amount, _, of = rest.partition(" of ")

@@ -1,0 +1,154 @@
+"""Apache Fineract's public schedule tables as lines of text: each part with what is due, paid, in advance and late.
+
+Blocks of ``data/fineract_*.txt``, parted by empty lines: the feature file, the scenario's id and a word of ours; the
+heading and the events of ``fineract``; and after ``=`` the table that the scenario publishes then, a part a word:
+
+    250            due, nothing paid of it            250*   paid on its day
+    250+           paid in advance                    250-   paid late
+    250/150+100-25 of 250 are paid 150, 100 of them in advance and 25 late
+
+After ``@`` stand the due days of all parts. ``look`` is a day on which nothing happens. A table that is another by our
+terms goes on with ``ours`` and what we say, ``because`` and a key of ``DIFFERENT``: both are checked, and that they
+differ. Goods that came back make parts smaller with us and pay them with Fineract, so they are shown as paid here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from installments.movements import Movement, MovementKind
+from installments.replay import replay
+from installments.schedule import build_schedule
+from installments.state import PlanState
+from ledger.clock import moscow_day
+from ledger.money import roubles
+from tests.installments.fineract import day_of, movement_of, read_heading
+
+FOLDER = Path(__file__).parent / "data"
+PAYS = frozenset(
+    {
+        MovementKind.DOWN_PAYMENT, MovementKind.INSTALLMENT_PAYMENT, MovementKind.EARLY_PAYMENT,
+        MovementKind.PAYOUT_REFUND, MovementKind.GOODWILL, MovementKind.MERCHANT_REFUND,
+    }
+)  # fmt: skip
+LINE = re.compile(r"(\d\d\.\d\d(?:\.\d{4})?) (\S+)([^=|]*)(?:([=|]) (.*))?")
+PART = re.compile(r"([\d.]+)(?:([*+-])|/([\d.]+)(?:\+([\d.]+))?(?:-([\d.]+))?)?")
+TABLE = re.compile(r"(.*?)(?: @ (.*?))?(?: ours (.*?) because (\S+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One published scenario: where it stands, and its lines."""
+
+    feature: str
+    id: str
+    title: str
+    heading: str
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.feature} {self.id}, {self.title}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a scenario publishes after a line, what we should say, and what replay says."""
+
+    line: str
+    is_published: bool
+    """Or a figure of ours, by money that has the published rule with us."""
+    published: str
+    expected: str
+    said: str
+    because: str | None
+
+
+def scenarios() -> Iterator[Scenario]:
+    """All of them, file by file."""
+    for path in sorted(FOLDER.glob("fineract_*.txt")):
+        for block in path.read_text("utf-8").strip().split("\n\n"):
+            title, heading, *lines = block.splitlines()
+            feature, name, words = title.split(" ", 2)
+            yield Scenario(feature, name, words, heading, tuple(lines))
+
+
+def tables(scenario: Scenario) -> list[Table]:
+    """Every published table of a scenario beside ours."""
+    price, product, start, first_due_on = read_heading(scenario.heading)
+    schedule = build_schedule(price, product, first_due_on=first_due_on)
+    movements: list[Movement] = []
+    read, latest = [], start
+    for number, line in enumerate(scenario.lines, start=1):
+        found = LINE.fullmatch(line)
+        assert found, f"not a line of a scenario: {line!r}"
+        day, verb, rest, sign, published = found.groups()
+        latest = max(latest, day_of(day, latest))
+        if verb != "look":
+            movements.append(movement_of(number, day_of(day, latest), verb, rest.strip()))
+        if published:
+            state = replay(schedule, movements, product, on=latest, contract_on=start)
+            read.append(_table(line, sign == "=", published, state, movements))
+    return read
+
+
+def _table(line: str, is_published: bool, published: str, state: PlanState, movements: list[Movement]) -> Table:
+    found = TABLE.fullmatch(published)
+    assert found, f"not a table: {published!r}"
+    figures, days, ours, because = (each and " ".join(each.split()) for each in found.groups())
+    said = _figures(state, movements)
+    if "overpaid" in figures:
+        said = f"{said} overpaid {_short(state.overpaid)}"
+    if days:
+        said = f"{said} @ {' '.join(part.due_on.strftime('%d.%m') for part in state.installments)}"
+    wanted = f"{_spelled(figures)}{f' @ {days}' if days else ''}"
+    return Table(
+        line, is_published, wanted, f"{_spelled(ours)}{f' @ {days}' if days else ''}" if ours else wanted, said, because
+    )
+
+
+def _figures(state: PlanState, movements: list[Movement]) -> str:
+    """Our state in Fineract's columns."""
+    known = {movement.id: movement for movement in movements}
+    count = len(state.installments)
+    lowered, ahead, late = [0] * count, [0] * count, [0] * count
+    for allocation in state.allocations:
+        movement = known[allocation.movement_id]
+        if movement.kind not in PAYS:
+            continue
+        day = moscow_day(movement.happened_at)
+        for number, amount in allocation.principal:
+            due_on = state.installments[number - 1].due_on
+            ahead[number - 1] += amount if day < due_on else 0
+            late[number - 1] += amount if day > due_on else 0
+            lowered[number - 1] += amount if movement.kind is MovementKind.MERCHANT_REFUND else 0
+    return " ".join(
+        _part(part.amount + goods, part.paid + goods, before, after)
+        for part, goods, before, after in zip(state.installments, lowered, ahead, late, strict=True)
+    )
+
+
+def _part(due: int, paid: int, ahead: int, late: int) -> str:
+    said = f"{_short(due)}/{_short(paid)}"
+    return f"{said}{f'+{_short(ahead)}' if ahead else ''}{f'-{_short(late)}' if late else ''}"
+
+
+def _spelled(figures: str) -> str:
+    """A table's short words in full."""
+    parts, over, overpaid = figures.partition(" overpaid ")
+    return " ".join(_full(word) for word in parts.split()) + over + overpaid
+
+
+def _full(word: str) -> str:
+    found = PART.fullmatch(word)
+    assert found, f"not a part of a table: {word!r}"
+    due, sign, paid, ahead, late = found.groups()
+    if sign:
+        return f"{due}/{due}{'' if sign == '*' else sign + due}"
+    return f"{due}/{paid or 0}{f'+{ahead}' if ahead else ''}{f'-{late}' if late else ''}"
+
+
+def _short(amount: int) -> str:
+    return roubles(amount).removesuffix(".00")
