@@ -15,13 +15,15 @@ differ. Goods that came back make parts smaller with us and pay them with Finera
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from installments.movements import Movement, MovementKind
+from installments.products import Product
 from installments.replay import replay
-from installments.schedule import build_schedule
+from installments.schedule import Installment, build_schedule
 from installments.state import PlanState
 from ledger.clock import moscow_day
 from ledger.money import roubles
@@ -78,8 +80,7 @@ def scenarios() -> Iterator[Scenario]:
 def tables(scenario: Scenario) -> list[Table]:
     """Every published table of a scenario beside ours."""
     price, product, start, first_due_on = read_heading(scenario.heading)
-    schedule = build_schedule(price, product, first_due_on=first_due_on)
-    movements: list[Movement] = []
+    play = _Play(build_schedule(price, product, first_due_on=first_due_on), product, start)
     read, latest = [], start
     for number, line in enumerate(scenario.lines, start=1):
         found = LINE.fullmatch(line)
@@ -87,46 +88,62 @@ def tables(scenario: Scenario) -> list[Table]:
         day, verb, rest, sign, published = found.groups()
         latest = max(latest, day_of(day, latest))
         if verb != "look":
-            movements.append(movement_of(number, day_of(day, latest), verb, rest.strip()))
+            play.movements.append(movement_of(number, day_of(day, latest), verb, rest.strip()))
         if published:
-            state = replay(schedule, movements, product, on=latest, contract_on=start)
-            read.append(_table(line, sign == "=", published, state, movements))
+            read.append(_table(line, sign == "=", published, play, latest))
     return read
 
 
-def _table(line: str, is_published: bool, published: str, state: PlanState, movements: list[Movement]) -> Table:
+class _Play:
+    """A scenario as far as it is played."""
+
+    def __init__(self, schedule: Sequence[Installment], product: Product, contract_on: date) -> None:
+        self.schedule = schedule
+        self.product = product
+        self.contract_on = contract_on
+        self.movements: list[Movement] = []
+
+    def state(self, movements: Sequence[Movement], on: date) -> PlanState:
+        """What replay says of these."""
+        return replay(self.schedule, movements, self.product, on=on, contract_on=self.contract_on)
+
+    def kept(self, state: PlanState) -> list[Movement]:
+        """The movements that count, in their order."""
+        known = {movement.id: movement for movement in self.movements}
+        return [known[allocation.movement_id] for allocation in state.allocations]
+
+
+def _table(line: str, is_published: bool, published: str, play: _Play, on: date) -> Table:
     found = TABLE.fullmatch(published)
     assert found, f"not a table: {published!r}"
     figures, days, ours, because = (each and " ".join(each.split()) for each in found.groups())
-    said = _figures(state, movements)
+    state = play.state(play.movements, on)
+    said = _figures(play, state)
     if "overpaid" in figures:
-        said = f"{said} overpaid {_short(state.overpaid)}"
+        said += f" overpaid {_short(state.overpaid)}"
     if days:
-        said = f"{said} @ {' '.join(part.due_on.strftime('%d.%m') for part in state.installments)}"
-    wanted = f"{_spelled(figures)}{f' @ {days}' if days else ''}"
-    return Table(
-        line, is_published, wanted, f"{_spelled(ours)}{f' @ {days}' if days else ''}" if ours else wanted, said, because
-    )
+        said += f" @ {' '.join(part.due_on.strftime('%d.%m') for part in state.installments)}"
+    end = f" @ {days}" if days else ""
+    return Table(line, is_published, _spelled(figures) + end, _spelled(ours or figures) + end, said, because)
 
 
-def _figures(state: PlanState, movements: list[Movement]) -> str:
-    """Our state in Fineract's columns."""
-    known = {movement.id: movement for movement in movements}
-    count = len(state.installments)
-    lowered, ahead, late = [0] * count, [0] * count, [0] * count
-    for allocation in state.allocations:
-        movement = known[allocation.movement_id]
+def _figures(play: _Play, state: PlanState) -> str:
+    """Our state in Fineract's columns. Money is in advance or late by the days as they were when it came."""
+    count, kept = len(state.installments), play.kept(state)
+    goods, ahead, late = [0] * count, [0] * count, [0] * count
+    for place, (movement, allocation) in enumerate(zip(kept, state.allocations, strict=True), start=1):
         if movement.kind not in PAYS:
             continue
         day = moscow_day(movement.happened_at)
+        due_on = [part.due_on for part in play.state(kept[:place], day).installments]
         for number, amount in allocation.principal:
-            due_on = state.installments[number - 1].due_on
-            ahead[number - 1] += amount if day < due_on else 0
-            late[number - 1] += amount if day > due_on else 0
-            lowered[number - 1] += amount if movement.kind is MovementKind.MERCHANT_REFUND else 0
+            index = number - 1
+            ahead[index] += amount if day < due_on[index] else 0
+            late[index] += amount if day > due_on[index] else 0
+            goods[index] += amount if movement.kind is MovementKind.MERCHANT_REFUND else 0
     return " ".join(
-        _part(part.amount + goods, part.paid + goods, before, after)
-        for part, goods, before, after in zip(state.installments, lowered, ahead, late, strict=True)
+        _part(part.amount + back, part.paid + back, before, after)
+        for part, back, before, after in zip(state.installments, goods, ahead, late, strict=True)
     )
 
 
