@@ -45,6 +45,10 @@ card_numbers = Counter(
     "kopeyka_card_numbers", "Card numbers that met the wall: refused in a body, stopped in an answer.", ["outcome"]
 )
 
+plan_setbacks = Counter(
+    "kopeyka_plan_setbacks", "Plans that a step of the night could not work on and has put aside, each try.", ["step"]
+)
+
 _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 

@@ -39,8 +39,13 @@ async def one_by_one(
     return sum(await asyncio.gather(*(one(item) for item in due)))
 
 
-async def all_or_halves(job: str, due: Sequence[str], work: Callable[[Sequence[str]], Awaitable[object]]) -> int:
+async def all_or_halves(
+    job: str, due: Sequence[str], work: Callable[[Sequence[str]], Awaitable[object]], *,
+    alone: Callable[[str, Exception], Awaitable[object]] | None = None,
+) -> int:  # fmt: skip
     """Work on all at once, or on each half, and say how many were done: one that fails is alone in the end.
+
+    ``alone`` is told of each that fails for itself.
 
     Raises: what says that the database is away.
     """
@@ -53,9 +58,12 @@ async def all_or_halves(job: str, due: Sequence[str], work: Callable[[Sequence[s
     except Exception as error:
         if len(due) == 1:
             log.warning("not_carried_out", job=job, of=due[0], code=code_of(error))
+            if alone is not None:
+                await alone(due[0], error)
             return 0
         middle = len(due) // 2
-        return await all_or_halves(job, due[:middle], work) + await all_or_halves(job, due[middle:], work)
+        halves = (due[:middle], due[middle:])
+        return sum([await all_or_halves(job, half, work, alone=alone) for half in halves])
     return len(due)
 
 

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from api.one_by_one import one_by_one
+from api.plan_setbacks import who_is_aside, work_batch, work_to_end
 from installments import bureau, portfolio, regulator
 from installments.errors import RegisterNotFound
 from installments.merchant_register import (
@@ -19,11 +20,14 @@ from installments.merchant_register import (
     make_up_days,
     merchants_without_register,
 )
+from installments.setbacks import Pick
 from ledger.clock import Clock, moscow_day
 from ledger.database import Engine, Session, in_transaction, transaction
 
 REGISTERS_MAX = MERCHANTS_MAX
 DAY = timedelta(days=1)
+BUREAU, SNAPSHOT = "bureau", "snapshot"
+"""Steps of which a plan may be put aside."""
 
 
 async def make_registers(engine: Engine, clock: Clock) -> int:
@@ -57,19 +61,32 @@ async def _make_up(merchant_id: str, last_on: date, clock: Clock, session: Sessi
 
 
 async def keep_portfolio(engine: Engine, clock: Clock) -> int:
-    """Keep the portfolio of yesterday, and at a month's end each plan's place in it."""
-    today = moscow_day(clock.now())
+    """Keep the portfolio of yesterday, and at a month's end each plan's place in it.
+
+    The places go first, in pages; the day is kept in the end. So whoever is killed between goes on where it was.
+    """
     async with transaction(engine) as session:
-        due = await regulator.days_to_close(session, today=today)
-        for on in due:
+        due = await regulator.days_to_close(session, today=moscow_day(clock.now()))
+    for on in due:
+        if (on + DAY).day == 1:
+            await work_to_end(engine, SNAPSHOT, partial(_keep_places, on), clock)
+        async with transaction(engine) as session:
             await regulator.close_portfolio_day(session, on, now=clock.now())
-            if (on + timedelta(days=1)).day == 1:
-                await portfolio.take_snapshot(session, on)
     return len(due)
 
 
+async def _keep_places(on: date, session: Session, pick: Pick) -> None:
+    await portfolio.take_snapshot(session, on, pick=pick)
+
+
 async def tell_of_arrears(engine: Engine, clock: Clock) -> int:
-    """Tell the bureau of plans that have become past due, or stand in the next bucket."""
+    """Tell the bureau of the next plans that have become past due, or stand in the next bucket; how many."""
     now = clock.now()
-    async with transaction(engine) as session:
-        return await bureau.tell_overdue(session, moscow_day(now), now=now)
+
+    async def tell(session: Session, pick: Pick) -> None:
+        await bureau.tell_overdue(session, moscow_day(now), now=now, pick=pick)
+
+    pick = await who_is_aside(engine, [BUREAU], tell, clock)
+    pick.step = BUREAU
+    await work_batch(engine, pick, tell, clock)
+    return len(pick.taken)

@@ -11,6 +11,7 @@ from installments.arrears import LAST_DAYS, Bucket
 from installments.effects import entry_of, total
 from installments.plan import Standing
 from installments.recording_told import standing_event_of, standing_line
+from installments.setbacks import Pick
 from ledger import chart, journal, outbox
 from ledger.database import Session, text
 from ledger.outbox import PUBLISH_MAX
@@ -26,14 +27,18 @@ _BUCKET = (
 )
 
 
-async def roll(session: Session, on: date, *, reference: str, now: datetime) -> tuple[int, int]:
+async def roll(
+    session: Session, on: date, *, reference: str, now: datetime, pick: Pick | None = None
+) -> tuple[int, int]:
     """Row 10: move up to ``PLANS_MAX`` plans; how many, and kopecks that moved. None left: zero.
 
     Дт asset:plan_receivable:<later>      Кт asset:plan_receivable:<earlier>    what is unpaid, bucket by bucket
 
     Locks: the plans in the order of their ids, then the accounts.
     """
-    plan_ids = await _behind(session, on)
+    pick = pick or Pick()
+    plan_ids = await _behind(session, on, pick)
+    pick.take(plan_ids)
     if not plan_ids:
         return 0, 0
     moved = await _move(session, plan_ids, on)
@@ -51,20 +56,20 @@ async def roll(session: Session, on: date, *, reference: str, now: datetime) -> 
     return len(plan_ids), sum(kopecks for _, _, kopecks in moved)
 
 
-async def _behind(session: Session, on: date) -> list[str]:
+async def _behind(session: Session, on: date, pick: Pick) -> list[str]:
     """Plans with installments behind their day, locked. A range of the index for each bucket."""
     rows = await session.execute(
-        text("""SELECT id FROM installment_plans
+        text(f"""SELECT id FROM installment_plans
                  WHERE id IN (SELECT i.plan_id
                                 FROM unnest(CAST(:buckets AS text[]), CAST(:days AS date[])) AS b (bucket, before)
                                 JOIN installments AS i ON i.bucket = b.bucket AND i.due_on < b.before
-                                 AND i.paid_kopecks < i.amount_kopecks
+                                 AND i.paid_kopecks < i.amount_kopecks{pick.where("i.plan_id")}
                                LIMIT :limit)
-                 ORDER BY id FOR NO KEY UPDATE"""),
+                 ORDER BY id FOR NO KEY UPDATE"""),  # noqa: S608  # our own words
         {
             "buckets": [bucket for _, bucket in LAST_DAYS],
             "days": [on - timedelta(days=last) for last, _ in LAST_DAYS], "limit": PLANS_MAX,
-        },
+        } | pick.facts(),
     )  # fmt: skip
     return [row.id for row in rows]
 

@@ -27,6 +27,7 @@ from installments.errors import BureauNotTold, BureauRangeNotOver
 from installments.movements import Movement, MovementKind
 from installments.plan import Plan, Standing
 from installments.schedule import Installment
+from installments.setbacks import Pick
 from installments.state import InstallmentState, PlanState
 from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session, text
@@ -225,13 +226,16 @@ def assigned(plan_id: str, to: str, amount_kopecks: int, on: date) -> BureauFact
     return BureauFact(plan_id, BureauEventKind.ASSIGNED, to, on, {"to_inn": to, "amount_kopecks": amount_kopecks})
 
 
-async def tell_overdue(session: Session, on: date, *, now: datetime, limit: int = OVERDUE_BATCH_MAX) -> int:
+async def tell_overdue(
+    session: Session, on: date, *, now: datetime, limit: int = OVERDUE_BATCH_MAX, pick: Pick | None = None
+) -> int:
     """Tell of plans that are past due on the day and were not told of in this bucket yet; how many were new.
 
     Locks: those plans, skipping what others hold.
     """
-    rows = await session.execute(
-        text("""SELECT p.id, p.next_due_on, p.outstanding_kopecks
+    pick = pick or Pick()
+    found = await session.execute(
+        text(f"""SELECT p.id, p.next_due_on, p.outstanding_kopecks
                   FROM bureau_events AS o JOIN installment_plans AS p ON p.id = o.plan_id
                  WHERE o.sequence = 1 AND p.next_due_on < :on
                    AND NOT EXISTS (SELECT 1 FROM bureau_events AS e
@@ -242,10 +246,12 @@ async def tell_overdue(session: Session, on: date, *, now: datetime, limit: int 
                                           WHEN :on - p.next_due_on <= 30 THEN '/dpd_15_30'
                                           WHEN :on - p.next_due_on <= 60 THEN '/dpd_31_60'
                                           WHEN :on - p.next_due_on <= 90 THEN '/dpd_61_90'
-                                          ELSE '/dpd_90_plus' END)
-                 ORDER BY p.id LIMIT :limit FOR UPDATE OF p SKIP LOCKED"""),
-        {"on": on, "limit": limit},
+                                          ELSE '/dpd_90_plus' END){pick.where("p.id")}
+                 ORDER BY p.id LIMIT :limit FOR UPDATE OF p SKIP LOCKED"""),  # noqa: S608  # our own words
+        {"on": on, "limit": limit} | pick.facts(),
     )
+    rows = found.all()
+    pick.take(row.id for row in rows)
     late = [
         BureauFact(row.id, BureauEventKind.OVERDUE, f"{row.next_due_on}/{bucket_of(row.next_due_on, on=on)}", on, {
             "days_past_due": (on - row.next_due_on).days, "outstanding_kopecks": row.outstanding_kopecks,

@@ -5,6 +5,7 @@ Locks: a plan is locked before its buyer; a buyer before codes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import Row
 
 from installments.buyer import Buyer, Identification, PersonalDetails
 from installments.buyer_errors import BuyerNotFound
+from installments.setbacks import Pick
 from ledger.database import Session, text
 from ledger.ids import new_id
 from ledger.money import Kopecks
@@ -208,28 +210,32 @@ async def has_unfinished_plans(session: Session, buyer_id: str) -> bool:
     return bool(found)
 
 
-async def note_arrears(session: Session, overdue_by: date, *, on: date, after: str, limit: int) -> tuple[int, str]:
-    """Write down which buyers have something unpaid since ``overdue_by`` or before; how many plans, and the last.
+async def late_plans(session: Session, overdue_by: date, *, after: str, limit: int, pick: Pick) -> list[str]:
+    """Plans of known buyers with something unpaid since ``overdue_by`` or before."""
+    rows = await session.scalars(
+        text(f"""SELECT id FROM installment_plans
+                  WHERE next_due_on <= :overdue_by AND buyer_id IS NOT NULL AND id > :after{pick.where("id")}
+                  ORDER BY id LIMIT :limit"""),  # noqa: S608  # our own words
+        {"overdue_by": overdue_by, "after": after, "limit": limit} | pick.facts(),
+    )
+    return list(rows)
+
+
+async def note_arrears(session: Session, plan_ids: Sequence[str], *, on: date) -> None:
+    """Write down that the buyers of these plans were late.
 
     Locks: those buyers, in the order of their ids.
     """
-    rows = await session.execute(
-        text("""WITH late AS MATERIALIZED (
-                    SELECT id, buyer_id FROM installment_plans
-                     WHERE next_due_on <= :overdue_by AND buyer_id IS NOT NULL AND id > :after ORDER BY id LIMIT :limit
-                ), held AS MATERIALIZED (
+    await session.execute(
+        text("""WITH held AS MATERIALIZED (
                     SELECT b.id FROM buyers AS b
-                     WHERE b.id IN (SELECT buyer_id FROM late)
+                     WHERE b.id IN (SELECT buyer_id FROM installment_plans WHERE id = ANY(CAST(:ids AS text[])))
                        AND (b.arrears_seen_on IS NULL OR b.arrears_seen_on < :on)
                      ORDER BY b.id FOR NO KEY UPDATE
-                ), noted AS (
-                    UPDATE buyers AS b SET arrears_seen_on = :on FROM held WHERE b.id = held.id
                 )
-                SELECT count(*) AS plans, coalesce(max(id), '') AS last FROM late"""),
-        {"overdue_by": overdue_by, "on": on, "after": after, "limit": limit},
+                UPDATE buyers AS b SET arrears_seen_on = :on FROM held WHERE b.id = held.id"""),
+        {"ids": list(plan_ids), "on": on},
     )
-    row = rows.one()
-    return int(row.plans), str(row.last)
 
 
 def _buyer(row: Row[Any]) -> Buyer:

@@ -9,6 +9,7 @@ from typing import Any
 
 from installments.charges import PAUSED, Charge, ChargeKind, ChargeStatus
 from installments.plan import CollectorName, Standing
+from installments.setbacks import Pick
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
@@ -77,7 +78,7 @@ WITH due AS MATERIALIZED (
       FROM installments AS u JOIN installment_plans AS p ON p.id = u.plan_id AND p.next_due_on = u.due_on
      WHERE u.paid_kopecks < u.amount_kopecks AND u.due_on <= :on AND NOT p.is_paused
        AND (u.due_on, u.plan_id) > (:after_on, :after_id)
-       AND p.collector IS NOT NULL
+       AND p.collector IS NOT NULL{{pick}}
        AND (p.status <> 'committed' OR NOT EXISTS (SELECT FROM plan_first_payments AS f
                                                     WHERE f.plan_id = p.id AND f.settled_at IS NULL))
        AND NOT EXISTS (SELECT FROM plan_charges AS l
@@ -106,13 +107,14 @@ something is owed again (a chargeback), or when a dispute broke it off. While th
 installment of a plan, nothing else is asked for."""
 
 
-async def find_due(session: Session, on: date, *, after: tuple[date, str], limit: int) -> list[DuePlan]:
+async def find_due(session: Session, on: date, *, after: tuple[date, str], limit: int, pick: Pick) -> list[DuePlan]:
     """Plans that owe something by the end of ``on`` and have no charge for it, in the order of the night's walk.
 
     Locks: the walk: who else walks waits, and then finds what is left.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(:walk)"), {"walk": WALK_LOCK})
-    found = await session.execute(text(_DUE), {"on": on, "after_on": after[0], "after_id": after[1], "limit": limit})
+    asked = {"on": on, "after_on": after[0], "after_id": after[1], "limit": limit} | pick.facts()
+    found = await session.execute(text(_DUE.format(pick=pick.where("p.id"))), asked)
     return [
         DuePlan(plan_id, next_due_on, round_on, Kopecks(amount), _COLLECTORS[collector])
         for plan_id, next_due_on, collector, amount, round_on in found

@@ -33,6 +33,7 @@ from installments.movements import Movement, MovementKind
 from installments.notice_texts import Template
 from installments.notices import Wish
 from installments.plan import CollectorName, Standing
+from installments.setbacks import Pick
 from installments.timetable import first_try_at, next_try_at
 from ledger import outbox
 from ledger.clock import moscow_day
@@ -98,16 +99,20 @@ class ChargesWalked:
 
 
 async def select_due(
-    session: Session, on: date, *, now: datetime, after: tuple[date, str] = WALK_START, limit: int = BATCH_MAX
-) -> ChargesWalked:
+    session: Session, on: date, *, now: datetime, after: tuple[date, str] = WALK_START, limit: int = BATCH_MAX,
+    pick: Pick | None = None,
+) -> ChargesWalked:  # fmt: skip
     """Write a charge for the next plans that owe something by the end of ``on`` and have none for it.
 
     Whoever else walks at the same time writes no second one: a round has one first try, a plan one live charge.
     """
-    due = await rows.find_due(session, on, after=after, limit=limit)
+    pick = pick or Pick()
+    due = await rows.find_due(session, on, after=after, limit=limit, pick=pick)
+    went = (due[-1].next_due_on, due[-1].plan_id) if due else None
+    pick.take([plan.plan_id for plan in due], went)
     ids = new_ids("chg", now, len(due))
     await rows.add_charges(session, [_first(plan, charge_id, now) for plan, charge_id in zip(due, ids, strict=True)])
-    return ChargesWalked(len(due), (due[-1].next_due_on, due[-1].plan_id) if due else None)
+    return ChargesWalked(len(due), went)
 
 
 def _first(plan: DuePlan, charge_id: str, now: datetime) -> Charge:

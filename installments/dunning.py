@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from installments.arrears import days_past_due
 from installments.notice_texts import Template
 from installments.notices import Wish, add_notices
+from installments.setbacks import Pick
 from ledger import outbox
 from ledger.database import Session, text
 from ledger.outbox import Event
@@ -51,20 +52,23 @@ STAGES = (
 _TEMPLATE_OF = {stage.days: stage.template for stage in STAGES}
 
 
-async def remind(session: Session, on: date, *, now: datetime, after: str = "", limit: int = WALK_MAX) -> str | None:
+async def remind(
+    session: Session, on: date, *, now: datetime, after: str = "", limit: int = WALK_MAX, pick: Pick | None = None
+) -> str | None:
     """Tell the next buyers that an installment of theirs is charged soon. Gives where to go on, if at all."""
-    due_on = on + timedelta(days=REMIND_DAYS)
+    due_on, pick = on + timedelta(days=REMIND_DAYS), pick or Pick()
     found = await session.execute(
-        text("""SELECT i.plan_id, i.number, p.buyer_id,
+        text(f"""SELECT i.plan_id, i.number, p.buyer_id,
                        (SELECT CAST(sum(a.amount_kopecks - a.paid_kopecks) AS bigint) FROM installments AS a
                          WHERE a.plan_id = p.id AND a.due_on <= :due_on) + p.penalty_kopecks AS amount
                   FROM installments AS i JOIN installment_plans AS p ON p.id = i.plan_id
                  WHERE i.bucket = 'not_due' AND i.due_on = :due_on AND i.paid_kopecks < i.amount_kopecks
-                   AND i.plan_id > :after AND NOT p.is_paused
-                 ORDER BY i.plan_id LIMIT :limit"""),
-        {"due_on": due_on, "after": after, "limit": limit},
+                   AND i.plan_id > :after AND NOT p.is_paused{pick.where("i.plan_id")}
+                 ORDER BY i.plan_id LIMIT :limit"""),  # noqa: S608  # our own words
+        {"due_on": due_on, "after": after, "limit": limit} | pick.facts(),
     )
     rows = found.all()
+    pick.take(row.plan_id for row in rows)
     facts = {"on": due_on.isoformat()}
     await add_notices(
         session,
@@ -88,7 +92,7 @@ SELECT p.id, p.merchant_id, p.buyer_id, p.next_due_on, s.stage,
   JOIN installment_plans AS p ON p.id = u.plan_id AND p.next_due_on = u.due_on
  CROSS JOIN LATERAL (SELECT max(each) AS stage FROM unnest(CAST(:stages AS int[])) AS each
                       WHERE each <= :on - p.next_due_on) AS s
- WHERE u.paid_kopecks < u.amount_kopecks AND u.due_on < :on AND NOT p.is_paused
+ WHERE u.paid_kopecks < u.amount_kopecks AND u.due_on < :on AND NOT p.is_paused{pick}
    AND (u.due_on, u.plan_id) > (:after_on, :after_id)
    AND NOT EXISTS (SELECT FROM plan_dunning_stages AS d
                     WHERE d.plan_id = p.id AND d.overdue_since = p.next_due_on AND d.stage = s.stage)
@@ -96,21 +100,24 @@ SELECT p.id, p.merchant_id, p.buyer_id, p.next_due_on, s.stage,
 
 
 async def move_stages(
-    session: Session, on: date, *, now: datetime, after: tuple[date, str] = (date.min, ""), limit: int = WALK_MAX
-) -> tuple[date, str] | None:
+    session: Session, on: date, *, now: datetime, after: tuple[date, str] = (date.min, ""), limit: int = WALK_MAX,
+    pick: Pick | None = None,
+) -> tuple[date, str] | None:  # fmt: skip
     """Move the next late plans to the stage of the day, once each, and tell buyers. Gives where to go on, if at all.
 
     A stage that was slept through is not told afterwards: only the latest is.
     """
-    stages = [stage.days for stage in STAGES]
-    asked = {"on": on, "stages": stages, "after_on": after[0], "after_id": after[1], "limit": limit}
-    late = (await session.execute(text(_LATE), asked)).all()
+    stages, pick = [stage.days for stage in STAGES], pick or Pick()
+    asked = {"on": on, "stages": stages, "after_on": after[0], "after_id": after[1], "limit": limit} | pick.facts()
+    late = (await session.execute(text(_LATE.format(pick=pick.where("p.id"))), asked)).all()
+    went = (late[-1].next_due_on, late[-1].id) if late else None
+    pick.take([row.id for row in late], went)
     moved = await _add_stages(session, late, on)
     told = [row for row in late if row.id in moved]
     await add_notices(session, [_wish(row, on) for row in told], now=now)
     await outbox.publish_all(session, [_event(row, on) for row in told], now=now)
     await stage(session, [_leaf(row, on, now) for row in told])
-    return (late[-1].next_due_on, late[-1].id) if len(late) == limit else None
+    return went if len(late) == limit else None
 
 
 async def _add_stages(session: Session, late: Sequence[Row[Any]], on: date) -> set[str]:

@@ -13,20 +13,25 @@ from installments.movement_rows import PlanBooks
 from installments.plan import Plan
 from installments.products import Product
 from installments.reckoning import ENDED
+from installments.setbacks import Pick
 from ledger import chart, journal
 from ledger.database import Session, text
 
 PLANS_MAX = 500
 
 
-async def earn(session: Session, on: date, *, reference: str, now: datetime) -> tuple[int, int]:
+async def earn(
+    session: Session, on: date, *, reference: str, now: datetime, pick: Pick | None = None
+) -> tuple[int, int]:
     """Row 8 for up to ``PLANS_MAX`` plans: how many, and kopecks earned. None left: zero.
 
     Дт liability:plan_deferred_fee        Кт income:plan_fee
 
     Locks: the plans in the order of their ids, then the accounts.
     """
-    plan_ids = await _due(session, on)
+    pick = pick or Pick()
+    plan_ids = await _due(session, on, pick)
+    pick.take(plan_ids)
     if not plan_ids:
         return 0, 0
     plans = await repository.load_plans(session, plan_ids, lock=True)
@@ -57,10 +62,10 @@ def earned(plan: Plan, product: Product, books: PlanBooks, on: date) -> PlanBook
     return replace(books, fee_recognised=recognised, fee_next_on=next_on)
 
 
-async def _due(session: Session, on: date) -> list[str]:
+async def _due(session: Session, on: date, pick: Pick) -> list[str]:
     rows = await session.execute(
-        text("""SELECT plan_id FROM plan_books WHERE fee_next_on <= :on
-                 ORDER BY fee_next_on, plan_id LIMIT :limit"""),
-        {"on": on, "limit": PLANS_MAX},
+        text(f"""SELECT plan_id FROM plan_books WHERE fee_next_on <= :on{pick.where("plan_id")}
+                 ORDER BY fee_next_on, plan_id LIMIT :limit"""),  # noqa: S608  # our own words
+        {"on": on, "limit": PLANS_MAX} | pick.facts(),
     )
     return sorted(row.plan_id for row in rows)

@@ -13,6 +13,7 @@ from installments import buyer_news
 from installments import buyer_rows as rows
 from installments.buyer import Buyer, checked_limit
 from installments.decision_policies import policy_on
+from installments.setbacks import Pick
 from ledger.clock import moscow_day
 from ledger.database import Session
 from ledger.money import Kopecks
@@ -54,12 +55,14 @@ async def set_limit(session: Session, buyer_id: str, kopecks: int, *, reason: st
     return changed
 
 
-async def note_arrears(session: Session, *, on: date, after: str = "") -> str | None:
+async def note_arrears(session: Session, *, on: date, after: str = "", pick: Pick | None = None) -> str | None:
     """A batch of the night: write down who is late by enough days to be frozen, so that a freeze outlasts the arrears.
 
     Gives the plan to go on after, or nothing when done. Locks: the buyers of the batch.
     """
     overdue_by = on - timedelta(days=(await policy_on(session, on)).freeze_days_overdue)
-    limit = rows.ARREARS_BATCH_MAX
-    plans, last = await rows.note_arrears(session, overdue_by, on=on, after=after, limit=limit)
-    return last if plans == limit else None
+    limit, pick = rows.ARREARS_BATCH_MAX, pick or Pick()
+    late = await rows.late_plans(session, overdue_by, after=after, limit=limit, pick=pick)
+    pick.take(late)
+    await rows.note_arrears(session, late, on=on)
+    return late[-1] if len(late) == limit else None

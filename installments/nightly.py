@@ -12,12 +12,13 @@ of their own: each brings the books to its day, however far back they were.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from installments import fee_earning, penalty_accruals, provisions, vouchers
 from installments.arrears_roll import roll
 from installments.replay import check_clock
+from installments.setbacks import Pick
 from ledger.database import Session, text
 
 
@@ -64,16 +65,28 @@ async def begin_night(session: Session, on: date, *, now: datetime) -> None:
     )
 
 
-async def work_batch(session: Session, on: date, *, now: datetime) -> bool:
-    """Do the next batch of a night; false when the night is done.
+async def work_batch(session: Session, on: date, *, now: datetime, pick: Pick | None = None) -> bool:
+    """Do the next batch of a night; false when the night is done. ``pick`` then says of which step and whom it was.
 
     Locks: the step's row, then as the step says.
     """
-    for step, work in STEPS.items():
-        if (place := await take_place(session, on, step)) is not None:
-            await keep_place(session, place, await work(session, place, now), now=now)
+    pick = pick or Pick()
+    for pick.step, work in STEPS.items():
+        if (place := await take_place(session, on, pick.step)) is not None:
+            await keep_place(session, place, await work(session, place, now, pick), now=now)
             return True
     return False
+
+
+async def work_these(session: Session, on: date, pick: Pick, *, now: datetime) -> None:
+    """Do the pick's step for its plans only, as a batch of its own, also when the step is done for all others; the
+    step goes on where it was, and finds nothing left to do for them.
+
+    Locks: as ``work_batch``.
+    """
+    place, _ = await _lock_place(session, on, pick.step)
+    batch = await STEPS[pick.step](session, replace(place, after_plan_id=""), now, pick)
+    await keep_place(session, place, replace(batch, after_plan_id=place.after_plan_id, is_last=False), now=now)
 
 
 async def is_later_begun(session: Session, on: date) -> bool:
@@ -87,13 +100,19 @@ async def take_place(session: Session, on: date, step: str) -> Place | None:
 
     Locks: the step's row.
     """
+    place, is_over = await _lock_place(session, on, step)
+    return None if is_over else place
+
+
+async def _lock_place(session: Session, on: date, step: str) -> tuple[Place, bool]:
+    """Where a step is, and whether it is over."""
     rows = await session.execute(
         text("""SELECT night_on, step, after_plan_id, batches, ended_at FROM plan_nights
                  WHERE night_on = :on AND step = :step FOR UPDATE"""),
         {"on": on, "step": step},
     )
     row = rows.one()
-    return None if row.ended_at is not None else Place(row.night_on, row.step, row.after_plan_id, row.batches)
+    return Place(row.night_on, row.step, row.after_plan_id, row.batches), row.ended_at is not None
 
 
 async def keep_place(session: Session, place: Place, batch: Batch, *, now: datetime) -> None:
@@ -102,7 +121,7 @@ async def keep_place(session: Session, place: Place, batch: Batch, *, now: datet
         text("""UPDATE plan_nights
                    SET after_plan_id = :after, batches = batches + 1, plans = plans + :plans,
                        amount_kopecks = amount_kopecks + :amount,
-                       ended_at = CASE WHEN :is_last THEN CAST(:now AS timestamptz) END
+                       ended_at = CASE WHEN :is_last THEN CAST(:now AS timestamptz) ELSE ended_at END
                  WHERE night_on = :on AND step = :step"""),
         {
             "after": batch.after_plan_id, "plans": batch.plans, "amount": batch.amount, "is_last": batch.is_last,
@@ -121,29 +140,30 @@ async def is_done(session: Session, on: date) -> bool:
     return bool(done == len(STEPS))
 
 
-async def _arrears(session: Session, place: Place, now: datetime) -> Batch:
-    plans, amount = await roll(session, place.night_on, reference=place.reference, now=now)
+async def _arrears(session: Session, place: Place, now: datetime, pick: Pick) -> Batch:
+    plans, amount = await roll(session, place.night_on, reference=place.reference, now=now, pick=pick)
     return Batch(plans, amount, "", plans == 0)
 
 
-async def _penalties(session: Session, place: Place, now: datetime) -> Batch:
+async def _penalties(session: Session, place: Place, now: datetime, pick: Pick) -> Batch:
     plans, amount, last = await penalty_accruals.accrue(
-        session, place.night_on, after=place.after_plan_id, reference=place.reference, now=now
+        session, place.night_on, after=place.after_plan_id, reference=place.reference, now=now, pick=pick
     )
     return Batch(plans, amount, last, plans == 0)
 
 
-async def _fees(session: Session, place: Place, now: datetime) -> Batch:
-    plans, amount = await fee_earning.earn(session, place.night_on, reference=place.reference, now=now)
+async def _fees(session: Session, place: Place, now: datetime, pick: Pick) -> Batch:
+    plans, amount = await fee_earning.earn(session, place.night_on, reference=place.reference, now=now, pick=pick)
     return Batch(plans, amount, "", plans == 0)
 
 
-async def _provision(session: Session, place: Place, now: datetime) -> Batch:
+async def _provision(session: Session, place: Place, now: datetime, pick: Pick) -> Batch:
+    pick.take(())  # of no plan alone
     amount = await provisions.provide(session, place.night_on, reference=place.reference, now=now)
     return Batch(0, amount, "", True)
 
 
-STEPS: dict[str, Callable[[Session, Place, datetime], Awaitable[Batch]]] = {
+STEPS: dict[str, Callable[[Session, Place, datetime, Pick], Awaitable[Batch]]] = {
     "arrears": _arrears,
     "penalties": _penalties,
     "fees": _fees,

@@ -10,6 +10,7 @@ from installments.debts import Debt, debts_of
 from installments.effects import entry_of
 from installments.movement_rows import PlanBooks
 from installments.plan import Plan
+from installments.setbacks import Pick
 from installments.vouchers import penalty_accrued
 from ledger import journal
 from ledger.database import Session, text
@@ -18,14 +19,18 @@ from ledger.money import Kopecks
 PLANS_MAX = 500
 
 
-async def accrue(session: Session, on: date, *, after: str, reference: str, now: datetime) -> tuple[int, int, str]:
+async def accrue(
+    session: Session, on: date, *, after: str, reference: str, now: datetime, pick: Pick | None = None
+) -> tuple[int, int, str]:
     """Row 11 for up to ``PLANS_MAX`` overdue plans: how many, kopecks, and the last one's id. None left: zero.
 
     Дт asset:plan_penalty_receivable      Кт income:plan_penalty
 
     Locks: the plans in the order of their ids, then the accounts.
     """
-    plan_ids = await _overdue(session, after)
+    pick = pick or Pick()
+    plan_ids = await _overdue(session, after, pick)
+    pick.take(plan_ids)
     if not plan_ids:
         return 0, 0, after
     plans = await repository.load_plans(session, plan_ids, lock=True)
@@ -57,10 +62,10 @@ def _reached(debt: Debt, on: date) -> tuple[Plan, PlanBooks, int] | None:
     return plan, replace(debt.books, penalty_accrued=int(state.penalty_accrued), accrued_on=state.on), before
 
 
-async def _overdue(session: Session, after: str) -> list[str]:
+async def _overdue(session: Session, after: str, pick: Pick) -> list[str]:
     rows = await session.execute(
-        text("""SELECT id FROM installment_plans WHERE standing = 'overdue' AND id > :after
-                 ORDER BY id LIMIT :limit"""),
-        {"after": after, "limit": PLANS_MAX},
+        text(f"""SELECT id FROM installment_plans WHERE standing = 'overdue' AND id > :after{pick.where("id")}
+                 ORDER BY id LIMIT :limit"""),  # noqa: S608  # our own words
+        {"after": after, "limit": PLANS_MAX} | pick.facts(),
     )
     return [row.id for row in rows]

@@ -1,6 +1,6 @@
 """How the portfolio moves: snapshots of plans, roll rates between two of them, vintages by month of contract.
 
-    await take_snapshot(session, on)                      # each open plan's bucket at the end of a day
+    while await take_snapshot(session, on): ...           # each open plan's bucket at the end of a day, in pages
     cells = await roll_rates(session, from_on, to_on)     # of what stood there, where it stands now
     rows = await vintages(session, on)                    # by month of contract: what was sold, owed, late
 
@@ -14,12 +14,17 @@ from datetime import date
 
 from installments.arrears import LAST_DAYS, Bucket
 from installments.regulator import PLACE_SQL
+from installments.setbacks import Pick
 from ledger.database import Session, text
 from ledger.money import Kopecks
 
 REPAID = "repaid"
 """Where a plan rolls to when nothing is owed any more."""
 WRITTEN_OFF = "written_off"
+PAGE_MAX = 5_000
+"""Plans that one transaction of a snapshot keeps: well under a second."""
+SNAPSHOT_LOCK = 19285
+"""The advisory lock of whoever takes a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +57,38 @@ class Vintage:
 _NAMES = "(ARRAY[{}])".format(", ".join(f"'{b}'" for b in (*(b for _, b in LAST_DAYS), Bucket.DPD_90_PLUS)))
 
 
-async def take_snapshot(session: Session, on: date) -> int:
-    """Keep the bucket and debt of each plan that owes, as of the day; how many. Again the same day: nothing."""
-    done = await session.execute(
+async def take_snapshot(session: Session, on: date, *, limit: int = PAGE_MAX, pick: Pick | None = None) -> int:
+    """Keep bucket and debt, as of the day, of the next plans that owe; how many. None left: zero.
+
+    Goes on after the last plan that is kept of the day, whoever has kept it.
+    Locks: the snapshot; who else takes it waits, and then finds what is left.
+    """
+    pick = pick or Pick()
+    await session.execute(text("SELECT pg_advisory_xact_lock(:snapshot)"), {"snapshot": SNAPSHOT_LOCK})
+    plan_ids = await _next_of_snapshot(session, on, limit, pick)
+    pick.take(plan_ids)
+    await session.execute(
         text(f"""INSERT INTO portfolio_snapshots (day_on, plan_id, bucket, outstanding_kopecks)
                  SELECT :on, p.id, {_NAMES}[{PLACE_SQL} + 1], p.outstanding_kopecks
                    FROM installment_plans AS p
-                  WHERE p.next_due_on IS NOT NULL
-                    AND NOT EXISTS (SELECT 1 FROM portfolio_snapshots WHERE day_on = :on)
+                  WHERE p.id = ANY(CAST(:ids AS text[])) AND p.next_due_on IS NOT NULL
                  ON CONFLICT DO NOTHING"""),  # noqa: S608  # our own words only
-        {"on": on},
+        {"on": on, "ids": plan_ids},
     )
-    return done.rowcount
+    return len(plan_ids)
+
+
+async def _next_of_snapshot(session: Session, on: date, limit: int, pick: Pick) -> list[str]:
+    if pick.only is not None:
+        return list(pick.only)
+    rows = await session.scalars(
+        text(f"""SELECT p.id FROM installment_plans AS p
+                  WHERE p.next_due_on IS NOT NULL{pick.where("p.id")}
+                    AND p.id > (SELECT coalesce(max(plan_id), '') FROM portfolio_snapshots WHERE day_on = :on)
+                  ORDER BY p.id LIMIT :limit"""),  # noqa: S608  # our own words
+        {"on": on, "limit": limit} | pick.facts(),
+    )
+    return list(rows)
 
 
 async def roll_rates(session: Session, from_on: date, to_on: date) -> list[RollRate]:

@@ -264,6 +264,19 @@ plan_nights = Table(
     optional("ended_at", Instant),
 )
 
+plan_setbacks = Table(
+    "plan_setbacks",
+    metadata,
+    Column("step", Code, primary_key=True),
+    Column("plan_id", Code, primary_key=True),
+    required("code", Code),
+    required("tries", Integer, "1"),
+    required("first_at", Instant),
+    required("last_at", Instant),
+    optional("settled_at", Instant),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_setbacks_plan_fkey"),
+)
+
 plan_loss_rates = Table(
     "plan_loss_rates",
     metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -19,7 +20,7 @@ from api.plan_night import night_of, run_night
 from api.plan_views import PlanLineView, installment_views, installments_of, movement_views
 from api.routes.installment_products import LicenceView, MerchantTermsView, ProductView
 from api.routes.installment_reports import ArrearsLineView
-from installments import offering, regulator
+from installments import offering, regulator, setbacks
 from installments import repository as rows
 from installments.bureau import export_lines
 from installments.merchant_register import RegisterPeriod, make_register
@@ -172,6 +173,17 @@ def night(data_dir: DataDirOption = None) -> None:
         return f"the night of {night_of(clock.now())} is done"
 
     typer.echo(with_engine(data_dir, work, statement_timeout_ms=STATEMENT_SECONDS_MAX * 1000))
+
+
+@app.command("setbacks")
+def list_setbacks(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Plans that a step of the night could not work on and leaves out until they go through: a person should look."""
+
+    async def work(session: Session, _now: datetime) -> list[Any]:
+        return [asdict(one) | {"first_at": one.first_at.isoformat(), "last_at": one.last_at.isoformat()}
+                for one in await setbacks.list_setbacks(session)]  # fmt: skip
+
+    show(in_books(data_dir, work), ("step", "plan_id", "code", "tries", "first_at", "last_at"), as_json=as_json)
 
 
 @app.command()

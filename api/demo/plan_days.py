@@ -91,7 +91,8 @@ class Months:
         report = await in_transaction(world.engine, lambda session: arrears_report(session, on))
         self.ends.append(DayEnd(on, report))
         if self.day % SNAPSHOT_DAYS == SNAPSHOT_DAYS - 1:
-            await in_transaction(world.engine, lambda session: portfolio.take_snapshot(session, on))
+            while await in_transaction(world.engine, lambda session: portfolio.take_snapshot(session, on)):
+                pass
             self.snapshots.append(on)
 
     async def _prove(self, when: str) -> None:

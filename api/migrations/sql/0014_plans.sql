@@ -266,6 +266,24 @@ CREATE TABLE plan_nights (
     CONSTRAINT plan_nights_counts_not_negative CHECK (batches >= 0 AND plans >= 0)
 );
 
+-- Plans that a step of the night could not work on: left out of it until they go through alone.
+CREATE TABLE plan_setbacks (
+    step       text COLLATE "C" NOT NULL,
+    plan_id    text COLLATE "C" NOT NULL,
+    code       text COLLATE "C" NOT NULL,
+    tries      integer NOT NULL DEFAULT 1,
+    first_at   timestamptz NOT NULL,
+    last_at    timestamptz NOT NULL,
+    settled_at timestamptz,
+    CONSTRAINT plan_setbacks_pkey PRIMARY KEY (step, plan_id),
+    CONSTRAINT plan_setbacks_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_setbacks_step_is_known CHECK (step IN (
+        'arrears', 'penalties', 'fees', 'stages', 'freezes', 'charges', 'reminders', 'bureau', 'snapshot'
+    )),
+    CONSTRAINT plan_setbacks_code_length CHECK (length(code) BETWEEN 1 AND 100),
+    CONSTRAINT plan_setbacks_tries_positive CHECK (tries > 0)
+);
+
 -- The share of the debt of a plan that we expect to lose, by the worst bucket of its installments.
 CREATE TABLE plan_loss_rates (
     effective_on date NOT NULL,
@@ -400,5 +418,5 @@ VALUES ('operator', 'card', '2023-05-01', 0, NULL, 'down', 'our own house', true
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
     plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls, debt_sales,
     debt_sale_plans TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_first_payments,
+GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_setbacks, plan_first_payments,
     plan_credit_refunds TO kopeyka_app;
