@@ -7,21 +7,18 @@ Figures only, in our own form: see ``fineract_tables``.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
+from pathlib import Path
 
 import pytest
 
-from tests.installments.fineract_tables import Scenario, Table, scenarios, tables
+from installments.errors import PriceTooSmall
+from installments.schedule import build_schedule
+from tests.installments.fineract import read_heading
+from tests.installments.fineract_tables import DIFFERENT, Scenario, counts, scenarios, tables
 
-DIFFERENT = {
-    "buyers_money": "what a buyer pays in advance goes to the next installment, always: the law's early payment; "
-    "Fineract lets a product send it to the last or spread it. The rule is checked with goods, which have it here",
-    "paid_goods": "goods that were paid for leave no paid installment behind: it shrinks, and the buyer's money is "
-    "overpaid; Fineract keeps the installment as paid. What is owed and overpaid is the same",
-    "overpaid_first": "what a bank takes back uses up what was overpaid before anything is owed again; Fineract lends "
-    "all of it and pays it from what was overpaid. What is owed is the same",
-}  # fmt: skip
-"""Why a table of ours is another. Each key stands in the data after ``because``."""
 SCENARIOS = list(scenarios())
+README = Path(__file__).parents[2] / "installments" / "README.md"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
@@ -33,28 +30,23 @@ def test_a_scenario_ends_as_published(scenario: Scenario) -> None:
 
 
 def test_a_difference_is_one_and_has_its_reason() -> None:
-    different = [each for each in _all() if each.because]
+    different = [each for scenario in SCENARIOS for each in tables(scenario) if each.because]
 
     assert {each.because for each in different} == set(DIFFERENT)
     assert not [each.line for each in different if each.said == each.published]
 
 
 def test_no_scenario_stands_twice() -> None:
-    twice = [name for name, times in Counter((each.feature, each.id) for each in SCENARIOS).items() if times > 1]
-
-    assert not twice
+    assert not [name for name, times in Counter((each.feature, each.id) for each in SCENARIOS).items() if times > 1]
 
 
-def _all() -> list[Table]:
-    return [table for scenario in SCENARIOS for table in tables(scenario) if table.is_published]
+def test_a_part_of_nothing_is_refused() -> None:
+    """LoanRepayment-Part4 C4354 cuts 1.00 and 0.40 in two whole units and gets a part of 0.00; we make no such plan."""
+    for price in ("1.00", "0.40"):
+        kopecks, product, _, _ = read_heading(f"{price} in 2 every 1 months from 26.10.2025 due 26.11.2025 first 0%")
+        with pytest.raises(PriceTooSmall):
+            build_schedule(kopecks, product, first_due_on=date(2025, 11, 26))
 
 
-def counts() -> str:
-    """What is checked, as the README says it."""
-    read = _all()
-    reasons = Counter(each.because for each in read if each.because)
-    features = sorted({each.feature for each in SCENARIOS})
-    return (
-        f"{len(read)} tables of {len(SCENARIOS)} scenarios in {len(features)} files; others by our terms: "
-        + ", ".join(f"{reason} {times}" for reason, times in sorted(reasons.items()))
-    )
+def test_the_readme_says_what_is_checked() -> None:
+    assert counts() in " ".join(README.read_text("utf-8").split())
