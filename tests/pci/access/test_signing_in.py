@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,7 +85,7 @@ async def test_an_unknown_login_takes_as_long_as_a_known_one(access: Access, now
     others = {"unknown": {"login": "nobody"}, "password": {"password": "x"}, "code": {"code": "1"}}
     took: dict[str, list[float]] = {name: [] for name in others}
 
-    for _ in range(6):  # by turns, so that a busy machine is busy for all of them
+    for _ in range(6):
         for name, other in others.items():
             took[name].append(await seconds_of(slow, member.given(now, **other), now))
 
@@ -93,10 +94,11 @@ async def test_an_unknown_login_takes_as_long_as_a_known_one(access: Access, now
 
 
 async def seconds_of(access: Access, given: Credentials, now: datetime) -> float:
-    started = asyncio.get_running_loop().time()
+    """Of our processor: other processes may keep it from us for as long as they like."""
+    started = time.process_time()
     with pytest.raises(SignInRefused):
         await sign_in(access, given, now=now)
-    return asyncio.get_running_loop().time() - started
+    return time.process_time() - started
 
 
 async def test_a_sealed_vault_tells_nobody_who_is_known_to_it(
