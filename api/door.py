@@ -79,6 +79,8 @@ class Door:
     entries: Any
     """The group commit of single entries: see ``api.entry_commit``."""
     balances: BalanceQueue
+    scans: Any
+    """The group commit of scans: see ``api.short_presentment``."""
     lines: Lines
     """For what one statement does."""
     wiring: Wiring

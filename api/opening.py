@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import balance_reads, logs
+from api import balance_reads, logs, short_presentment
 from api.asgi import Outermost
 from api.callers import Callers
 from api.card_number_wall import CardNumberWall
@@ -68,7 +68,7 @@ def app_of(settings: Settings, routers: Iterable[APIRouter], buckets: Buckets | 
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = asyncio.Event()
         follow = asyncio.create_task(follow_clock(door, stop)) if settings.mode is Mode.SANDBOX else None
-        async with door.entries, door.balances:
+        async with door.entries, door.balances, door.scans:
             yield
             door.is_draining = True
         if follow is not None:
@@ -107,6 +107,7 @@ def open_door(settings: Settings) -> Door:
         ),
         balances=balance_reads.open_queue(url, queue_max=settings.group_commit_queue_max),
         allowed_pans=allowed_pans(settings.allowed_pans_file),
+        scans=short_presentment.open_queue(url, queue_max=settings.group_commit_queue_max),
         lines=Lines(url),
     )
 

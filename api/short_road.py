@@ -105,12 +105,13 @@ def _text(value: str | bytes | datetime | None) -> str | None:
 
 
 BEGIN = f"""
-WITH found AS MATERIALIZED (SELECT place FROM known_keys(ARRAY[$1], ARRAY[$2])),
+WITH taken AS MATERIALIZED (SELECT take_key($1, $2) AS is_ours),
 locked AS MATERIALIZED (
     SELECT id, merchant_id, terminal_id, amount_kopecks,
            left(coalesce(nullif(description, ''), 'Order ' || number), {PURPOSE_CHARACTERS_MAX}) AS purpose
       FROM orders
-     WHERE id = $3 AND ($4::text IS NULL OR merchant_id = $4) AND status = 'open' AND NOT EXISTS (SELECT FROM found)
+     WHERE id = $3 AND ($4::text IS NULL OR merchant_id = $4) AND status = 'open' AND (SELECT is_ours FROM taken)
+       AND NOT EXISTS (SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2)
        AND NOT EXISTS (SELECT FROM order_offers WHERE order_id = $3)
        AND NOT EXISTS (SELECT FROM rail_rollouts AS r WHERE r.merchant_id = orders.merchant_id AND r.rail = 'sbp')
        FOR NO KEY UPDATE SKIP LOCKED
@@ -136,7 +137,8 @@ locked AS MATERIALIZED (
 )
 SELECT l.merchant_id, l.amount_kopecks, l.purpose, l.terminal_id, m.nspk_merchant_id, m.member_id, m.bank_account
   FROM locked AS l, merchant AS m, tried"""  # noqa: S608  # our own numbers
-"""Locks: the key's advisory lock, tried; the order, passed by if somebody holds it."""
+"""Locks: the key's advisory lock, tried; the order, passed by if somebody holds it. A key that was kept since we looked
+is refused by its unique key, and nothing is written."""
 
 FINISH = """
 WITH ours AS MATERIALIZED (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
@@ -25,6 +26,7 @@ from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from pci.secret import Secret
 from tests.api.conftest import Client, new_key
+from tests.ledger.waiting import is_waiting_for_a_lock
 
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
 SCOPES = ("loyalty:read", "loyalty:write", "orders:read", "orders:write")
@@ -127,6 +129,46 @@ async def test_of_many_tills_that_scan_one_barcode_one_gets_it(tills: Tills) -> 
     answered = await asyncio.gather(*(tills.scan(barcode) for _ in range(12)))
 
     assert sorted(one.status_code for one in answered) == [201] + [409] * 11
+
+
+async def test_of_scans_taken_down_together_each_has_its_own_answer(tills: Tills) -> None:
+    phone, plastic, nobodys, key = await tills.shown(), tills.card["number"], number_of("000000000"), new_key()
+    blocked = await made(tills.ours, "/v1/loyalty-cards", {"programme": "kofeinya"})
+    assert (await tills.ours.post(f"/v1/loyalty-cards/{blocked['id']}/block", {"reason": "Потеряна"})).is_success
+    scanned = (phone, plastic, nobodys, blocked["number"], plastic)
+
+    answered = await asyncio.gather(
+        *(tills.scan(barcode) for barcode in scanned),
+        *(tills.scan(plastic, key=key) for _ in range(3)),
+    )
+
+    own, same = answered[: len(scanned)], answered[len(scanned) :]
+    assert [one.status_code for one in own] == [201, 201, 404, 422, 201]
+    assert [one.json().get("is_payment_available") for one in own] == [True, False, None, None, False]
+    assert len({one.json()["id"] for one in (own[0], own[1], own[4], same[0])}) == 4
+    assert {(one.status_code, one.content) for one in same} == {(201, same[0].content)}
+    for one in (own[0], own[1], own[4], same[0]):
+        assert (await tills.ours.get(one.headers["location"])).json() == one.json()
+    assert len((await tills.ours.get("/v1/presentments")).json()["items"]) == 4
+
+
+async def test_scans_whose_key_was_answered_since_they_looked_go_the_long_way(
+    tills: Tills, engine: Engine, database: Any
+) -> None:
+    key, plastic = new_key(), tills.card["number"]
+    first = await tills.scan(plastic)
+    copied = """INSERT INTO idempotency_keys
+        SELECT (jsonb_populate_record(k, jsonb_build_object('key', %s::text))).*
+          FROM idempotency_keys AS k WHERE resource_id = %s"""
+    async with await psycopg.AsyncConnection.connect(database.superuser_url) as other:
+        await other.execute(copied, [key, first.json()["id"]])
+        scans = [asyncio.create_task(tills.scan(plastic, key=each)) for each in (key, new_key(), new_key())]
+        await is_waiting_for_a_lock(engine)
+    answered = await asyncio.gather(*scans)
+
+    assert answered[0].content == first.content
+    assert [one.status_code for one in answered] == [201, 201, 201]
+    assert len((await tills.ours.get("/v1/presentments")).json()["items"]) == 3
 
 
 @pytest.mark.parametrize("with_check_digit", [True, False])

@@ -68,6 +68,12 @@ CREATE TABLE idempotency_clearing (
 );
 INSERT INTO idempotency_clearing DEFAULT VALUES;
 
+-- Takes a key for this transaction, unless another one has it. Nothing here waits.
+-- Locks: an advisory lock on the key, tried.
+CREATE FUNCTION take_key(p_scope text, p_key text) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(p_scope || ' ' || p_key, 19282))
+$$;
+
 -- Takes the keys for this transaction and says what is known of them. A key that is free and new
 -- has no row in the answer; one that another transaction holds is busy. Nothing here waits.
 -- Locks: an advisory lock on each key, tried in the order given. The second statement sees what
@@ -78,7 +84,7 @@ LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
     v_is_free boolean[];
 BEGIN
-    SELECT array_agg(pg_try_advisory_xact_lock(hashtextextended(u.scope || ' ' || u.key, 19282)) ORDER BY u.place)
+    SELECT array_agg(take_key(u.scope, u.key) ORDER BY u.place)
       INTO v_is_free
       FROM unnest(p_scopes, p_keys) WITH ORDINALITY AS u(scope, key, place);
     RETURN QUERY
@@ -126,4 +132,4 @@ END $$;
 
 GRANT SELECT, INSERT, UPDATE ON api_keys TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON idempotency_keys TO kopeyka_app;
-GRANT EXECUTE ON FUNCTION known_keys, clear_idempotency_keys TO kopeyka_app;
+GRANT EXECUTE ON FUNCTION take_key, known_keys, clear_idempotency_keys TO kopeyka_app;

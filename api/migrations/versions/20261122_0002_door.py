@@ -15,6 +15,7 @@ depends_on = None
 DROP_ALL = """
 DROP FUNCTION clear_idempotency_keys(timestamptz, timestamptz, integer);
 DROP FUNCTION known_keys(text[], text[]);
+DROP FUNCTION take_key(text, text);
 DROP TABLE idempotency_clearing, idempotency_keys, api_keys;
 """
 
