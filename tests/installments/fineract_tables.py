@@ -32,8 +32,8 @@ from ledger.money import roubles
 from tests.installments.fineract import day_of, movement_of, read_heading
 
 DIFFERENT = {
-    "buyers_money": "what a buyer pays in advance goes to the next part, always; with Fineract a product may send it to "
-    "the last or spread it. The rule itself is checked with goods, which have it here",
+    "buyers_money": "what a buyer pays in advance goes to the next part, always; with Fineract a product may send it "
+    "to the last or spread it. The rule itself is checked with goods, which have it here",
     "paid_goods": "goods that were paid for leave no paid part behind: it shrinks, and the money is overpaid; Fineract "
     "keeps the part as paid. What is owed and overpaid is the same",
     "overpaid_first": "what a bank takes back uses up what was overpaid, and the rest is owed again; Fineract lends it "
