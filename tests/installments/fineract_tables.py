@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 from installments.movements import Movement, MovementKind
@@ -38,10 +39,14 @@ DIFFERENT = {
     "keeps the part as paid. What is owed and overpaid is the same",
     "overpaid_first": "what a bank takes back uses up what was overpaid, and the rest is owed again; Fineract lends it "
     "all and pays it from what was overpaid. What is owed is the same",
+    "emptied_parts": "parts that a re-age empties keep their numbers and days, with nothing due; Fineract takes away "
+    "those that were to come and puts one on the day of the re-age. What is owed is the same",
 }
 """Why a table of ours is another: the words after ``because``."""
 LEFT_OUT = {
-    "a second disbursement": ("C2819 C2833 C2834 C2922 C3063 C3064 C3065 C3105 C3109 C3114 C3134 C4051"),
+    "a second disbursement": (
+        "C2819 C2833 C2834 C2922 C3063 C3064 C3065 C3105 C3109 C3114 C3134 C4051 C4060 C4596 C2938 C2939"
+    ),
     "fees and penalties": (
         "C2446 C2547 C2612 C2636 C2637 C2814 C2818 C2940 C2946 C2947 C2959 C3058 C3073 C3076 C3077 C3082 C3110 C3115 "
         "C3223 C3243 C4039 C4044 C4045 C4050 C4068 C4069 C4070 C4072 C4073"
@@ -60,7 +65,7 @@ PAYS = frozenset(
 )  # fmt: skip
 LINE = re.compile(r"(\d\d\.\d\d(?:\.\d{4})?) (\S+)([^=|]*)(?:([=|]) (.*))?")
 PART = re.compile(r"([\d.]+)(?:([*+-])|/([\d.]+)(?:\+([\d.]+))?(?:-([\d.]+))?)?")
-TABLE = re.compile(r"(.*?)(?: @ (.*?))?(?: ours (.*?) because (\S+))?")
+TABLE = re.compile(r"(.*?)(?: ours (.*?) because (\S+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +143,14 @@ class _Play:
 def _table(line: str, is_published: bool, published: str, play: _Play, on: date) -> Table:
     found = TABLE.fullmatch(published)
     assert found, f"not a table: {published!r}"
-    figures, days, ours, because = (each and " ".join(each.split()) for each in found.groups())
+    theirs, ours, because = found.groups()
     state = play.state(play.movements, on)
     said = _figures(play, state)
-    if "overpaid" in figures:
+    if "overpaid" in theirs:
         said += f" overpaid {_short(state.overpaid)}"
-    if days:
+    if "@" in theirs:
         said += f" @ {' '.join(part.due_on.strftime('%d.%m') for part in state.installments)}"
-    end = f" @ {days}" if days else ""
-    return Table(line, is_published, _spelled(figures) + end, _spelled(ours or figures) + end, said, because)
+    return Table(line, is_published, _spelled(theirs), _spelled(ours or theirs), said, because)
 
 
 def _figures(play: _Play, state: PlanState) -> str:
@@ -174,10 +178,19 @@ def _part(due: int, paid: int, ahead: int, late: int) -> str:
     return f"{said}{f'+{_short(ahead)}' if ahead else ''}{f'-{_short(late)}' if late else ''}"
 
 
-def _spelled(figures: str) -> str:
+def _spelled(table: str) -> str:
     """A table's short words in full."""
-    parts, over, overpaid = figures.partition(" overpaid ")
-    return " ".join(_full(word) for word in parts.split()) + over + overpaid
+    figures, at, days = table.partition("@")
+    parts, over, overpaid = figures.partition("overpaid")
+    words = [_full(word) for word in parts.split()]
+    return " ".join([*words, *([over, overpaid.strip()] if over else []), *([at, *days.split()] if at else [])])
+
+
+def owed(table: str) -> list[str]:
+    """What is left to pay of a table in full words, part by part: those that owe nothing left out."""
+    figures = table.partition("@")[0].partition("overpaid")[0]
+    left = [Decimal(due) - Decimal(paid) for due, paid, *_ in (re.split("[/+-]", word) for word in figures.split())]
+    return [f"{amount:.2f}" for amount in left if amount]
 
 
 def _full(word: str) -> str:
