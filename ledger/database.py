@@ -33,6 +33,8 @@ Engine = AsyncEngine
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_TIMEOUT_MS = 10_000
+POOL_SECONDS_MAX = 1.0
+"""How long to wait for one of an engine's connections: whoever waits for longer is told to come back."""
 PREPARED_AFTER = 2
 """A statement is prepared when a connection has carried it out this many times."""
 PREPARED_MAX = 500
@@ -60,7 +62,7 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
         url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=size,
         max_overflow=0,
-        pool_timeout=1.0,
+        pool_timeout=POOL_SECONDS_MAX,
         pool_pre_ping=False,
         pool_reset_on_return=None,
         pool_use_lifo=True,  # a connection that was just used has its statements prepared and its plans at hand

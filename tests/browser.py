@@ -112,6 +112,12 @@ class BrowserTab:
         await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, text=text)
         await self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
+    async def reload(self, frame: str) -> None:
+        """Ask for the page once more; the old one answers for a while."""
+        await self.run("window.isOld = true", frame=frame)
+        await self.call("Page.reload")
+        await self.until("!window.isOld && document.readyState === 'complete'", frame=frame)
+
     async def picture(self, path: Path, *, width: int, height: int) -> None:
         """A screenshot."""
         await self.call(

@@ -19,10 +19,13 @@ import psycopg
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import HealthCheck, settings
 
-from api import bootstrap, data_dir, migrate
+from api import bootstrap, data_dir, idempotency, migrate, till_memory
 from api.event_catalogue import EVENT_TYPES
 from api.postgres import Server
+from api.routes import health
+from ledger import database as ledger_database
 from ledger import outbox
 from ledger.database import Engine, Session, create_engine
 from ledger.outbox import Event
@@ -42,7 +45,21 @@ SMALL_FILE_TESTS = 12
 """Files with fewer come last and even out what the cores have left."""
 MAKE_UP_EVENTS = {"test_outbox.py", "test_webhooks.py"}
 """Files of tests that are about events and not about what happened."""
+PATIENCE_SECONDS = 60.0
+"""In place of limits in fractions of a second after which our own doors say that they are busy: on a machine where four
+test processes share two cores an answer within one of them is chance."""
+IMPATIENT = (
+    (ledger_database, "POOL_SECONDS_MAX"), (idempotency, "WAIT_SECONDS_MAX"), (till_memory, "RAILS_SECONDS_MAX"),
+    (health, "READY_SECONDS_MAX"),
+)  # fmt: skip
 numbers = itertools.count(1)
+
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")  # the same examples at every run; others by ``--hypothesis-profile=explore``
+for module, name in IMPATIENT:
+    assert getattr(module, name) < PATIENCE_SECONDS
+    setattr(module, name, PATIENCE_SECONDS)
 
 
 def pytest_configure(config: pytest.Config) -> None:

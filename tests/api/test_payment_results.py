@@ -117,7 +117,7 @@ async def parked(engine: Engine) -> set[str]:
 
 
 async def test_who_asks_in_the_turn_in_which_a_round_ends_is_answered(reader: StatusReader) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for _ in range(3):
             assert await reader.look_up(Hint(code(1)))
 

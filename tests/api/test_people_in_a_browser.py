@@ -34,7 +34,7 @@ def enter_card(vault: VaultProcess) -> str:
         form = service.post("/card-sessions", json=wanted, headers={"idempotency-key": "order-1"}).json()
         card = {"pan": MIR, "expires_on": "2029-12", "cvc": "731"}
         headers = {"origin": vault.origin}
-        entered = httpx.post(f"{form['form_url']}/card", json=card, headers=headers)
+        entered = httpx.post(f"{form['form_url']}/card", json=card, headers=headers, timeout=60)
     assert entered.status_code == 201, entered.text
     return str(entered.json()["token"])
 
@@ -74,11 +74,12 @@ async def test_a_person_enrols_signs_in_and_is_shown_one_number(vault_database: 
         card = await asyncio.to_thread(enter_card, vault)
         token = await invite(vault, vault_database.vault_url, "olga", "Ольга Смирнова", "support")
         async with browser_tab(vault.origin + PAGE) as tab:
-            await tab.until("document.getElementById('sign-in').checkVisibility()", frame=PAGE)
+            there = "document.readyState === 'complete' && document.getElementById('sign-in').checkVisibility()"
+            await tab.until(there, frame=PAGE)
             await tab.run("document.getElementById('to-enrol').click()", frame=PAGE)
             await fill(tab, "enrol", token=token, password=PASSWORD, again=PASSWORD)
             key = (await until_shown(tab, "secret")).rpartition(" ")[2]
-            assert await tab.run("document.getElementById('picture').naturalWidth > 100", frame=PAGE)
+            await tab.until("document.getElementById('picture').naturalWidth > 100", frame=PAGE)
             secret = secret_in(Secret(f"otpauth://totp/x?secret={key}"))
             step = step_of(machine_now())
             await fill(tab, "first-code", code=code_at(secret, step))

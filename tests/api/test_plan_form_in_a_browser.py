@@ -64,10 +64,12 @@ async def picture(tab: BrowserTab, name: str) -> None:
 
 
 async def heading(tab: BrowserTab, words: str, frame: str) -> None:
-    await tab.until(f"document.querySelector('h1')?.textContent.includes({words!r})", frame=frame)
+    there = f"document.querySelector('h1')?.textContent.includes({words!r})"
+    await tab.until(f"document.readyState === 'complete' && {there}", frame=frame)
 
 
 async def press(tab: BrowserTab, selector: str, frame: str) -> None:
+    await tab.until(f"document.readyState === 'complete' && !!document.querySelector({selector!r})", frame=frame)
     await tab.run(f"document.querySelector({selector!r}).click()", frame=frame)
 
 
@@ -83,7 +85,8 @@ async def agree(tab: BrowserTab, home: str) -> None:
     await heading(tab, "Кто оформляет", home)
     await picture(tab, "details")
     await press(tab, "button.submit", home)
-    await tab.until("document.querySelectorAll('[aria-invalid]').length >= 4", frame=home)
+    wrong = "document.readyState === 'complete' && document.querySelectorAll('[aria-invalid]').length >= 4"
+    await tab.until(wrong, frame=home)
     await picture(tab, "details_wrong")
     for name, text in TYPED.items():
         await tab.run(f"document.getElementById({name!r}).value = ''", frame=home)
@@ -117,7 +120,7 @@ async def test_a_buyer_accepts_a_plan_in_a_browser(client: Client, engine: Engin
                     await tab.type_into("code", "000000", frame=home)
                     await tab.press("Enter")
                     await tab.until("document.body.textContent.includes('Осталось попыток: 4')", frame=home)
-                    await tab.call("Page.reload")
+                    await tab.reload(home)
                     await heading(tab, "Код из сообщения", home)
                     await tab.type_into("code", await shop.code_on(PHONE), frame=home)
                     await tab.press("Enter")

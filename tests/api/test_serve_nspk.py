@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +56,7 @@ def door(database: Any, tmp_path: Path) -> Iterator[NspkDoor]:
         process = start("api.serve_nspk", environment=os.environ | told, pass_fds=[listener.fileno()])
         yield NspkDoor(f"https://127.0.0.1:{listener.getsockname()[1]}", made)
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_nspk_is_heard_and_nobody_else(door: NspkDoor, tmp_path: Path) -> None:
@@ -70,10 +69,9 @@ def test_nspk_is_heard_and_nobody_else(door: NspkDoor, tmp_path: Path) -> None:
         Certificates(ca=door.certificates.agent.ca),
         Certificates(door.certificates.agent.ca, foreign.certificate, foreign.key),
     ):
-        began = time.monotonic()
-        with pytest.raises((httpx.TransportError, ssl.SSLError)):
+        with pytest.raises((httpx.TransportError, ssl.SSLError)) as refused:
             door.post(NOTIFICATION, stranger)
-        assert time.monotonic() - began < 10
+        assert not isinstance(refused.value, httpx.TimeoutException), "a stranger was left waiting"
 
 
 async def test_the_open_door_then_takes_no_notifications(database: Any) -> None:

@@ -30,7 +30,7 @@ from api.vault_certificates import ROLE_NAME, LinkCertificates, VaultCertificate
 from api.vault_client import VaultClient
 from api.vault_tls import client_context
 from ledger.clock import machine_now
-from tests.api.vault_process import VaultProcess, vault_process
+from tests.api.vault_process import WAIT_SECONDS_MAX, VaultProcess, vault_process
 
 pytestmark = pytest.mark.faults
 
@@ -96,8 +96,8 @@ def test_tls_older_than_1_2_is_not_spoken(vault: VaultProcess) -> None:
 def test_the_service_listener_has_no_form_and_the_origin_has_no_service(vault: VaultProcess) -> None:
     with vault.client() as ours:
         assert ours.get("/card-forms/x").status_code == 404
-    assert httpx.get(f"{vault.origin}/card-keys").status_code == 404
-    assert httpx.get(f"{vault.origin}/merchants/{MERCHANT}/cards").status_code == 404
+    assert httpx.get(f"{vault.origin}/card-keys", timeout=60).status_code == 404
+    assert httpx.get(f"{vault.origin}/merchants/{MERCHANT}/cards", timeout=60).status_code == 404
 
 
 def test_the_vault_keeps_no_memory_dump_and_has_no_way_into_the_books(vault: VaultProcess) -> None:
@@ -142,7 +142,7 @@ def test_an_unfit_vault_does_not_start_and_says_why(
 ) -> None:
     with vault_process(vault_database.vault_url, tmp_path, **extra) as vault:
         assert vault.process is not None
-        assert vault.process.wait(30) == 1
+        assert vault.process.wait(WAIT_SECONDS_MAX) == 1
         assert said in vault.log()
         assert "Traceback" not in vault.log()
 
@@ -192,7 +192,7 @@ async def test_a_vault_that_is_killed_under_requests_comes_back(vault: VaultProc
     await asyncio.gather(*asking)
     await client.close()
 
-    assert seen[-1] == "answered"
+    assert "answered" in seen[answered:]
     assert set(seen) <= {"answered", "vault.unavailable", "vault.unknown"}
 
 
@@ -224,7 +224,7 @@ def test_the_vault_runs_alone_under_its_supervisor(vault_database: Any, tmp_path
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
         while not file.exists():
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
@@ -232,16 +232,16 @@ def test_the_vault_runs_alone_under_its_supervisor(vault_database: Any, tmp_path
         told = json.loads(file.read_text())
         assert set(told["pids"]) == {"supervisor", "vault"}
         assert set(told["urls"]) == {"vault", "card_form"}
-        assert httpx.get(told["urls"]["card_form"] + "/livez").status_code == 200
+        assert httpx.get(told["urls"]["card_form"] + "/livez", timeout=60).status_code == 200
         environment = psutil.Process(told["pids"]["vault"][0]).environ() if os.geteuid() == 0 else {}
         assert not [name for name in environment if name.endswith("DATABASE_URL") and "_VAULT_DATABASE" not in name]
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(WAIT_SECONDS_MAX)
 
 
 def test_the_role_vault_needs_its_database() -> None:
     command = [sys.executable, "-m", "api.cli.main", "up", "--role", "vault"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS_MAX)
 
     assert (refused.returncode, "KOPEYKA_VAULT_DATABASE_URL" in refused.stderr) == (1, True)

@@ -116,8 +116,8 @@ def statuses(database: Database) -> list[str]:
 async def test_a_body_that_does_not_come_is_not_waited_for(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.05)
     body = {"terminal_id": (await terminal(client))["id"], "number": "A-1", "amount_kopecks": 100}
+    monkeypatch.setattr(bodies, "BODY_SECONDS_MAX", 0.05)
 
     async def halves() -> AsyncIterator[bytes]:
         text = json.dumps(body).encode()

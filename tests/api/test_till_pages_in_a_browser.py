@@ -67,7 +67,7 @@ async def fits(tab: BrowserTab, name: str, frame: str) -> None:
 
 
 async def press(tab: BrowserTab, selector: str, frame: str) -> None:
-    await tab.until(f"!!document.querySelector({selector!r})", frame=frame)
+    await tab.until(f"document.readyState === 'complete' && !!document.querySelector({selector!r})", frame=frame)
     await tab.run(f"document.querySelector({selector!r}).click()", frame=frame)
 
 
@@ -76,7 +76,7 @@ async def says(tab: BrowserTab, panel: str, words: str, frame: str) -> None:
 
 
 async def paid(world: TillWorld, tab: BrowserTab, frame: str) -> None:
-    for _ in range(100):
+    for _ in range(1200):
         await world.work()
         if await tab.run("!!document.querySelector('.outcome.is-paid')", frame=frame):
             return
@@ -85,7 +85,7 @@ async def paid(world: TillWorld, tab: BrowserTab, frame: str) -> None:
 
 
 async def refunded(world: TillWorld, tab: BrowserTab, frame: str) -> None:
-    for _ in range(100):
+    for _ in range(1200):
         await world.work()
         if "Вернули" in (await tab.run("document.querySelector('.refund')?.textContent", frame=frame) or ""):
             return

@@ -66,7 +66,7 @@ async def test_support_types_a_key_and_reads_a_sale(
     home = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     async with served(client.app, listener), browser_tab(f"{home}/timeline") as tab:
-        await tab.until("!!document.querySelector('[name=api_key]')", frame=home)
+        await tab.until("document.readyState === 'complete' && !!document.querySelector('[name=api_key]')", frame=home)
         await fits(tab, "form")
         for name, text in (("api_key", client.api_key), ("object_id", order_id)):
             await tab.run(f"document.querySelector('[name={name}]').value = {text!r}", frame=home)

@@ -87,7 +87,10 @@ class Installation:
         assert answer.status_code == 200, answer.text
 
     def made(self, path: str, body: Any) -> Any:
-        answer = self.native.post(path, json=body, headers={"idempotency-key": f"contract-key-{next(keys):012}"})
+        headers = {"idempotency-key": f"contract-key-{next(keys):012}"}
+        answer = until(  # busy is no answer: a caller comes back
+            lambda: self.native.post(path, json=body, headers=headers), lambda answer: answer.status_code != 503
+        )
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 

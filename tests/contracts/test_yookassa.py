@@ -116,7 +116,7 @@ def test_a_lost_answer_of_nspk_is_processing_until_the_client_asks_again(
 ) -> None:
     installation.faults(lost_answer=1.0, seed=1)
     heal_at = time.monotonic() + 1.0
-    configure(installation, shop, timeout=200, max_attempts=8)
+    configure(installation, shop, timeout=200, max_attempts=10)
     healer = threading.Timer(heal_at - time.monotonic(), installation.faults)
     healer.start()
 

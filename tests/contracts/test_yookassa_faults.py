@@ -56,7 +56,7 @@ def test_every_payment_is_made_once_under_faults(installation: Installation) -> 
             found: dict[str, Any] = http.get(f"/payments/{made['id']}").json()
             return found
 
-        found = [until(lambda made=made: read(made), lambda payment: payment["status"] != "pending", 60.0)
+        found = [until(lambda made=made: read(made), lambda payment: payment["status"] != "pending")
                  for _, made in sales]  # fmt: skip
 
     assert {payment["status"] for payment in found} == {"succeeded"}
@@ -87,20 +87,23 @@ def test_a_payment_survives_the_death_of_the_api_in_the_middle_of_the_call(insta
         installation.processes["api"].kill()
         installation.processes["api"].wait()
         assert isinstance(cut.exception(), httpx.TransportError)
+        lease_until(installation, "lease_until + interval '1 hour'")  # however long the api takes to start
         nspk.send_signal(signal.SIGCONT)
         installation.start("api")
 
         waiting = http.post("/payments", json=QR, headers=key)
         assert (waiting.status_code, waiting.json()["type"]) == (202, "processing")  # the dead one's lease still runs
         installation.made("/v1/clock/advance", {"seconds": 60})  # the worker takes the lost link up
-        with psycopg.connect(installation.database_url) as connection:
-            connection.execute("UPDATE idempotency_keys SET lease_until = clock_timestamp() WHERE status = 'started'")
-        made = until(
-            lambda: http.post("/payments", json=QR, headers=key), lambda answer: answer.status_code == 200, 30.0
-        )
+        lease_until(installation, "clock_timestamp()")
+        made = until(lambda: http.post("/payments", json=QR, headers=key), lambda answer: answer.status_code == 200)
 
     assert made.json()["confirmation"]["confirmation_data"].startswith("https://qr.nspk.ru/")
     assert payments_of(installation, shop) == 1
+
+
+def lease_until(installation: Installation, moment: str) -> None:
+    with psycopg.connect(installation.database_url) as connection:
+        connection.execute(f"UPDATE idempotency_keys SET lease_until = {moment} WHERE status = 'started'".encode())
 
 
 def payments_of(installation: Installation, shop: Shop) -> int:

@@ -54,7 +54,11 @@ class Installation:
         return await self.api.post(path, json=body, headers=headers)
 
     async def made(self, path: str, body: Any) -> Any:
-        response = await self.post(path, body)
+        deadline, key = time.monotonic() + READY_SECONDS_MAX, f"scenario-key-{next(keys):010}"
+        while (response := await self.post(path, body, key=key)).status_code == 503:  # busy: what every caller does
+            assert response.json()["retryable"], response.text
+            assert time.monotonic() < deadline, response.text
+            await asyncio.sleep(0.3)
         assert response.status_code in (200, 201), response.text
         return response.json()
 

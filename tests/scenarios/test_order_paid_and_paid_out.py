@@ -25,7 +25,7 @@ async def test_an_order_is_paid_booked_and_paid_out(installation: Installation) 
     assert attempt["qr"]["payload"].startswith(f"https://qr.nspk.ru/{attempt['qr']['qrc_id']}?type=02")
 
     assert (await installation.pays(attempt["qr"]["qrc_id"])).status_code == 200
-    paid = await installation.until(f"/v1/orders/{order['id']}", lambda found: found["status"] == "paid", 8.0)
+    paid = await installation.until(f"/v1/orders/{order['id']}", lambda found: found["status"] == "paid")
 
     assert [found["status"] for found in paid["attempts"]] == ["paid"]
     assert paid["attempts"][0]["payment_id"].startswith("pay_")

@@ -10,6 +10,7 @@ from typing import Any
 from ledger.database import Engine, transaction
 from ledger.proofs import broken_proofs
 from sbp_gateway.breaker import CALLS_MIN
+from sbp_gateway.nspk_transport import READ_TIMEOUT_SECONDS
 from tests.scenarios.conftest import Installation
 
 
@@ -29,7 +30,7 @@ async def test_during_an_outage_cashiers_do_not_wait_and_after_it_all_is_well(
     asked_at = time.monotonic()
     path, refused = await begin(installation, terminal, "B-1")
     assert refused["status"] == "rejected"
-    assert time.monotonic() - asked_at < 2.0
+    assert time.monotonic() - asked_at < READ_TIMEOUT_SECONDS
 
     installation.processes["simulators"].send_signal(signal.SIGCONT)
     await asyncio.sleep(5.5)
@@ -39,7 +40,7 @@ async def test_during_an_outage_cashiers_do_not_wait_and_after_it_all_is_well(
     await installation.until(path, lambda order: order["status"] == "paid")
     for lost_path, _ in begun:
         ended = await installation.until(
-            lost_path, lambda order: order["attempts"][0]["status"] in ("waiting", "rejected"), 30.0
+            lost_path, lambda order: order["attempts"][0]["status"] in ("waiting", "rejected")
         )
         assert ended["status"] == "open"
     async with transaction(engine) as session:

@@ -26,8 +26,8 @@ async def plan(installation: Installation, **how: Any) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def ended(installation: Installation, refund: Any, seconds_max: float = 90.0) -> Any:
-    return await installation.until(f"/v1/refunds/{refund['id']}", lambda found: found["is_final"], seconds_max)
+async def ended(installation: Installation, refund: Any) -> Any:
+    return await installation.until(f"/v1/refunds/{refund['id']}", lambda found: found["is_final"])
 
 
 async def balance(installation: Installation, code: str) -> int:
@@ -139,7 +139,7 @@ async def test_late_money_goes_back_by_itself_and_after_a_refusal_once_more(inst
     await later(installation, 3610)
 
     done = await installation.until(
-        f"/v1/refunds?order_id={order['id']}", lambda found: found["items"][-1]["status"] == "succeeded", 30.0
+        f"/v1/refunds?order_id={order['id']}", lambda found: found["items"][-1]["status"] == "succeeded"
     )
     assert [each["is_automatic"] for each in done["items"]] == [True, True]
     assert await balance(installation, "liability:late_receipts:sbp") == 0

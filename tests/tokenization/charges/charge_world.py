@@ -16,6 +16,7 @@ from pci.pan import Pan
 from tests.vault_world import ready_ring
 from tokenization import cards
 from tokenization.acquirer_simulator.control import new_server
+from tokenization.acquirer_simulator.scripts import AcquirerFault, Scripts
 from tokenization.acquirer_simulator.server import AcquirerServer
 from tokenization.card import CardDetails, CardTerms
 from tokenization.charges import repository as rows
@@ -31,6 +32,11 @@ from tokenization.vault import Vault
 MERCHANT = "mer_06cb8gtest0000000000000000"
 PAN = "2200000000000004"
 BY = ActedBy("service:api", "req_test")
+PATIENCE_SECONDS = 60.0
+"""For answers that will come: a busy machine makes none of them a silence."""
+SILENT = frozenset({
+    AcquirerFault.LOST_REQUEST, AcquirerFault.LOST_ANSWER, AcquirerFault.LATE_ANSWER, AcquirerFault.SLOW_REQUEST,
+})  # fmt: skip
 numbers = itertools.count(1)
 
 
@@ -45,6 +51,23 @@ class BusinessClock:
 
     def pass_by(self, **lapse: float) -> None:
         self.at += timedelta(**lapse)
+
+
+class KnowingLink(AcquirerLink):
+    """A line that soon loses patience where the acquirer was told to keep silent, and nowhere else."""
+
+    scripts: Scripts
+    short_seconds: float
+
+    @property
+    def answer_seconds(self) -> float:
+        is_next = any(rule.times > 0 and rule.fault in SILENT for rule in self.scripts.rules)
+        is_drawn = any(rate and fault in SILENT for fault, rate in self.scripts.faults.rates.items())
+        return self.short_seconds if is_next or is_drawn else PATIENCE_SECONDS
+
+    @answer_seconds.setter
+    def answer_seconds(self, _seconds: float) -> None:
+        """What the line is made with is not asked for."""
 
 
 @dataclass
@@ -110,12 +133,13 @@ async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 @asynccontextmanager
 async def charge_world(engine: Engine, now: datetime, *, answer_seconds: float = 0.4) -> AsyncIterator[ChargeWorld]:
-    """Open all of it; the line's patience is short, because tests order silence."""
+    """Open all of it; ``answer_seconds`` is the line's patience with the silence that tests order."""
     acquirer, _ = new_server()
     listener = await asyncio.start_server(acquirer.speak, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     clock = BusinessClock(now)
-    link = AcquirerLink("127.0.0.1", port, clock.now, answer_seconds=answer_seconds)
+    link = KnowingLink("127.0.0.1", port, clock.now)
+    link.scripts, link.short_seconds = acquirer.host.scripts, answer_seconds
     ring, settings = await ready_ring(engine, now), VaultSettings()
     vault = Vault(functools.partial(transaction, engine), clock.now, ring, settings, link)
     desk = ChargeDesk(vault, link)

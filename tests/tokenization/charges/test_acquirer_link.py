@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.tokenization.charges.charge_world import until
+from tests.tokenization.charges.charge_world import PATIENCE_SECONDS, until
 from tokenization.acquirer_simulator.control import new_server
 from tokenization.charges.acquirer_link import AcquirerLink, address_of, link_to
 from tokenization.charges.errors import AcquirerSilent, AcquirerUnreachable
@@ -45,7 +45,7 @@ async def line(speak: Speak, **terms: float) -> AsyncIterator[AcquirerLink]:
 
     listener = await asyncio.start_server(spoken, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    link = AcquirerLink("127.0.0.1", port, lambda: NOW, answer_seconds=terms.get("answer_seconds", 1.0))
+    link = AcquirerLink("127.0.0.1", port, lambda: NOW, answer_seconds=terms.get("answer_seconds", PATIENCE_SECONDS))
     try:
         yield link
     finally:
@@ -72,10 +72,10 @@ async def test_many_messages_share_a_line_and_each_gets_its_own_answer() -> None
 
 async def test_a_cut_line_is_silence_at_once_and_the_next_message_opens_another() -> None:
     server, _ = new_server()
-    async with line(server.speak, answer_seconds=30) as link:
+    async with line(server.speak, answer_seconds=600) as link:
         server.host.scripts.set({"rules": [{"fault": "cut"}]})
         with pytest.raises(AcquirerSilent):
-            await asyncio.wait_for(link.exchange(asked(1)), 5)
+            await asyncio.wait_for(link.exchange(asked(1)), PATIENCE_SECONDS)
 
         assert (await link.exchange(asked(2))).response_code == "00"
         assert link.connects == 2
@@ -91,14 +91,18 @@ async def test_an_acquirer_that_refuses_us_is_unreachable() -> None:
 
 
 async def test_all_who_wait_for_a_mute_acquirer_learn_of_it_at_once() -> None:
-    async def speak(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    opened: list[asyncio.StreamWriter] = []
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
         await reader.read()
 
-    async with line(speak, answer_seconds=0.5) as link, asyncio.timeout(1.5):
+    async with line(speak, answer_seconds=0.5) as link:
         asked_by_many = (link.exchange(asked(stan)) for stan in range(1, 9))
         ends = await asyncio.gather(*asked_by_many, return_exceptions=True)
 
         assert {type(end) for end in ends} == {AcquirerUnreachable}
+        assert len(opened) == 1, "they waited for one sign-on, and not one after another"
 
 
 @pytest.mark.parametrize(
