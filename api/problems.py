@@ -322,6 +322,9 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "installments.no_open_dispute": 409,
     "installments.dispute_differs": 409,
     "installments.charge_under_way": 503,
+    "installments.card_of_another": 422,
+    "installments.card_change_under_way": 409,
+    "installments.card_changes_too_often": 429,
     "installments.buyer_not_found": 404,
     "installments.phone_malformed": 422,
     "installments.details_malformed": 422,
@@ -446,7 +449,7 @@ def problem_bytes(error: KopeykaError, request_id: str, status: int | None = Non
     return to_bytes(document(error, request_id, status))
 
 
-def to_bytes(found: dict[str, Any]) -> bytes:
+def to_bytes(found: dict[str, Any] | str) -> bytes:
     """JSON as compact as we send it."""
     return _ENCODER.encode(found).encode()
 

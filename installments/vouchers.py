@@ -21,7 +21,7 @@ from installments.state import Allocation
 from ledger import accounts, chart, journal
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Session, text
-from ledger.entry import Entry, Posting, Refused
+from ledger.entry import Entry, Posting, Refused, check_batch
 from ledger.ids import new_id, new_uuids
 from ledger.money import Kopecks
 
@@ -284,6 +284,7 @@ async def book_all(session: Session, entries: Sequence[Entry], *, now: datetime)
     """Book entries, all or nothing. Raises: EntryRejected of the first that the books refuse."""
     for start in range(0, len(entries), BATCH_MAX):
         batch = entries[start : start + BATCH_MAX]
+        check_batch(batch)
         answer = await journal.post_batch_as(session, batch, new_uuids(now, len(batch)), now=now)
         refused = [] if isinstance(answer, datetime) else [one for one in answer if isinstance(one, Refused)]
         if refused:

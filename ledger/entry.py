@@ -167,12 +167,15 @@ def check_metadata(metadata: Mapping[str, Any]) -> None:
 def check_batch(entries: Sequence[Entry]) -> None:
     """Refuse a batch that is too long or has an entry that breaks a rule of form.
 
-    Raises: EntryRejected with ``ledger.invalid_entry``.
+    Raises: EntryRejected with ``ledger.invalid_entry`` and the field at fault: ``entries/0/kind``.
     """
     if len(entries) > ENTRIES_MAX:
         raise _invalid("entries", f"at most {ENTRIES_MAX}")
-    for entry in entries:
-        check(entry)
+    for place, entry in enumerate(entries):
+        try:
+            check(entry)
+        except EntryRejected as error:
+            raise _invalid(f"entries/{place}/{error.facts['field']}", error.facts["expected"]) from None
 
 
 def _invalid(field_name: str, expected: str) -> EntryRejected:

@@ -46,7 +46,8 @@ async def post(session: Session, entry: Entry, *, now: datetime, book: str = MAI
 
     Raises: EntryRejected if the books refuse it. Locks: its accounts, in their one order.
     """
-    (verdict,) = await post_batch(session, [entry], now=now, book=book)
+    forms.check(entry)
+    (verdict,) = await book_batch(await driver_connection(session), [entry], now=now, book=book)
     if isinstance(verdict, Refused):
         raise verdict.error()
     return verdict
@@ -74,9 +75,9 @@ async def post_batch_as(
 
     Gives only the time when every entry was booked now under its id: the caller knew all else before it asked, and
     the accounts are not kept waiting while it is told again.
+    The caller has checked the forms with ``entry.check_batch``.
     """
     assert len(ids) == len(entries)
-    forms.check_batch(entries)
     rows = await _rows(await driver_connection(session), _arguments(entries, now, book, ids))
     if len(rows) == 1 and rows[0][2] == "booked":
         recorded_at: datetime = rows[0][3]

@@ -113,19 +113,24 @@ class EntryView(View):
 
 
 def entry_of(body: EntryBody, *, is_linked: bool = False) -> Entry:
+    """The entry that a client asks for; nobody has checked its form."""
+    return Entry(
+        reference=body.reference,
+        kind=body.kind,
+        happened_at=body.happened_at,
+        postings=tuple([Posting(p.debit, p.credit, p.amount, p.commodity) for p in body.postings]),
+        metadata=body.metadata,
+        conditions=tuple([Condition(c.account, c.if_version, c.min_available_after) for c in body.conditions]),
+        is_linked=is_linked,
+    )
+
+
+def checked_entry(body: EntryBody) -> Entry:
     """The entry that a client asks for.
 
     Raises: EntryRejected if it breaks a rule of form.
     """
-    entry = Entry(
-        reference=body.reference,
-        kind=body.kind,
-        happened_at=body.happened_at,
-        postings=tuple(Posting(p.debit, p.credit, p.amount, p.commodity) for p in body.postings),
-        metadata=body.metadata,
-        conditions=tuple(Condition(c.account, c.if_version, c.min_available_after) for c in body.conditions),
-        is_linked=is_linked,
-    )
+    entry = entry_of(body)
     forms.check(entry)
     return entry
 
@@ -160,13 +165,13 @@ def entry_bytes(entry: Entry, booked: Booked, entry_id: str) -> bytes:
 @hot_router.post("", status_code=201, response_model=EntryView)
 async def post_entry(call: Writer, body: EntryBody) -> Response:
     """Book one entry. The same reference and body under a new key gives the entry that is there, with 200."""
-    return await book_once(call, entry_of(body))
+    return await book_once(call, checked_entry(body))
 
 
 @router.post("/dry-run", status_code=200, response_model=EntryView)
 async def try_entry(call: Writer, body: EntryBody) -> Response:
     """What booking the entry would answer, with the balances after it. Nothing is booked, no key is used up."""
-    entry = entry_of(body)
+    entry = checked_entry(body)
     async with transaction(call.engine) as session:
         (verdict,) = await journal.dry_run(session, [entry], now=call.now)
     if isinstance(verdict, Refused):

@@ -20,7 +20,7 @@ from api.routes.ledger_entries import TAG, EntryBody, entry_of
 from api.wire import Body, Flag, Instant, View, show_instant
 from ledger import journal
 from ledger.database import Session
-from ledger.entry import ENTRIES_MAX, Entry, Refused, Verdict
+from ledger.entry import ENTRIES_MAX, Entry, Refused, Verdict, check_batch
 from ledger.errors import LEDGER_REFUSALS, EntryRejected
 from ledger.ids import new_uuids, show
 from pci.redaction import redact
@@ -62,9 +62,9 @@ class EntryBatchView(View):
 @takes_body(bytes_max=ENTRY_BATCH_BYTES_MAX)
 async def post_batch(call: Annotated[Call, needs("ledger:write")], body: EntryBatchBody) -> Response:
     """Book a batch. Each entry's reference is its own key: what was booked before is not booked again."""
-    entries = [_numbered(number, one, body.atomic) for number, one in enumerate(body.entries, 1)]
-    if body.atomic:
-        entries[-1] = entry_of(body.entries[-1])
+    entries = [entry_of(one, is_linked=body.atomic) for one in body.entries]
+    entries[-1] = entry_of(body.entries[-1])
+    check_batch(entries)
 
     async def work(session: Session, _claim: Claim) -> Answer:
         ids = new_uuids(call.now, len(entries))
@@ -78,15 +78,6 @@ async def post_batch(call: Annotated[Call, needs("ledger:write")], body: EntryBa
         return Answer(200, to_bytes(_summary(items)), JSON)
 
     return await once(call, work, status=200, prefix="bat")
-
-
-def _numbered(number: int, body: EntryBody, is_linked: bool) -> Entry:
-    """One entry of the batch; a fault of form says which one it is."""
-    try:
-        return entry_of(body, is_linked=is_linked)
-    except EntryRejected as error:
-        where = f"entries/{number - 1}/{error.facts.get('field', '')}"
-        raise EntryRejected(error.code, **{**error.facts, "field": where}) from None
 
 
 def _refuse_whole(verdicts: list[Verdict]) -> None:
@@ -104,7 +95,8 @@ def _refuse_whole(verdicts: list[Verdict]) -> None:
 
 def _expected(entry: Entry, entry_id: UUID) -> bytes:
     """The item of an entry that will be booked, but for the time, which only the books know."""
-    return to_bytes({"reference": entry.reference, "status": "booked", "id": show("ent", entry.id or entry_id)})[:-1]
+    reference = to_bytes(entry.reference)
+    return b'{"reference":%b,"status":"booked","id":"%b"' % (reference, show("ent", entry.id or entry_id).encode())
 
 
 def _all_booked(items: Sequence[bytes], recorded_at: datetime) -> bytes:
