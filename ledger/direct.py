@@ -26,6 +26,7 @@ BY_KEYS = (
 )
 """Statements that find their rows by keys have one plan: looking for a better one takes longer than the statement,
 and what is found while a table is small is kept when it has grown."""
+TYPE_NUMBER = "SELECT $1::text::regtype::oid::bigint"
 LINES = 4
 """A second one lets a statement run while the first waits for its fsync."""
 
@@ -38,6 +39,7 @@ class Line:
         self._pgconn = connection.pgconn
         self._reader = Transformer(connection)
         self._names: dict[str, bytes] = {}
+        self._type_numbers: dict[str, int] = {}
         self._made = 0
         self._waiting: deque[asyncio.Future[Answers]] = deque()
         self._arrived: Answers = []
@@ -63,18 +65,26 @@ class Line:
         """Calls whose answers have not come yet."""
         return len(self._waiting)
 
-    async def call(self, statement: str, parameters: Sequence[str | None]) -> list[tuple[Any, ...]]:
-        """Run a statement with parameters ``$1`` and on, in PostgreSQL's text form, and give its rows.
+    async def type_number(self, name: str) -> int:
+        """The number that PostgreSQL gave a type of ours, asked for once a line: bytes of an array begin with it."""
+        if name not in self._type_numbers:
+            ((number,),) = await self.call(TYPE_NUMBER, (name,))
+            self._type_numbers[name] = number
+        return self._type_numbers[name]
+
+    async def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> list[tuple[Any, ...]]:
+        """Run a statement with parameters ``$1`` and on, texts or PostgreSQL's own bytes, and give its rows.
 
         A caller that goes away leaves its statement running and harms nobody else.
         Raises: psycopg.Error; nothing is changed when PostgreSQL refuses, and nobody knows when the line broke.
         """
         if self.closed:
             raise errors.OperationalError("the line is closed")
-        values = [None if value is None else value.encode() for value in parameters]
+        values = [value.encode() if isinstance(value, str) else value for value in parameters]
+        forms = [Format.BINARY if isinstance(value, bytes) else Format.TEXT for value in parameters]
         is_new = statement not in self._names
         try:
-            self._ask(statement, values, is_new=is_new)
+            self._ask(statement, values, forms, is_new=is_new)
         except errors.Error as error:
             self._end(error)  # half a call may have gone out: what comes back would be somebody else's answer
             raise
@@ -83,12 +93,12 @@ class Line:
         self._send()
         return self._rows(statement, await answered, is_new=is_new)
 
-    def _ask(self, statement: str, values: list[bytes | None], *, is_new: bool) -> None:
+    def _ask(self, statement: str, values: list[bytes | None], forms: list[Format], *, is_new: bool) -> None:
         if is_new:
             self._made += 1
             self._names[statement] = b"direct_%d" % self._made
             self._pgconn.send_prepare(self._names[statement], statement.encode())
-        self._pgconn.send_query_prepared(self._names[statement], values, result_format=Format.BINARY)
+        self._pgconn.send_query_prepared(self._names[statement], values, forms, Format.BINARY)
         self._pgconn.pipeline_sync()
 
     def _rows(self, statement: str, answers: Answers, *, is_new: bool) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from pci.database import Session
-from tokenization import sql_arrays
+from tokenization import sql_arrays, sql_rows
 from tokenization.card_errors import CardKeysNotReady
 
 Row: TypeAlias = RowMapping | Mapping[str, Any]
@@ -34,11 +34,12 @@ COLUMN_TYPES = {
     "last4": "text", "digits": "smallint", "schemes": "text", "expires": "text", "digits_tokens": "text",
     "expires_at": "timestamptz", "restrictions": "jsonb",
 }  # fmt: skip
-"""What the two functions that keep cards take, in their order."""
+"""What is written of a card, in the order of ``NewCard`` and of the type ``new_card``, which ends in its event."""
 _WRITTEN_AS: Mapping[str, Callable[[Sequence[Any]], str]] = {
     "text": sql_arrays.texts, "integer": sql_arrays.numbers, "smallint": sql_arrays.numbers,
     "bytea": sql_arrays.blobs, "timestamptz": sql_arrays.instants, "jsonb": sql_arrays.objects,
 }  # fmt: skip
+_NEW_CARD = [sql_rows.KINDS[kind] for kind in (*COLUMN_TYPES.values(), "bytea", "bytea")]
 _COLUMNS = ", ".join(f"p_{name} => CAST(:{name} AS {kind}[])" for name, kind in COLUMN_TYPES.items())
 TOKENIZE = text(
     f"SELECT * FROM tokenize_cards(p_now => :now, {_COLUMNS}, p_old_keys => CAST(:old_keys AS integer[]),"  # noqa: S608
@@ -168,9 +169,20 @@ def _copied(card: NewCard, moment: str) -> str:
 
 
 def columns_of(cards: Sequence[NewCard]) -> dict[str, str]:
-    """Cards as the arrays that the functions take, in the order of ``COLUMN_TYPES``."""
+    """Cards as the arrays that ``tokenize_cards`` takes, in the order of ``COLUMN_TYPES``."""
     columns = zip(*cards, strict=True) if cards else repeat((), len(COLUMN_TYPES))
     return {name: _WRITTEN_AS[kind](column) for (name, kind), column in zip(COLUMN_TYPES.items(), columns, strict=True)}
+
+
+def new_cards(type_number: int, cards: Sequence[NewCard], events: Sequence[bytes], leaves: Sequence[bytes]) -> bytes:
+    """Cards with their lines of the log as ``keep_new_cards`` takes them: in the order of their scopes and digests."""
+    brought = sorted(zip(cards, events, leaves, strict=True), key=_scope_and_digest)
+    return sql_rows.array(type_number, [sql_rows.row(_NEW_CARD, (*card, *line)) for card, *line in brought])
+
+
+def _scope_and_digest(brought: tuple[NewCard, bytes, bytes]) -> tuple[str, bytes]:
+    card, _, _ = brought
+    return card.scope, card.fingerprint
 
 
 async def find(session: Session, token: str, merchant_id: str) -> Row | None:

@@ -20,9 +20,13 @@ from tokenization import cards, sql_arrays
 from tokenization.card import Card, CardStatus, OpenCard, Tokenized
 from tokenization.card_errors import CardTampered, TokenRefused
 from tokenization.cards import CardAsk, CardIn
-from tokenization.repository import KEY_DESTROYED, NewCard, Row, columns_of
+from tokenization.repository import NewCard, Row, new_cards
 
-KEEP_NEW = f"SELECT keep_new_cards({','.join(f'${place}' for place in range(1, 21))})"
+KEEP_NEW = "SELECT keep_new_cards($1, $2, $3, $4)"
+NEW_CARD = "new_card"
+"""The type of what is kept."""
+LONG_ROAD = "KP010"
+"""By which PostgreSQL says that a key is destroyed or changing."""
 SEALED_COLUMNS = (
     "token", "merchant_id", "expires", "scheme", "fingerprint_id", "status", "expires_at", "restrictions",
     "key_number", "pan_sealed", "holder_sealed",
@@ -39,10 +43,13 @@ STAGE = "SELECT stage_audit_events($1::bytea[], $2::bytea[])"
 
 
 class Line(Protocol):
-    """A connection on which each call is a transaction of its own; parameters in PostgreSQL's text form."""
+    """A connection on which each call is a transaction of its own; parameters as text or bytes."""
 
-    async def call(self, statement: str, parameters: Sequence[str | None]) -> list[tuple[Any, ...]]:
+    async def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> list[tuple[Any, ...]]:
         """Run a statement and give its rows."""
+
+    async def type_number(self, name: str) -> int:
+        """The number of a type of ours."""
 
 
 async def keep_new(line: Line, ring: KeyRing, brought: Sequence[CardIn], *, now: datetime) -> list[Tokenized] | None:
@@ -53,11 +60,11 @@ async def keep_new(line: Line, ring: KeyRing, brought: Sequence[CardIn], *, now:
     sealed = cards.seal_cards(ring, brought)
     events = [_event(card, new, now) for card, new in zip(brought, sealed, strict=True)]
     try:
-        await line.call(KEEP_NEW, _arguments(sealed, events, now))
+        await line.call(KEEP_NEW, _arguments(await line.type_number(NEW_CARD), sealed, events, now))
     except errors.UniqueViolation:
         return None
     except errors.Error as error:
-        if error.sqlstate in ("KP010", KEY_DESTROYED):
+        if error.sqlstate == LONG_ROAD:
             return None
         raise
     return [_tokenized(card, new, now) for card, new in zip(brought, sealed, strict=True)]
@@ -104,6 +111,10 @@ def _tokenized(card: CardIn, new: NewCard, now: datetime) -> Tokenized:
     return Tokenized(known, is_new=True, metadata_changed=False)
 
 
-def _arguments(sealed: Sequence[NewCard], events: Sequence[AuditEvent], now: datetime) -> tuple[str, ...]:
+def _arguments(
+    type_number: int, sealed: Sequence[NewCard], events: Sequence[AuditEvent], now: datetime
+) -> tuple[str | bytes, ...]:
     canonical, leaves = leaves_of(events)
-    return (now.isoformat(), *columns_of(sealed).values(), sql_arrays.blobs(canonical), sql_arrays.blobs(leaves))
+    keys = sql_arrays.numbers({card.key_number for card in sealed})
+    merchants = sql_arrays.texts({card.merchant_id for card in sealed})
+    return now.isoformat(), keys, merchants, new_cards(type_number, sealed, canonical, leaves)

@@ -17,13 +17,14 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import DOMAIN, TIMESTAMP
 from sqlalchemy.types import UserDefinedType
 
 from pci.database import audit_metadata
 
 Instant = TIMESTAMP(timezone=True)
 Code = Text(collation="C")
+AuditLine = DOMAIN("audit_line", LargeBinary, create_type=False)
 
 
 class TransactionNumber(UserDefinedType[str]):
@@ -46,7 +47,7 @@ audit_events = Table(
     required("xid", TransactionNumber(), "pg_current_xact_id()"),
     required("id", BigInteger, "nextval('audit_event_numbers')"),
     required("staged_at", Instant, "clock_timestamp()"),
-    required("event", LargeBinary),
+    required("event", AuditLine),
     required("leaf", LargeBinary),
     PrimaryKeyConstraint("xid", "id", "staged_at", name="audit_events_pkey"),
     postgresql_partition_by="RANGE (staged_at)",

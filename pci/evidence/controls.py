@@ -325,7 +325,8 @@ LOG: tuple[Control, ...] = (
         "Без любого из полей база записи не примет",
         test="tests/pci/audit_log/test_log_database.py::test_an_event_without_one_of_its_fields_is_refused",
         query="SELECT 'audit_events_are_whole' AS missing"
-        " WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'audit_events_are_whole')",
+        " WHERE NOT EXISTS (SELECT FROM pg_attribute JOIN pg_constraint ON contypid = atttypid"
+        " WHERE attrelid = 'audit_events'::regclass AND conname = 'audit_events_are_whole')",
     ),
     Control(
         "10.3.2",

@@ -38,18 +38,27 @@ OTHER = {"token": "tok_" + "b" * 25, "fingerprint": b"g" * 32}
 BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("cards", "cards_merchant_form", {"merchant_id": "shop", "fingerprint_scope": "shop"}),
     ("cards", "cards_token_form", {"token": MIR}),
+    ("cards", "cards_token_form", {"token": "tok_" + "a" * 24 + "-"}),
+    ("cards", "cards_token_form", {"token": "dtk_" + "a" * 25}),
     ("cards", "cards_digits_token_form", {"digits_token": MIR}),
     ("cards", "cards_digits_token_form", {"digits_token": "9999" + "0" * 9}),
     ("cards", "cards_status_is_known", {"status": "lost", "ended_at": "2026-11-22T09:00Z", "pan_sealed": None,
                                         "key_number": None, "fingerprint": None, "fingerprint_key": None}),
     ("cards", "cards_first6_is_digits", {"first6": "22001"}),
+    ("cards", "cards_first6_is_digits", {"first6": "22001x"}),
     ("cards", "cards_last4_is_digits", {"last4": "79001"}),
+    ("cards", "cards_last4_is_digits", {"last4": "9 01"}),
     ("cards", "cards_digits_in_range", {"digits": 12}),
     ("cards", "cards_scheme_form", {"scheme": "МИР"}),
-    ("cards", "cards_expires_is_a_month", {"expires": "2028-13"}),
+    ("cards", "cards_scheme_form", {"scheme": "m"}),
+    *(
+        ("cards", "cards_expires_is_a_month", {"expires": month})
+        for month in ("2028-13", "2028-00", "2028-1-", "20-8-12", "2128-12", "2028/12", "2028-012", "2028-1", "")
+    ),
     ("cards", "cards_scope_is_the_merchants", {"fingerprint_scope": "mer_other"}),
     ("cards", "cards_scope_is_the_merchants", {"fingerprint_scope": "mer_shop/../x"}),
     ("cards", "cards_fingerprint_id_form", {"fingerprint_id": "fpr_1"}),
+    ("cards", "cards_fingerprint_id_form", {"fingerprint_id": "fpr_" + "a" * 24 + "_"}),
     ("cards", "cards_fingerprint_length", {"fingerprint": b"f" * 31}),
     ("cards", "cards_fingerprint_has_its_key", {"fingerprint_key": None}),
     ("cards", "cards_sealed_while_active", {"pan_sealed": None}),

@@ -3,22 +3,25 @@
 
 CREATE SEQUENCE audit_event_numbers;
 
+-- A domain, because its rules are read once a session: a table's CHECKs are read and planned anew by each statement.
+CREATE DOMAIN audit_line AS bytea
+    CONSTRAINT audit_events_size CHECK (octet_length(VALUE) <= 8192)
+    -- Source: PCI DSS 10.2.2: user, type, time, success or failure, origination, affected data.
+    CONSTRAINT audit_events_are_whole CHECK (
+        (convert_from(VALUE, 'UTF8')::jsonb @@ '$.actor > "" && $.action > "" && $.at > "" && $.outcome > ""
+            && $.origin > "" && $.subject > "" && $.v >= 1') IS TRUE
+    );
+
 -- One row is one event, written in the transaction of what it tells of. Its canonical bytes are what was hashed;
 -- nothing ever re-serialises them. The transaction's number says when it becomes final.
 CREATE TABLE audit_events (
     xid       xid8 NOT NULL DEFAULT pg_current_xact_id(),
     id        bigint NOT NULL DEFAULT nextval('audit_event_numbers'),
     staged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    event     bytea NOT NULL,
+    event     audit_line NOT NULL,
     leaf      bytea NOT NULL,
     CONSTRAINT audit_events_pkey PRIMARY KEY (xid, id, staged_at),
-    CONSTRAINT audit_events_size CHECK (octet_length(event) <= 8192),
-    CONSTRAINT audit_events_leaf_is_of_event CHECK (leaf = sha256('\x00'::bytea || event)),
-    -- Source: PCI DSS 10.2.2: user, type, time, success or failure, origination, affected data.
-    CONSTRAINT audit_events_are_whole CHECK (
-        (convert_from(event, 'UTF8')::jsonb @@ '$.actor > "" && $.action > "" && $.at > "" && $.outcome > ""
-            && $.origin > "" && $.subject > "" && $.v >= 1') IS TRUE
-    )
+    CONSTRAINT audit_events_leaf_is_of_event CHECK (leaf = sha256('\x00'::bytea || event))
 ) PARTITION BY RANGE (staged_at);
 
 -- The tree: leaf number idx is the hash of one event, or of one entry of the books, whose bytes are made again from

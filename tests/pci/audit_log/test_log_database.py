@@ -158,8 +158,10 @@ async def test_each_constraint_bites(constraint: str, log: Log, vault_database: 
 def test_every_constraint_is_tried(vault_database: VaultDatabase) -> None:
     with psycopg.connect(vault_database.superuser_url) as connection:
         names = {name for (name,) in connection.execute(
-            "SELECT conname FROM pg_constraint WHERE conrelid::regclass::text = ANY(%s) AND contype <> 'n'",
-            [list(TABLES)],
+            """SELECT conname FROM pg_constraint WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype <> 'n'
+                UNION SELECT conname FROM pg_constraint JOIN pg_attribute ON atttypid = contypid
+                 WHERE attrelid = ANY (%(tables)s::regclass[])""",
+            {"tables": list(TABLES)},
         ).fetchall()}  # fmt: skip
     assert names - set(REFUSED) == {"audit_events_pkey", "audit_events_are_whole"}
 

@@ -107,7 +107,7 @@ BROKEN = {
     "3.3.1.1–3": "CREATE TABLE notes (card_cvc text)",
     "3.7.4": "ALTER TABLE keys DISABLE TRIGGER ALL; UPDATE keys SET activated_at = '2020-01-01'",
     "7.2.6": "GRANT SELECT ON cards TO kopeyka_app",
-    "10.2.2": "ALTER TABLE audit_events DROP CONSTRAINT audit_events_are_whole",
+    "10.2.2": "ALTER DOMAIN audit_line DROP CONSTRAINT audit_events_are_whole",
     "10.3.2": "GRANT UPDATE ON audit_leaves TO kopeyka_vault",
     "10.7.2": "INSERT INTO heartbeats VALUES ('vault', '2026-01-01', 60), ('books_log', now(), 60),"
     " ('vault_log', now(), 60)",
