@@ -17,6 +17,10 @@ from ledger.database import Session
 from ledger.ids import new_id
 from ledger.money import Kopecks
 
+TAKEN = frozenset({CardPaymentStatus.AUTHORISED, CardPaymentStatus.CAPTURED})
+LET_GO = frozenset({CardPaymentStatus.VOIDING, CardPaymentStatus.VOIDED})
+"""Where the buyer's bank had said yes before, the consent to later payments stands: a card was verified so."""
+
 
 @dataclass(frozen=True, slots=True)
 class CardTerms:
@@ -123,7 +127,7 @@ async def _check_consent(session: Session, merchant_id: str, terms: CardTerms) -
         first is not None
         and (first.merchant_id, first.card_token) == (merchant_id, terms.card_token)
         and first.is_credential_kept
-        and first.status in (CardPaymentStatus.AUTHORISED, CardPaymentStatus.CAPTURED)
+        and (first.status in TAKEN or (first.status in LET_GO and first.approval_code is not None))
     )
     if not is_fit:
         raise NoStoredConsent(first_payment_id=terms.first_payment_id)

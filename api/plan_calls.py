@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api import plan_card_calls
 from api.card_calls import CardCalls
 from api.card_paying import carry_out
 from api.one_by_one import all_or_halves, one_by_one
 from api.plan_credit_refunds import follow_credit
 from api.plan_first_payments import complete_if_paid, follow, void_first_payments
 from api.plan_paying import COMMITTED, follow_attempt, tie
-from api.plan_work import plans_to_carry_on
+from api.plan_work import BATCH_MAX, plans_to_carry_on
 from checkout.card_payments import CardPayment, CardRefund
 from checkout.card_refunding import record_refund
 from installments.cancelling import expire, plans_over
+from installments.card_changes import changes_to_carry_on
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
 
@@ -97,7 +99,11 @@ async def carry_on_plans(calls: PlanCalls) -> int:
     """Go on with plans whose card has been answered, or whose door died: each in transactions of its own."""
     async with transaction(calls.engine) as session:
         due = await plans_to_carry_on(session)
-    return await one_by_one("carry_on_plans", due, calls.carry_on)
+        changes = await changes_to_carry_on(session, limit=BATCH_MAX)
+    changed = await one_by_one(
+        "carry_on_card_changes", changes, lambda plan_id: plan_card_calls.carry_on(calls.cards, plan_id)
+    )
+    return changed + await one_by_one("carry_on_plans", due, calls.carry_on)
 
 
 async def expire_plans(calls: PlanCalls) -> int:

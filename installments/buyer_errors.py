@@ -9,6 +9,7 @@ InstallmentsRejected
 ├── CodeRejected
 │   └── CodeWrong, CodeExpired, CodeTriesSpent, CodeUsed, CodeNotSent, CodesTooOften
 ├── ConsentWithoutCode, ConsentDiffers
+├── CardOfAnother, CardChangeUnderWay, CardChangesTooOften
 └── StopListLineNotFound, DebtOpen, PolicyRefused
 Unavailable
 └── CodesNotConfigured, MessagesUnavailable
@@ -200,6 +201,24 @@ class PolicyRefused(InstallmentsRejected):
     """A decision policy is from a day to come, with a new version, and names a scoring that is known here."""
 
     code = "installments.policy_refused"
+
+
+class CardOfAnother(InstallmentsRejected):
+    """The card is not kept for the buyer of this plan."""
+
+    code = "installments.card_of_another"
+
+
+class CardChangeUnderWay(InstallmentsRejected):
+    """The bank of another new card of this plan is being asked just now."""
+
+    code = "installments.card_change_under_way"
+
+
+class CardChangesTooOften(InstallmentsRejected):
+    """Too many cards were tried for this plan today."""
+
+    code = "installments.card_changes_too_often"
 
 
 class CodesNotConfigured(Unavailable):

@@ -16,6 +16,8 @@ from ledger.money import Kopecks
 BATCH_MAX = 500
 """Plans that one transaction of the night works on."""
 
+ROUND_MAX = 20
+"""Tries of one round, with those that another card was given for. The table knows it too."""
 WALK_LOCK = 19284
 """The advisory lock of whoever writes charges for what is due."""
 
@@ -46,6 +48,8 @@ class DueRetry:
     """What is due now; nothing when it was paid or put off, or another charge has come since."""
     is_blocked: bool
     """Another charge of the plan is live: later."""
+    collector: CollectorName
+    """How the plan is collected now: its card may have been replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ async def lock_retries(session: Session, *, on: date, now: datetime, limit: int)
         text(f"""WITH due AS MATERIALIZED (
                      SELECT * FROM plan_charges WHERE next_try_at <= :now AND status = 'refused'
                       ORDER BY next_try_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
-                 SELECT {_COLUMNS}, p.penalty_kopecks, {_OWED} AS owed,
+                 SELECT {_COLUMNS}, p.penalty_kopecks, p.collector AS collector_now, {_OWED} AS owed,
                         EXISTS (SELECT FROM plan_charges AS l
                                  WHERE l.plan_id = c.plan_id AND l.status IN ('requested', 'unknown'))
                             OR p.is_paused AS is_blocked,
@@ -215,9 +219,30 @@ async def lock_retries(session: Session, *, on: date, now: datetime, limit: int)
             _charge(row),
             Kopecks(0 if row.owed == 0 or row.is_overtaken else int(row.owed) + row.penalty_kopecks),
             row.is_blocked,
+            _COLLECTORS[row.collector_now],
         )
         for row in found
     ]
+
+
+async def bring_forward(session: Session, plan_id: str, *, now: datetime) -> None:
+    """Let the last try of a plan that was refused be made again now. Locks: it."""
+    await session.execute(
+        text("""UPDATE plan_charges SET next_try_at = :now
+                 WHERE status = 'refused' AND tries < :tries_max
+                   AND id = (SELECT id FROM plan_charges WHERE plan_id = :plan_id AND kind = 'installment_payment'
+                              ORDER BY due_on DESC, tries DESC LIMIT 1)"""),
+        {"plan_id": plan_id, "now": now, "tries_max": ROUND_MAX},
+    )
+
+
+async def hand_to_card(session: Session, plan_id: str) -> None:
+    """Let a charge that nobody has begun be made by the plan's card. Locks: it."""
+    await session.execute(
+        text("""UPDATE plan_charges SET collector = 'card'
+                 WHERE plan_id = :plan_id AND status = 'requested' AND payment_id IS NULL"""),
+        {"plan_id": plan_id},
+    )
 
 
 async def lock_live(session: Session, charge_ids: Sequence[str]) -> list[Charge]:

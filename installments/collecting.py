@@ -139,11 +139,7 @@ async def renew(session: Session, *, now: datetime, limit: int = BATCH_MAX) -> i
     A try whose debt is gone, or that a newer round has overtaken, falls away. Locks: the refused charges.
     """
     due = await rows.lock_retries(session, on=moscow_day(now), now=now, limit=limit)
-    wanted = {
-        retry.charge.id: _again(retry.charge, retry.amount, now)
-        for retry in due
-        if retry.amount and not retry.is_blocked
-    }
+    wanted = {retry.charge.id: _again(retry, now) for retry in due if retry.amount and not retry.is_blocked}
     added = await rows.add_charges(session, list(wanted.values()))
     await rows.save_charges(
         session,
@@ -160,10 +156,12 @@ def _waits(retry: DueRetry, wanted: Mapping[str, Charge], added: set[str]) -> bo
     return retry.amount > 0 and (retry.charge.id not in wanted or wanted[retry.charge.id].id not in added)
 
 
-def _again(charge: Charge, amount: Kopecks, now: datetime) -> Charge:
+def _again(retry: DueRetry, now: datetime) -> Charge:
+    charge = retry.charge
     return new_charge(
-        charge.plan_id, charge.kind, charge.due_on, amount, charge.collector, now=now, at=now, tries=charge.tries + 1
-    )
+        charge.plan_id, charge.kind, charge.due_on, retry.amount, retry.collector, now=now, at=now,
+        tries=charge.tries + 1,
+    )  # fmt: skip
 
 
 async def begin(

@@ -264,6 +264,26 @@ plan_nights = Table(
     optional("ended_at", Instant),
 )
 
+plan_card_changes = Table(
+    "plan_card_changes",
+    metadata,
+    Column("payment_id", Code, primary_key=True),
+    required("plan_id", Code),
+    required("card_token", Code),
+    required("consent", Text),
+    required("asked_by", Code),
+    required("status", Code, "'asked'"),
+    optional("reason", Code),
+    required("created_at", Instant),
+    optional("ended_at", Instant),
+    optional("settled_at", Instant),
+    ForeignKeyConstraint(["payment_id"], ["card_payments.id"], name="plan_card_changes_payment_fkey"),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_card_changes_plan_fkey"),
+    Index("plan_card_changes_of_plan", "plan_id", "created_at"),
+    Index("plan_card_changes_one_asked", "plan_id", unique=True, postgresql_where=text("status = 'asked'")),
+    Index("plan_card_changes_open", "plan_id", postgresql_where=text("settled_at IS NULL")),
+)
+
 plan_setbacks = Table(
     "plan_setbacks",
     metadata,

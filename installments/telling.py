@@ -27,7 +27,7 @@ class PlanActor:
     """A request id, or ``worker``."""
 
 
-OF_HOUSE = frozenset({"relief_granted", "debt_sold"})
+OF_HOUSE = frozenset({"relief_granted", "debt_sold", "card_change_asked", "card_replaced", "card_change_refused"})
 """What merchants are not told: how the house collects. Its own readers hear it. DECISIONS.md."""
 BY_ITSELF = PlanActor("system:plans", "worker")
 """What follows from time or from a bank's answer."""

@@ -38,18 +38,29 @@ async def show_card_step(visit: Visit) -> Response:
 
 
 async def show_form(visit: Visit, fault: str = "") -> Response:
-    """The vault's form: the one that is open, or a new one."""
+    """The vault's form for the first installment."""
+    title, lead = visit.says("card_title", amount=money(visit.first_amount)), visit.says("card_lead")
+    return await show_vault_form(visit, fault, deed="card", title=title, lead=lead, steps=True, step=4)
+
+
+async def show_vault_form(visit: Visit, fault: str, **told: Any) -> Response:
+    """The vault's form: the one that is open, or a new one. ``deed``: what follows when a card was entered."""
     visit, form = await _open_form(visit)
     return visit.shows(
-        "card.html", form_url=form["form_url"], status=422 if fault else 200, steps=True, step=4, fault=fault,
-        form_origin=origin_of(form["form_url"]), card_session_id=form["id"], first_amount=money(visit.first_amount),
+        "card.html", form_url=form["form_url"], status=422 if fault else 200, fault=fault,
+        form_origin=origin_of(form["form_url"]), card_session_id=form["id"], **told,
     )  # fmt: skip
+
+
+async def token_entered(visit: Visit) -> str | None:
+    """The card that was entered in this session's form, as the vault says."""
+    form = await _read_form(visit)
+    return None if form is None else form["token"]
 
 
 async def try_card(visit: Visit) -> Response:
     """The card that was entered: the bank is asked to hold the first installment. Believes the vault, not the page."""
-    form = await _read_form(visit)
-    token = None if form is None else form["token"]
+    token = await token_entered(visit)
     if token is None:
         return await show_form(visit, visit.says("fault_no_card"))
 

@@ -53,6 +53,8 @@ class FormSession:
     """Card forms opened: each has a name of its own."""
     charge_id: str | None = None
     """An early payment under way."""
+    change_id: str | None = None
+    """Another card under way."""
     is_fresh: bool = False
     """The plan was accepted in this session: the shop waits for its buyer."""
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from api import plan_acts
-from api.plan_form import card_step, plan_page
+from api.plan_form import card_change, card_step, plan_page
 from api.plan_form.fields import code_of, details_of, phone_of, read_details
 from api.plan_form.steps import CONSENTS, pack_of, show_code, show_details, show_terms
 from api.plan_form.visit import Visit
@@ -110,6 +110,20 @@ async def pay(visit: Visit, form: Form) -> Response:
     """Pay early."""
     is_open = visit.is_known and visit.plan.committed_at is not None and visit.session.charge_id is None
     return await plan_page.pay(visit, form) if is_open else visit.goes_on("?view=plan")
+
+
+async def show_new_card(visit: Visit, _form: Form) -> Response:
+    """A card in place of the plan's."""
+    return await card_change.show_form(visit) if _may_change_card(visit) else visit.goes_on("?view=plan")
+
+
+async def enter_new_card(visit: Visit, _form: Form) -> Response:
+    """The vault's form has taken that card."""
+    return await card_change.try_card(visit) if _may_change_card(visit) else visit.goes_on("?view=plan")
+
+
+def _may_change_card(visit: Visit) -> bool:
+    return visit.is_known and visit.session.change_id is None and card_change.is_possible(visit)
 
 
 async def leave(visit: Visit, _form: Form) -> Response:
@@ -217,6 +231,8 @@ DEEDS: dict[str, Callable[[Visit, Form], Awaitable[Response]]] = {
     "card": enter_card,
     "card-again": other_card,
     "payments": pay,
+    "new-card": show_new_card,
+    "new-card-entered": enter_new_card,
     "leave": leave,
 }
 """By the last part of the address."""

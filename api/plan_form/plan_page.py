@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.errors import ResourceUnknown
 from api.plan_early_payments import EarlyPayment, new_charge_id, pay_early
+from api.plan_form import card_change
 from api.plan_form.fields import amount_of
 from api.plan_form.pages import paper_policy
 from api.plan_form.texts import LANGS, card_reason, day, money
@@ -39,6 +40,8 @@ async def show_plan(visit: Visit, faults: Mapping[str, str] | None = None) -> Re
     """How the plan stands."""
     if visit.session.charge_id is not None:
         return await show_payment(visit)
+    if visit.session.change_id is not None:
+        return await card_change.show_change(visit)
     plan = visit.plan
     async with transaction(visit.door.engine) as session:
         papers = await papers_of(session, visit)
@@ -55,7 +58,8 @@ async def show_plan(visit: Visit, faults: Mapping[str, str] | None = None) -> Re
     return visit.shows(
         "plan.html", status=422 if faults else 200, **_standing(visit), facts=_facts(visit),
         can_pay=plan.standing in OPEN and total > 0 and not plan.is_paused, card_mask=mask,
-        pay_choices=_choices(visit), documents=papers, movements=movements, faults=faults or {},
+        can_change_card=card_change.is_possible(visit), pay_choices=_choices(visit), documents=papers,
+        movements=movements, faults=faults or {},
     )  # fmt: skip
 
 

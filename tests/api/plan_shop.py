@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -40,7 +41,8 @@ class DoorVault:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None,
         acting_for: str = "", request_id: str = "", query: Mapping[str, str] | None = None,
     ) -> Any:  # fmt: skip
-        del request_id, query
+        del request_id
+        path += f"?{urlencode(query)}" if query else ""
         return await self.near.call(method, path, body, idempotency_key=idempotency_key, acting_for=acting_for)
 
     async def close(self) -> None:

@@ -58,6 +58,11 @@ CREDIT = {
     "card_refund_id": REFUND, "plan_id": PLAN, "payment_id": PAYMENT, "amount_kopecks": 60,
     "movement_id": shown("mov"), "created_at": NOW,
 }  # fmt: skip
+CHANGE = {
+    "payment_id": PAYMENT, "plan_id": PLAN, "card_token": "tok_0000000000000000000000001", "consent": "by phone",
+    "asked_by": "caller:key_1", "created_at": NOW,
+}  # fmt: skip
+CHANGE_2 = {"payment_id": PAYMENT_2, "plan_id": PLAN, "status": "replaced", "ended_at": NOW}
 CREDIT_2 = {"card_refund_id": shown("ref", 2)}
 URLS = {"plan_id": PLAN, "success_url": "https://shop.test/yes", "fail_url": "https://shop.test/no"}
 URLS_2 = {"plan_id": OTHER}
@@ -67,6 +72,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "installment_products": PRODUCT, "installment_merchant_terms": TERMS, "operator_licences": LICENCE,
     "plan_operator": {"merchant_id": MERCHANT}, "installment_plans": PLAN_ROW, "plan_first_payments": FIRST,
     "plan_refunds": RETURN, "plan_credit_refunds": CREDIT, "plan_return_urls": URLS,
+    "plan_card_changes": CHANGE,
     "debt_sales": SALE, "debt_sale_plans": {"plan_id": PLAN, "sale_id": shown("dsl"), "amount_kopecks": 1},
 }  # fmt: skip
 
@@ -136,6 +142,17 @@ VIOLATIONS: list[tuple[str, dict[str, Any]]] = [
     ("installment_plans_token_form", PLAN_2 | {"card_token": "tok"}),
     ("installment_plans_expire_before_commit", PLAN_2 | {"expires_at": NOW}),
     ("installment_plans_version_positive", PLAN_2 | {"version": 0}),
+    ("plan_card_changes_pkey", CHANGE_2 | {"payment_id": PAYMENT}),
+    ("plan_card_changes_payment_fkey", CHANGE_2 | {"payment_id": shown("cpy", 9)}),
+    ("plan_card_changes_plan_fkey", CHANGE_2 | {"plan_id": shown("pln", 9)}),
+    ("plan_card_changes_status_is_known", CHANGE_2 | {"status": "lost"}),
+    ("plan_card_changes_consent_given", CHANGE_2 | {"consent": ""}),
+    ("plan_card_changes_consent_given", CHANGE_2 | {"consent": "c" * 501}),
+    ("plan_card_changes_ended_when_over", CHANGE_2 | {"ended_at": None}),
+    ("plan_card_changes_settled_when_over", {"payment_id": PAYMENT_2, "settled_at": NOW}),
+    ("plan_card_changes_reason_of_refusal", CHANGE_2 | {"status": "refused"}),
+    ("plan_card_changes_reason_of_refusal", CHANGE_2 | {"reason": "declined"}),
+    ("plan_card_changes_one_asked", {"payment_id": PAYMENT_2}),
     ("plan_first_payments_pkey", {"number": 2}),
     ("plan_first_payments_payment_fkey", {"payment_id": shown("cpy", 9), "number": 2}),
     ("plan_first_payments_plan_fkey", FIRST_2 | {"plan_id": shown("pln", 9)}),

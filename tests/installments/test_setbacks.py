@@ -30,7 +30,7 @@ STEPS = {
     "stages": ("plan_dunning_stages", "plan_id", "SELECT plan_id FROM plan_dunning_stages"),
     "freezes": (
         "buyers", "id",
-        "SELECT p.id FROM installment_plans AS p JOIN buyers AS b ON b.id = p.buyer_id WHERE b.arrears_seen_on > 'epoch'",
+        "SELECT p.id FROM installment_plans AS p JOIN buyers AS b ON b.id = buyer_id WHERE arrears_seen_on IS NOT NULL",
     ),
     "charges": ("plan_charges", "plan_id", "SELECT plan_id FROM plan_charges"),
     "reminders": ("plan_notices", "plan_id", "SELECT plan_id FROM plan_notices WHERE template = 'reminder'"),

@@ -36,6 +36,11 @@ from tokenization.charges.states import (
     advance,
 )
 
+CONSENTED = frozenset({
+    ChargeStatus.AUTHORISED, ChargeStatus.CAPTURING, ChargeStatus.CAPTURED, ChargeStatus.VOIDING, ChargeStatus.VOIDED,
+})  # fmt: skip
+"""The buyer's bank has said yes with the buyer present, which keeps the card, also where the money was let go since."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
@@ -143,7 +148,7 @@ async def _reference_of_first(session: Session, request: ChargeRequest) -> str |
         first is not None
         and (first.merchant_id, first.card_token) == (request.merchant_id, request.card_token)
         and first.is_credential_kept
-        and first.status in (ChargeStatus.AUTHORISED, ChargeStatus.CAPTURING, ChargeStatus.CAPTURED)
+        and first.status in CONSENTED
     )
     if first is None or not is_fit:
         raise NoStoredConsent(first_charge_id=request.first_charge_id)

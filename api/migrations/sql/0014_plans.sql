@@ -321,6 +321,32 @@ CREATE TABLE plan_first_payments (
 );
 CREATE INDEX plan_first_payments_open ON plan_first_payments (plan_id) WHERE settled_at IS NULL;
 
+-- Cards that were tried in place of a committed plan's, each with the consent that its payment carries.
+CREATE TABLE plan_card_changes (
+    payment_id text COLLATE "C" NOT NULL,
+    plan_id    text COLLATE "C" NOT NULL,
+    card_token text COLLATE "C" NOT NULL,
+    consent    text NOT NULL,
+    asked_by   text COLLATE "C" NOT NULL,
+    status     text COLLATE "C" NOT NULL DEFAULT 'asked',
+    reason     text COLLATE "C",
+    created_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    settled_at timestamptz,
+    CONSTRAINT plan_card_changes_pkey PRIMARY KEY (payment_id),
+    CONSTRAINT plan_card_changes_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
+    CONSTRAINT plan_card_changes_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_card_changes_status_is_known CHECK (status IN ('asked', 'replaced', 'refused')),
+    CONSTRAINT plan_card_changes_consent_given CHECK (length(consent) BETWEEN 1 AND 500),
+    CONSTRAINT plan_card_changes_ended_when_over CHECK ((status = 'asked') = (ended_at IS NULL)),
+    CONSTRAINT plan_card_changes_settled_when_over CHECK (settled_at IS NULL OR status <> 'asked'),
+    CONSTRAINT plan_card_changes_reason_of_refusal CHECK ((status = 'refused') = (reason IS NOT NULL))
+);
+CREATE INDEX plan_card_changes_of_plan ON plan_card_changes (plan_id, created_at);
+-- One card at a time.
+CREATE UNIQUE INDEX plan_card_changes_one_asked ON plan_card_changes (plan_id) WHERE status = 'asked';
+CREATE INDEX plan_card_changes_open ON plan_card_changes (plan_id) WHERE settled_at IS NULL;
+
 -- Goods that came back, as the shop told it; what it did to the debt is the movement with the same reference.
 CREATE TABLE plan_refunds (
     plan_id          text COLLATE "C" NOT NULL,
@@ -418,5 +444,5 @@ VALUES ('operator', 'card', '2023-05-01', 0, NULL, 'down', 'our own house', true
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
     plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls, debt_sales,
     debt_sale_plans TO kopeyka_app;
-GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_setbacks, plan_first_payments,
+GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_setbacks, plan_card_changes, plan_first_payments,
     plan_credit_refunds TO kopeyka_app;
