@@ -21,12 +21,13 @@ import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
 
-from api import bootstrap, data_dir, idempotency, migrate, till_memory
+from api import bootstrap, data_dir, idempotency, migrate, rate_limit, till_memory
 from api.event_catalogue import EVENT_TYPES
 from api.postgres import Server
 from api.routes import health
 from ledger import database as ledger_database
 from ledger import outbox
+from ledger.clock import monotonic
 from ledger.database import Engine, Session, create_engine
 from ledger.outbox import Event
 from tests import account_order
@@ -282,6 +283,13 @@ def events_are_as_the_catalogue_says(request: pytest.FixtureRequest, monkeypatch
         await publish_all(session, events, **how)
 
     monkeypatch.setattr(outbox, "publish_all", publish_known)
+
+
+@pytest.fixture
+def buckets_stay_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a test takes, no caller gets an allowance back while it runs."""
+    at = monotonic()
+    monkeypatch.setattr(rate_limit, "monotonic", lambda: at)
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
 from api.app import create_app
 from api.callers import create_key
+from api.rate_limit import Buckets
+from api.routes import till_pages
 from api.settings import Settings
 from ledger.accounts import AccountTerms, open_account
 from ledger.database import Engine, transaction
@@ -47,6 +50,12 @@ class Client:
     async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.api_key}", **self.headers, **options.pop("headers", {})}
         return await self.http.request(method, path, headers=headers, **options)
+
+
+@pytest.fixture(autouse=True)
+def each_test_opens_tills_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's tills are opened once a second from one address, and all tests have one."""
+    monkeypatch.setattr(till_pages, "openings", Buckets(till_pages.OPENED_PER_SECOND, burst_seconds=10))
 
 
 @pytest_asyncio.fixture

@@ -108,6 +108,7 @@ def test_a_merchant_sees_its_own_only() -> None:
     assert not caller.sees("mer_2")
 
 
+@pytest.mark.usefixtures("buckets_stay_empty")
 async def test_too_many_requests_are_told_when_to_come_back(client: Client) -> None:
     client.app.state.door.buckets = Buckets(per_second=1)
 

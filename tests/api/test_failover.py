@@ -74,7 +74,7 @@ async def test_a_provider_leaves_the_market_new_sales_go_by_sbp_and_open_plans_k
 
     async with running_simulators() as url, nspk_at(url, shop, engine) as results:
         second, instead = await offered(shop, 200_000)
-        async with httpx.AsyncClient(base_url=url) as buyer:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as buyer:
             await buyer.post("/simulator/payers/pay", json={"qrc_id": instead["qr"]["qrc_id"]})
         await results.read_open([instead["qr"]["qrc_id"]], frozenset())
     early = await shop.cards.made(f"{PLANS}/{open_plan}/payments", {"amount_kopecks": 250_014})

@@ -101,6 +101,7 @@ async def test_only_an_administrator_sees_them(shop: Client, engine: Engine) -> 
     assert (answer.status_code, answer.json()["code"]) == (403, "api.scope_missing")
 
 
+@pytest.mark.usefixtures("buckets_stay_empty")
 @pytest.mark.parametrize("path", ["v2/qrc", "v1/refund", "v1/b2c-refund"])
 async def test_a_flood_of_notifications_is_refused(shop: Client, path: str) -> None:
     shop.app.state.door.buckets = Buckets(per_second=1)

@@ -298,6 +298,7 @@ async def test_forms_of_other_sites_are_not_taken(shop: PlanShop) -> None:
     assert (await browser.http.post(f"{browser.path}/nothing", data=body)).status_code == 404
 
 
+@pytest.mark.usefixtures("buckets_stay_empty")
 async def test_pages_may_do_little_and_are_not_asked_for_too_often(shop: PlanShop) -> None:
     browser = browser_on(shop, await shop.plan())
     first = (await browser.open()).page

@@ -161,10 +161,10 @@ def test_what_a_neighbour_of_the_same_user_was_told_is_out_of_reach_once_it_is_p
 ) -> None:
     become = "import ctypes, os; os.setgroups([]); os.setgid(65534); os.setuid(65534); ctypes.CDLL(None).prctl(4, 1)"
     lines = ["from pci.hardening import protect_memory", become, "protect_memory()" if is_protected else "pass"]
-    lines += ["import sys, time", "print('up', flush=True)", "time.sleep(10)"]
+    lines += ["import sys, time", "print('up', flush=True)", "time.sleep(120)"]
     drop = {"user": 65_534, "group": 65_534, "extra_groups": []}
     with (
-        subprocess.Popen(["sleep", "10"], cwd="/", **drop) as of_the_api,  # type: ignore[call-overload]
+        subprocess.Popen(["sleep", "120"], cwd="/", **drop) as of_the_api,  # type: ignore[call-overload]
         subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE) as neighbour,
     ):
         assert neighbour.stdout is not None

@@ -31,6 +31,7 @@ from sbp_gateway.nspk_transport import NspkTransport
 from tests.api.conftest import Client
 from tests.api.test_looking_up import FixedClock
 from tests.conftest import Database
+from tests.ledger.waiting import is_waiting_for_a_lock
 
 MERCHANT, STORE, TERMINAL, LINK, SALE = (f"{kind}_" + "0" * 26 for kind in ("mer", "sto", "ter", "csh", "acv"))
 ATTEMPT = f"att_{1:026}"
@@ -192,13 +193,16 @@ async def test_money_by_a_plate_that_was_given_up_is_late_and_nobody_elses(
     assert tuple(paid) == (True, ATTEMPT)
 
 
-async def test_a_sale_whose_transaction_loses_a_deadlock_is_carried_out_again(sales: SaleReader, plate: Plate) -> None:
+async def test_a_sale_whose_transaction_loses_a_deadlock_is_carried_out_again(
+    sales: SaleReader, plate: Plate, database: Database
+) -> None:
     plate.params_id, plate.paid_at = NAME, sales.clock.now()
-    async with transaction(sales.engine) as other:
-        await other.execute(text("SELECT 1 FROM orders FOR UPDATE"))
+    async with await psycopg.AsyncConnection.connect(database.superuser_url) as other:
+        await other.execute("SET deadlock_timeout = '1min'")  # it never gives way
+        await other.execute("SELECT 1 FROM orders FOR UPDATE")
         reading = asyncio.create_task(sales.read(await found(sales)))
-        await asyncio.sleep(0.3)  # it holds the activation and waits for the order, and so is the first to give way
-        await rows.lock_activation(other, SALE)
+        await is_waiting_for_a_lock(sales.engine)  # it holds the activation and waits for the order
+        await other.execute("SELECT 1 FROM cash_link_activations WHERE id = %s FOR NO KEY UPDATE", (SALE,))
 
     await reading
 

@@ -110,6 +110,7 @@ async def test_a_form_of_another_site_is_not_taken(client: Client) -> None:
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.usefixtures("buckets_stay_empty")
 async def test_keys_are_not_guessed_fast(client: Client) -> None:
     answers = [
         (await client.http.post("/timeline", data={"api_key": f"kp_test_{n}", "object_id": "ord_1"})).status_code

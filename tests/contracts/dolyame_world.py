@@ -89,11 +89,25 @@ class ShopAccess:
         correlation: str | None = "", shown: tuple[str, str] | None = ("", ""), headers: dict[str, str] | None = None,
     ) -> Raw:  # fmt: skip
         """The answer with its headers as they came."""
+        connection = self.connection(shown)
+        try:
+            return self.asked(connection, method, path, body, basic=basic, correlation=correlation, headers=headers)
+        finally:
+            connection.close()
+
+    def connection(self, shown: tuple[str, str] | None = ("", "")) -> HTTPSConnection:
+        """To the door, with a certificate if any is shown."""
         context = self.context
         if shown is not None:
             context.load_cert_chain(*(shown if shown[0] else (self.certificate, self.key)))
         host, port = self.base_url.removeprefix("https://").removesuffix("/v1").split(":")
-        connection = HTTPSConnection(host, int(port), context=context, timeout=60)
+        return HTTPSConnection(host, int(port), context=context, timeout=60)
+
+    def asked(
+        self, connection: HTTPSConnection, method: str, path: str, body: bytes | None = None, *,
+        basic: str | None = None, correlation: str | None = "", headers: dict[str, str] | None = None,
+    ) -> Raw:  # fmt: skip
+        """The same on a connection that may be open already."""
         given = {"Authorization": basic or unpadded(self.login, self.password), **(headers or {})}
         if correlation is not None:
             given["X-Correlation-ID"] = correlation or str(uuid.uuid4())
@@ -102,7 +116,6 @@ class ShopAccess:
         connection.request(method, "/v1" + path, body, given)
         answer = connection.getresponse()
         read = answer.read()
-        connection.close()
         return Raw(answer.status, dict(answer.getheaders()), read)
 
 

@@ -86,7 +86,7 @@ def test_goods_that_come_back_are_told_although_the_status_stays(
 
     shop.client().refund(order_id, models.RefundRequest(amount=RUG.price, returned_items=[RUG]))
 
-    until(lambda: statuses(receiver), lambda told: len(told) > len(ALL), 60)
+    until(lambda: statuses(receiver), lambda told: len(told) > len(ALL))
     assert statuses(receiver) == [*ALL, "completed"]
     assert receiver.received[-1]["amount"] == 7000.56
 

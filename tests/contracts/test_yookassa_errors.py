@@ -152,6 +152,7 @@ async def called(chosen: Settings, path: str, auth: tuple[str, str], times: int)
     return answer
 
 
+@pytest.mark.usefixtures("buckets_stay_empty")
 async def test_too_many_requests_are_told_when_to_come_back(installation: Installation, a_shop: Shop) -> None:
     narrow = Settings(database_url=SecretStr(installation.database_url), rate_limit_per_second=1, log_level="critical")
 

@@ -6,7 +6,7 @@ import asyncio
 
 from ledger.database import Engine, text, transaction
 
-TRIES_MAX = 500
+TRIES_MAX = 6_000
 
 
 async def is_waiting_for_a_lock(engine: Engine) -> None:
@@ -15,7 +15,8 @@ async def is_waiting_for_a_lock(engine: Engine) -> None:
         async with transaction(engine) as session:
             waits = await session.scalar(
                 text("""SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-                         WHERE NOT l.granted AND a.datname = current_database()""")
+                         WHERE NOT l.granted AND a.datname = current_database()
+                           AND a.backend_type = 'client backend'""")
             )
         if waits:
             return

@@ -90,7 +90,7 @@ def take_in_and_kill(world: World, path: Path, mapping: Path, lines: int) -> Non
     arguments = [world.database.vault_url, str(kek.path), PASSPHRASE.expose(), world.now.isoformat()]
     process = subprocess.Popen([sys.executable, "-c", PROCESS, *arguments, str(path), str(mapping), SHOP])
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while world.sql("SELECT coalesce(max(lines_done), 0) FROM card_imports")[0][0] < lines:
             assert time.monotonic() < end
             time.sleep(0.02)

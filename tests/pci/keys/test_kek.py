@@ -15,7 +15,7 @@ from pci.keys.errors import ProviderUnavailable, SealBroken
 from pci.keys.kek_openbao import TransitKek, TransitKekTerms
 from pci.keys.kek_pkcs11 import DeviceKek
 from pci.secret import Secret
-from tests.pci.keys.keepers import BaoKeeper, DeviceKeeper, Keeper, file_keeper
+from tests.pci.keys.keepers import PATIENCE_SECONDS, BaoKeeper, DeviceKeeper, Keeper, file_keeper
 
 KEY = bytes(range(32))
 AAD = b"key|1|card|mer_1|1|test"
@@ -38,7 +38,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
         await device.rotate()
         return DeviceKeeper(device)
     server = request.getfixturevalue("bao_server")
-    bao = TransitKek(TransitKekTerms(server.url, Secret(server.token), name, timeout_seconds=2))
+    bao = TransitKek(TransitKekTerms(server.url, Secret(server.token), name, timeout_seconds=PATIENCE_SECONDS))
     await bao.create()
     return BaoKeeper(server, bao)
 
