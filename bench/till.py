@@ -83,7 +83,7 @@ class Bench:
 
     def headers(self) -> dict[str, str]:
         """Who we are, and a key of its own for each request."""
-        key = f"bench-till-{self.run}-{next(self.keys):012}"
+        key = f"bench-till-{self.run}-no-{next(self.keys):012}"  # digits of both in a row may be a card number
         return {"authorization": f"Bearer {self.api_key}", "idempotency-key": key, "content-type": "application/json"}
 
 
