@@ -13,7 +13,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT e.event, l.idx FROM audit_events AS e LEFT JOIN audit_leaves AS l ON l.event_id = e.id
+    SELECT e.event::bytea, l.idx FROM audit_events AS e LEFT JOIN audit_leaves AS l ON l.event_id = e.id
      WHERE e.staged_at >= p_since AND convert_from(e.event, 'UTF8') ~ v_any
      ORDER BY e.id LIMIT p_limit;
 END $$;
