@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 PHONE = "+79165550123"
+OTHER_PAN = "4242424242424242"
 EXPECTED = ("error: Failed to load", "info: Autofocus processing was blocked")
 """What a browser says of refusals that the test provokes, and of a field that the buyer was quicker to reach."""
 TYPED = {
@@ -147,6 +148,15 @@ async def test_a_buyer_accepts_a_plan_in_a_browser(client: Client, engine: Engin
                     await tab.call("Page.navigate", url=plan["link"] + "?view=plan")
                     await heading(tab, "Всё по графику", home)
                     await picture(tab, "plan")
+                    await press(tab, "form[action$='/new-card'] button", home)
+                    await heading(tab, "Другая карта", home)
+                    await type_card(tab, OTHER_PAN)
+                    await picture(tab, "new_card")
+                    await press(tab, "#submit", "/card-forms/")
+                    await heading(tab, "Карта заменена", home)
+                    await picture(tab, "new_card_done")
+                    await tab.call("Page.navigate", url=plan["link"] + "?view=plan")
+                    await heading(tab, "Всё по графику", home)
                     await press(tab, ".pays form:nth-child(2) button", home)
                     await heading(tab, "Платёж принят", home)
                     await tab.call("Page.navigate", url=plan["link"] + "?lang=en&view=plan")
