@@ -60,8 +60,12 @@ SETTINGS = {
     "timezone": "'UTC'",
 }
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
-HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""For throw-away servers of tests that kill nothing."""
+HASTY = {
+    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
+    "autovacuum_analyze_threshold": str(2**31 - 1),
+}  # fmt: skip
+"""For throw-away servers of tests that kill nothing. Nobody gathers statistics of tables that live for seconds: readers
+of events and leaves would wait, now and then, for the end of that transaction."""
 
 
 @dataclass(slots=True)

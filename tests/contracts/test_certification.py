@@ -45,7 +45,7 @@ def till(till_world: TillWorld) -> Till:
 
 @asynccontextmanager
 async def bench_of(
-    till: Till, patience_seconds: float = 10.0, kind: type[TillEmulator] = TillEmulator
+    till: Till, patience_seconds: float = 60.0, kind: type[TillEmulator] = TillEmulator
 ) -> AsyncIterator[Bench]:
     world = till.world
     house = House(world.url, world.simulators_url, Secret(world.admin))

@@ -20,9 +20,9 @@ async def earned(installation: Installation, amount_kopecks: int) -> str:
     return str(terminal["merchant_id"])
 
 
-async def ends(installation: Installation, payout: dict[str, Any], seconds_max: float = 120.0) -> Any:
+async def ends(installation: Installation, payout: dict[str, Any]) -> Any:
     return await installation.until(
-        f"/v1/sbp/payouts/{payout['id']}", lambda found: found["status"] in ("sent", "rejected"), seconds_max
+        f"/v1/sbp/payouts/{payout['id']}", lambda found: found["status"] in ("sent", "rejected")
     )
 
 
@@ -42,7 +42,7 @@ async def test_a_buyer_is_paid_once_though_answers_are_lost_and_the_worker_dies(
     assert (summary["buyer_payouts"], summary["buyer_payouts_kopecks"]) == (1, 40_000)
     account = await installation.get(f"/v1/ledger/accounts/liability:merchant_payable:{merchant_id}")
     assert (account["balance"], account["available"]) == (60_000, 60_000)
-    events = await installation.get("/v1/events?type=buyer_payout.sent")
+    events = await installation.until("/v1/events?type=buyer_payout.sent", lambda found: found["items"])
     assert [event["object_id"] for event in events["items"]] == [payout["id"]]
 
 

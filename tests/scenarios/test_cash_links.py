@@ -247,7 +247,7 @@ async def test_a_stickers_payment_that_is_no_orders_goes_back_to_its_payer(
     )
     (refund,) = refunds["items"]
     assert (refund["amount_kopecks"], refund["order_id"], refund["reason"]) == (10_000, None, "unmatched payment")
-    told = await installation.get("/v1/events?type=payment.returned")
+    told = await installation.until("/v1/events?type=payment.returned", lambda found: found["items"])
     assert [each["data"]["payment_id"] for each in told["items"]] == [returned["payment_id"]]
     assert (await installation.world.get("/simulator/summary")).json()["refunds_kopecks"] == 10_000
     assert await balance(installation, "liability:unmatched_receipts:sbp") == 0

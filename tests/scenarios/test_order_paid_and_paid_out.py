@@ -41,7 +41,7 @@ async def test_an_order_is_paid_booked_and_paid_out(installation: Installation) 
     assert sent["items"][0]["amount_kopecks"] == 149_391
     assert await balance(installation, payable) == 0
     assert await balance(installation, "asset:sbp_settlement:100000000999") == 599
-    events = await installation.get("/v1/events")
+    events = await installation.until("/v1/events", lambda found: len(found["items"]) >= 2)
     assert [found["type"] for found in events["items"]] == ["order.paid", "payout.sent"]
     for _ in range(600):
         sink = (await installation.world.get("/sink/events/count")).json()
