@@ -25,6 +25,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from ledger.one_trip import OneTrip
 from ledger.session import Session as Session
 from ledger.session import reset
 
@@ -70,6 +71,7 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
         connect_args={
             "options": libpq_options(statement_timeout_ms=statement_timeout_ms),
             "prepare_threshold": PREPARED_AFTER,
+            "async_creator_fn": OneTrip.connect,
         },
         json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     )

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
-import psycopg
 import sqlalchemy
-from psycopg import AsyncRawCursor
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.engine import Connection, Dialect, IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
+
+from ledger.one_trip import OneTrip
 
 STATEMENTS_MAX = 2_048
 """Different statements and shapes of answers that a process remembers."""
@@ -57,10 +57,10 @@ class Session(AsyncConnection):
         """Run a statement and give the first value of its first row, or nothing."""
         return (await self.execute(statement, parameters, execution_options=execution_options)).scalar()
 
-    async def driver(self) -> psycopg.AsyncConnection[Any]:
+    async def driver(self) -> OneTrip:
         """The bare psycopg connection."""
         raw = await self.get_raw_connection() if self.invalidated else self._sync.connection
-        return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
+        return cast("OneTrip", raw.driver_connection)
 
     async def __aenter__(self) -> Session:
         """Take a connection and open the transaction, which PostgreSQL hears of with the first statement."""
@@ -83,17 +83,15 @@ class Session(AsyncConnection):
     async def _run(self, sql: str, values: Sequence[Any] | None) -> Result:
         if not self._sync.in_transaction():
             self._sync.begin()  # else nothing would commit it; refused when the last one has failed
-        cursor = AsyncRawCursor(await self.driver())
+        connection = await self.driver()
         try:
-            await cursor.execute(sql, values)
-            answer = cursor.pgresult
-            assert answer is not None, "it was carried out"
-            shape = _shape(tuple([answer.fname(place) for place in range(answer.nfields)]))
-            rows = _Rows(shape, iter(await cursor.fetchall() if answer.status == ExecStatus.TUPLES_OK else ()))
+            answer, found = await connection.carry_out(sql, values)
         except BaseException as error:
             await greenlet_spawn(_refuse, self._sync, sql, error)
             raise
-        rows.rowcount = cursor.rowcount
+        rows = _Rows(_shape(tuple([answer.fname(place) for place in range(answer.nfields)])), iter(found))
+        counted = answer.command_tuples
+        rows.rowcount = -1 if counted is None else counted
         return cast("Result", rows)
 
 

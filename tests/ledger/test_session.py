@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.postgres import Server
 from ledger.database import (
     PREPARED_AFTER,
+    PREPARED_MAX,
     Engine,
     Session,
     create_engine,
@@ -188,3 +189,46 @@ async def test_statements_gone_through_in_turns_stay_prepared_on_the_connection_
     async with transaction(engine) as session:
         prepared = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements WHERE generic_plans > 0"))
     assert prepared == statements
+
+
+async def test_a_statement_that_cannot_be_begun_undoes_its_transaction_and_keeps_the_connection(engine: Engine) -> None:
+    async with transaction(engine) as session:
+        before = await session.scalar(text("SELECT pg_backend_pid()"))
+    for statement in ("SELECT no_such_column", "SELECT 1 / CAST(:n AS int)"):
+        with pytest.raises(DBAPIError):
+            async with transaction(engine) as session:
+                await session.execute(text(statement), {"n": 0})
+
+    async with transaction(engine) as session:
+        assert await session.scalar(text("SELECT pg_backend_pid()")) == before
+        assert await session.scalar(text("SELECT 1 / CAST(:n AS int)"), {"n": 1}) == 1
+
+
+async def test_values_larger_than_a_socket_takes_at_once_arrive_whole(engine: Engine) -> None:
+    words = ["копейка" * 1_000] * 500
+    async with transaction(engine) as session:
+        rows = await session.execute(text("SELECT w FROM unnest(CAST(:words AS text[])) AS w"), {"words": words})
+
+    assert rows.scalars().all() == words
+
+
+async def test_many_sessions_at_once_get_each_its_own_rows(engine: Engine) -> None:
+    async def ask(number: int) -> list[int]:
+        async with transaction(engine) as session:
+            return [
+                int(await session.scalar(text("SELECT CAST(:n AS int)"), {"n": number + step})) for step in range(3)
+            ]
+
+    assert await asyncio.gather(*(ask(number) for number in range(40))) == [[n, n + 1, n + 2] for n in range(40)]
+
+
+async def test_a_connection_remembers_no_more_statements_than_its_limit(engine: Engine) -> None:
+    async with transaction(engine) as session:
+        connection = await session.driver()
+        connection.prepared_max = 5
+        for number in range(20):
+            for _ in range(PREPARED_AFTER + 1):
+                await session.execute(text(f"SELECT {number} AS n"))
+        kept = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT % AS n'"
+        assert await session.scalar(text(kept)) <= 6  # the next one drives the oldest out
+        connection.prepared_max = PREPARED_MAX
