@@ -9,8 +9,9 @@ import structlog
 
 from api.messages_gateway import Channel, MessagesGateway, SendOutcome, SendStatus
 from installments import notices
+from installments.dunning_lane import claim_dunning
 from installments.notice_texts import text_of
-from installments.notices import Lane, Notice
+from installments.notices import CLAIM_MAX, Lane, Notice
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, text
 from pci.secret import Secret
@@ -25,7 +26,7 @@ async def send_notices(
     engine: Engine, gateway: MessagesGateway, clock: Clock, *, lanes: Sequence[Lane] = tuple(Lane)
 ) -> int:
     """Send what is due, a few at once; each lane has a job of its own, so that news to many hold nothing up."""
-    claimed = await in_transaction(engine, lambda session: notices.claim_notices(session, now=clock.now(), lanes=lanes))
+    claimed = await in_transaction(engine, lambda session: _claim(session, lanes, clock))
     if not claimed:
         return 0
     phones = await in_transaction(engine, lambda session: _phones_of(session, claimed))
@@ -38,6 +39,15 @@ async def send_notices(
 
     await asyncio.gather(*(one(notice) for notice in claimed))
     return len(claimed)
+
+
+async def _claim(session: Session, lanes: Sequence[Lane], clock: Clock) -> list[Notice]:
+    now = clock.now()
+    claimed = await notices.claim_notices(session, now=now, lanes=lanes)
+    room = CLAIM_MAX - len(claimed)
+    if Lane.DUNNING in lanes and room > 0:
+        claimed += await claim_dunning(session, now=now, limit=room)
+    return claimed
 
 
 async def _phones_of(session: Session, claimed: Sequence[Notice]) -> dict[str, Secret]:
@@ -62,4 +72,4 @@ async def _record(session: Session, notice: Notice, outcome: SendOutcome, clock:
     reason = None if outcome.status is SendStatus.SENT else outcome.reason or "refused"
     if reason is not None:
         log.info("notice_refused", notice_id=notice.id, reason=reason)
-    await notices.end_notice(session, notice, reason=reason, now=clock.now())
+    await notices.end_notice(session, notice, reason=reason, now=clock.now(), was_refused=reason is not None)

@@ -182,6 +182,12 @@ JOBS: Sequence[Job] = (
         0.5,
         NOTICES_MAX,
     ),
+    Job(
+        "send_dunning",
+        lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.DUNNING]),
+        2.0,
+        NOTICES_MAX,
+    ),
     Job("send_news", lambda t: send_notices(t.engine, t.wiring.messages, t.clock, lanes=[Lane.MASS]), 2.0, NOTICES_MAX),
     Job("compare_card_payments", lambda t: compare_card_payments(t.wiring.cards, t.compared), 30.0, COMPARED_MAX),
     Job("note_bureau", lambda t: note_bureau(t.settings, t.engine, t.clock), 15.0),

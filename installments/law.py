@@ -60,6 +60,13 @@ class Law:
     is_consumer_only: bool
     is_price_same: bool
     is_early_payment_free: bool
+    messages_day_max: int | None = None
+    """To a buyer in arrears, about it, in all: by the day of the message and not of the contract, as the next ones."""
+    messages_week_max: int | None = None
+    messages_month_max: int | None = None
+    contact_from_hour: int = 0
+    contact_until_hour: int = 23
+    """By the buyer's time."""
 
     @property
     def is_in_force(self) -> bool:

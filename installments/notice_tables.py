@@ -23,11 +23,18 @@ plan_notices = Table(
     required("tries", Integer, "0"),
     optional("next_try_at", Instant),
     optional("reason", Code),
+    optional("contacted_at", Instant),
     required("cost_kopecks", BigInteger, "0"),
     required("created_at", Instant),
     optional("ended_at", Instant),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_notices_plan_fkey"),
     ForeignKeyConstraint(["buyer_id"], ["buyers.id"], name="plan_notices_buyer_fkey"),
     UniqueConstraint("plan_id", "template", "installment_number", "stage", name="plan_notices_once_key"),
+    Index(
+        "plan_notices_contacts",
+        "buyer_id",
+        "contacted_at",
+        postgresql_where=text("contacted_at IS NOT NULL"),
+    ),
     Index("plan_notices_waiting", "lane", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),
 )

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import IntEnum
 
+from installments.contact_caps import in_hours
+from installments.law import law_on
 from installments.notice_texts import Language, Template
-from ledger.clock import MOSCOW
+from ledger.clock import MOSCOW, moscow_day
 from ledger.database import Session, text
 from ledger.ids import new_ids
 
@@ -27,8 +29,7 @@ WAITS = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1_800, 7_2
 QUIET_FROM, QUIET_UNTIL = time(21), time(9)
 """Between them nobody is disturbed about a debt.
 
-Source: 230-FZ, article 7 (calls and messages about overdue debts 8–22 on workdays, 9–20 on days off; grade: general
-knowledge, to be confirmed): the narrower hours hold on every day but for 20–21, which is our own choice of a margin.
+Source: own decision, of whatever is not about arrears; those have the hours and caps of 230-FZ (``contact_caps``).
 """
 
 
@@ -37,18 +38,27 @@ class Lane(IntEnum):
 
     TRANSACTIONAL = 0
     MASS = 1
+    DUNNING = 2
+    """About what is late: by the law's hours and caps (``dunning_lane``)."""
 
 
-LANE_OF: dict[Template, Lane] = {
-    template: Lane.MASS if template is Template.NEWS else Lane.TRANSACTIONAL for template in Template
+LANE_OF: dict[Template, Lane] = dict.fromkeys(Template, Lane.TRANSACTIONAL) | {
+    Template.NEWS: Lane.MASS,
+    Template.OVERDUE_SOFT: Lane.DUNNING,
+    Template.OVERDUE_FIRM: Lane.DUNNING,
+    Template.OVERDUE_LAST: Lane.DUNNING,
+    Template.CHARGE_FAILED: Lane.DUNNING,
+    Template.CHARGE_GIVEN_UP: Lane.DUNNING,
 }
+"""What a buyer is told of money that was not got counts as collection; reminders before its day and receipts do not."""
+UNCAPPED = (Lane.TRANSACTIONAL, Lane.MASS)
 AT_ANY_HOUR = frozenset({Template.CHARGE_DONE, Template.REPAID, Template.REFUND})
 """Answers to what has just happened; all others wait for the morning."""
 COST_KOPECKS = {"sms": 250, "push": 0}
 """What one message costs us. Source: own assumption, to be replaced by the gateway's contract."""
 
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+encode_facts = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,8 @@ def is_quiet(now: datetime) -> bool:
 
 def send_at(template: Template, now: datetime) -> datetime:
     """When a notice may be sent: at once, or in the morning if it would disturb."""
+    if LANE_OF[template] is Lane.DUNNING:
+        return in_hours(now, law_on(moscow_day(now)))
     if template in AT_ANY_HOUR or not is_quiet(now):
         return now
     at = now.astimezone(MOSCOW)
@@ -113,7 +125,7 @@ async def add_notices(session: Session, wishes: Sequence[Wish], *, now: datetime
             "buyers": [wish.buyer_id for wish in told], "templates": [wish.template.value for wish in told],
             "numbers": [wish.installment_number for wish in told], "stages": [wish.stage for wish in told],
             "lanes": [int(LANE_OF[wish.template]) for wish in told],
-            "facts": [_encode(dict(wish.facts)) for wish in told],
+            "facts": [encode_facts(dict(wish.facts)) for wish in told],
             "at": [send_at(wish.template, now) for wish in told], "now": now,
         },
     )  # fmt: skip
@@ -121,15 +133,15 @@ async def add_notices(session: Session, wishes: Sequence[Wish], *, now: datetime
 
 
 async def claim_notices(
-    session: Session, *, now: datetime, lanes: Sequence[Lane] = tuple(Lane), limit: int = CLAIM_MAX
+    session: Session, *, now: datetime, lanes: Sequence[Lane] = UNCAPPED, limit: int = CLAIM_MAX
 ) -> list[Notice]:
-    """The notices to be sent now: of a later lane only when the earlier ones leave room.
+    """The notices of the first two lanes to be sent now: of the later only when the earlier leaves room.
 
     In the quiet hours only what is sent at any hour: also a repeat, or what a worker that was away has left, waits.
     Locks: those it takes, skipping those that another worker takes at this moment.
     """
     claimed: list[Notice] = []
-    for lane in sorted(lanes):
+    for lane in sorted(set(lanes) & set(UNCAPPED)):
         if len(claimed) < limit:
             claimed += await _claim(session, lane, now, limit - len(claimed))
     return claimed
@@ -156,14 +168,20 @@ async def _claim(session: Session, lane: Lane, now: datetime, limit: int) -> lis
     ]  # fmt: skip
 
 
-async def end_notice(session: Session, notice: Notice, *, reason: str | None, now: datetime) -> None:
-    """Keep that a notice was sent, with what it cost, or that it never will be and why."""
+async def end_notice(
+    session: Session, notice: Notice, *, reason: str | None, now: datetime, was_refused: bool = False
+) -> None:
+    """Keep that a notice was sent, with what it cost, or that it never will be and why.
+
+    ``was_refused``: it surely reached nobody, so it is no contact; without a word of the gateway it may have.
+    """
     await session.execute(
         text("""UPDATE plan_notices SET status = :status, reason = :reason, cost_kopecks = :cost, next_try_at = NULL,
+                       contacted_at = CASE WHEN :was_refused THEN NULL ELSE contacted_at END,
                        ended_at = :now WHERE id = :id AND status = 'waiting'"""),
         {
             "id": notice.id, "status": "sent" if reason is None else "failed", "reason": reason, "now": now,
-            "cost": COST_KOPECKS[notice.channel] if reason is None else 0,
+            "cost": COST_KOPECKS[notice.channel] if reason is None else 0, "was_refused": was_refused,
         },
     )  # fmt: skip
 
