@@ -45,7 +45,7 @@ class Till:
 
     async def enter(self, form: dict[str, Any], body: dict[str, Any]) -> httpx.Response:
         """What the page does in the buyer's browser."""
-        async with httpx.AsyncClient(timeout=10) as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             return await browser.post(f"{form['form_url']}/card", json=body, headers={"origin": self.vault.origin})
 
 

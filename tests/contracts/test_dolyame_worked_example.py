@@ -30,12 +30,12 @@ def test_two_parts_paid_and_a_third_of_the_goods_back(dolyame_world: DolyameWorl
     dolyame_world.made("/v1/clock/advance", {"seconds": DAYS * 86_400})
     paid = until(
         lambda: [part.status for part in shop.client().get_order(order_id).payment_schedule],
-        lambda told: told[:2] == [ScheduleStatus.PAID] * 2, 60,
+        lambda told: told[:2] == [ScheduleStatus.PAID] * 2,
     )  # fmt: skip
     refund = shop.client().refund(order_id, models.RefundRequest(amount=RUG.price, returned_items=[RUG]))
     after = until(
         lambda: shop.client().get_order(order_id),
-        lambda found: found.refund_info.items[0].status is RefundStatus.PROCESSED, 60,
+        lambda found: found.refund_info.items[0].status is RefundStatus.PROCESSED,
     )  # fmt: skip
 
     assert paid[2:] == [ScheduleStatus.SCHEDULED] * 2

@@ -111,7 +111,7 @@ def use_vault(vault: VaultProcess, answers: list[bytes]) -> None:
     """Enter cards well and badly, everywhere somebody might by mistake."""
     with (
         vault.client() as service,
-        httpx.Client(base_url=vault.origin, headers={"origin": vault.origin}, timeout=10) as browser,
+        httpx.Client(base_url=vault.origin, headers={"origin": vault.origin}, timeout=60) as browser,
     ):
         for number, (pan, cvc) in enumerate([(TYPED, SHORT_CVC), (REFUSED[:-1] + "0", CVC), (REFUSED, "cvc" + CVC)]):
             asked = {"merchant_id": MERCHANT, "origin": SHOP, "buyer_id": f"buyer-{number}"}

@@ -120,7 +120,7 @@ class BaoServer:
         request = urllib.request.Request(
             f"{self.url}/v1/{path}", json.dumps(body).encode(), {"X-Vault-Token": self.token}, method="POST"
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 @dataclass

@@ -125,7 +125,7 @@ class ChargeWorld:
         return self.acquirer.summary()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # nobody sets an event: the other side is a network server
             await asyncio.sleep(0.01)
