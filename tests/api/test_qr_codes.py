@@ -24,12 +24,17 @@ NOW = datetime.now(UTC)
 QRC_ID = "AD10000000000000000000000000TEST"
 PAYLOAD = build_dynamic(QRC_ID, "100000000999", ROWS["qr_codes"]["amount_kopecks"])
 PLATE = build_static("AS1R000000000000000000000000TEST", "100000000999")
-SHOWN = {
-    "qrc_id": QRC_ID, "payload": PAYLOAD, "status": "registered", "requested_at": NOW,
-    "expires_at": NOW + timedelta(minutes=15), "next_poll_at": NOW,
-}  # fmt: skip
 IMAGE, LINKS = f"/v1/sbp/qr-codes/{QR}/image", f"/v1/sbp/qr-codes/{QR}/deeplinks"
 BANKS = "/v1/sbp/banks"
+
+
+def shown_code() -> dict[str, Any]:
+    """For a quarter of an hour from the test's own start: a run may take longer."""
+    now = datetime.now(UTC)
+    return {
+        "qrc_id": QRC_ID, "payload": PAYLOAD, "status": "registered", "requested_at": now,
+        "expires_at": now + timedelta(minutes=15), "next_poll_at": now,
+    }  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -39,7 +44,7 @@ async def shown(client: Client, engine: Engine, database: Database) -> AsyncIter
         await import_banks(session, bundled_banks(), now=NOW)
     with psycopg.connect(database.superuser_url, autocommit=True) as connection:
         for table in ("merchants", "stores", "terminals", "orders", "attempts", "sbp_merchants", "qr_codes"):
-            insert(connection, table, ROWS[table] | (SHOWN if table == "qr_codes" else {}))
+            insert(connection, table, ROWS[table] | (shown_code() if table == "qr_codes" else {}))
         yield connection
 
 

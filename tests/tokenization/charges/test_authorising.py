@@ -201,17 +201,18 @@ async def test_an_approval_that_comes_after_the_reversal_is_reversed_once_more(w
 async def test_an_approval_that_comes_back_to_its_caller_after_the_reversal_is_reversed_once_more(
     world: ChargeWorld,
 ) -> None:
-    gate, line = asyncio.Event(), world.desk.link
+    asked, gate, line = asyncio.Event(), asyncio.Event(), world.desk.link
 
     class StandingLink(AcquirerLink):
         async def exchange(self, message: Message) -> Message:
+            asked.set()
             await gate.wait()
             return await line.exchange(message)
 
     standing = ChargeDesk(world.desk.vault, StandingLink(line.host, line.port, line.now))
     request = world.request(5_000)
     charging = asyncio.create_task(charge_card(standing, request, BY))
-    await asyncio.sleep(0.3)
+    await asked.wait()
     for _ in range(10):  # another process gives the charge up and reverses it
         await world.desk_resolves()
         world.clock.pass_by(seconds=16)
