@@ -316,7 +316,8 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.consent_differs": "Условия уже приняты с другим текстом. Обновите страницу.",
     "installments.stop_list_line_not_found": "Такой строки стоп-листа нет. Проверьте номер.",
     "installments.debt_open": "У покупателя есть незакрытые рассрочки, данные ещё нужны.",
-    "installments.policy_refused": "Проверьте день, номер версии и скоринг новой политики.",
+    "installments.policy_refused": "Проверьте первый день и скоринг новой политики.",
+    "installments.policy_not_found": "Такой версии политики нет. Проверьте номер.",
     "installments.codes_not_configured": "Коды сейчас не отправляются. Обратитесь в поддержку.",
     "installments.messages_unavailable": "СМС не отправилась. Подождите минуту и запросите код ещё раз.",
 }

@@ -87,6 +87,7 @@ FIELDS: Mapping[str, EventField] = {
     "bik": _text("044525225"),
     "member_id": _text("100000000007"),
     "nspk_merchant_id": _text("MA0000000001"),
+    "scoring": _text("history"),
     "register_number": _text("2026-000017"),
     "trx_id": _text("A60010600000000000000000000000A1"),
     # Money, in kopecks

@@ -355,6 +355,7 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "installments.stop_list_line_not_found": 404,
     "installments.debt_open": 409,
     "installments.policy_refused": 422,
+    "installments.policy_not_found": 404,
     "installments.codes_not_configured": 503,
     "installments.messages_unavailable": 503,
 }

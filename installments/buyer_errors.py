@@ -10,7 +10,7 @@ InstallmentsRejected
 │   └── CodeWrong, CodeExpired, CodeTriesSpent, CodeUsed, CodeNotSent, CodesTooOften
 ├── ConsentWithoutCode, ConsentDiffers
 ├── CardOfAnother, CardChangeUnderWay, CardChangesTooOften
-└── StopListLineNotFound, DebtOpen, PolicyRefused
+└── StopListLineNotFound, DebtOpen, PolicyRefused, PolicyNotFound
 Unavailable
 └── CodesNotConfigured, MessagesUnavailable
 
@@ -198,9 +198,15 @@ class DebtOpen(InstallmentsRejected):
 
 
 class PolicyRefused(InstallmentsRejected):
-    """A decision policy is from a day to come, with a new version, and names a scoring that is known here."""
+    """A decision policy is from today or later, after the last version's day, and names a scoring known here."""
 
     code = "installments.policy_refused"
+
+
+class PolicyNotFound(InstallmentsRejected):
+    """No such version of the decision policy."""
+
+    code = "installments.policy_not_found"
 
 
 class CardOfAnother(InstallmentsRejected):

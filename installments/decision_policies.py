@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row
 
 from installments import buyer_news
-from installments.buyer_errors import PolicyRefused
+from installments.buyer_errors import PolicyNotFound, PolicyRefused
 from installments.scoring import SCORINGS
+from ledger import outbox
 from ledger.clock import moscow_day
 from ledger.database import Session, text
 from ledger.errors import InvariantBroken
 from ledger.money import Kopecks
+from ledger.outbox import Event
+from pci.audit_log.event import AuditEvent
+from pci.audit_log.staging import stage
+
+POLICIES_MAX = 1_000
+"""Versions shown at once: a house has dozens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +52,39 @@ async def policy_on(session: Session, on: date) -> DecisionPolicy:
     )
     if (row := rows.first()) is None:
         raise InvariantBroken(f"no decision policy on {on}")
-    return DecisionPolicy(
-        row.name, row.version, row.effective_on, row.scoring, row.age_min, row.freeze_days_overdue,
-        row.freeze_days_after, row.plans_max, Kopecks(row.first_plan_max_kopecks),
-        row.share_after_arrears_basis_points,
-    )  # fmt: skip
+    return _policy(row)
 
 
-async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: datetime) -> None:
-    """Keep a new version, from its day on. Nothing that was decided is decided anew. Raises: PolicyRefused."""
-    latest = await session.scalar(text("SELECT max(version) FROM decision_policies"))
-    taken = await session.scalar(
-        text("SELECT true FROM decision_policies WHERE effective_on = :on"), {"on": policy.effective_on}
+async def list_policies(session: Session) -> list[DecisionPolicy]:
+    """All versions, by number."""
+    rows = await session.execute(
+        text("SELECT * FROM decision_policies ORDER BY version LIMIT :limit"), {"limit": POLICIES_MAX}
     )
-    is_late = policy.effective_on < moscow_day(now)
-    if taken or is_late or policy.version != latest + 1 or policy.scoring not in SCORINGS:
-        raise PolicyRefused(version_next=latest + 1, scorings=sorted(SCORINGS))
+    return [_policy(row) for row in rows]
+
+
+async def load_policy(session: Session, version: int) -> DecisionPolicy:
+    """One version. Raises: PolicyNotFound."""
+    rows = await session.execute(text("SELECT * FROM decision_policies WHERE version = :version"), {"version": version})
+    if (row := rows.first()) is None:
+        raise PolicyNotFound(version=version)
+    return _policy(row)
+
+
+async def publish_policy(
+    session: Session, policy: DecisionPolicy, *, actor: str, origin: str, now: datetime
+) -> DecisionPolicy:
+    """Keep the next version, from its day on; its number is the next one. Nothing that was decided is decided anew.
+
+    Raises: PolicyRefused if its day is over, or not after that of the last version, or nobody wrote its scoring.
+    Locks: the policies, until the end of the transaction.
+    """
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('decision_policies'))"))
+    last = (await list_policies(session))[-1]
+    is_late = policy.effective_on < moscow_day(now) or policy.effective_on <= last.effective_on
+    if is_late or policy.scoring not in SCORINGS:
+        raise PolicyRefused(effective_after=last.effective_on.isoformat(), scorings=sorted(SCORINGS))
+    policy = replace(policy, version=last.version + 1)
     await session.execute(
         text("""INSERT INTO decision_policies (name, version, effective_on, scoring, age_min, freeze_days_overdue,
                        freeze_days_after, plans_max, first_plan_max_kopecks, share_after_arrears_basis_points)
@@ -69,7 +96,21 @@ async def add_policy(session: Session, policy: DecisionPolicy, *, by: str, now: 
     facts: dict[str, str | int | bool] = {
         "version": policy.version, "effective_on": policy.effective_on.isoformat(), "scoring": policy.scoring,
     }  # fmt: skip
-    await buyer_news.log(session, "decision_policy.added", f"policy:{policy.version}", now=now, by=by, facts=facts)
+    subject = f"policy:{policy.version}"
+    await outbox.publish(session, Event("decision_policy.published", subject, None, facts), now=now)
+    leaf = AuditEvent(
+        "decision_policy.published", actor=actor, origin=origin, subject=subject, happened_at=now, facts=facts
+    )
+    await stage(session, [leaf])
+    return policy
+
+
+def _policy(row: Row[Any]) -> DecisionPolicy:
+    return DecisionPolicy(
+        row.name, row.version, row.effective_on, row.scoring, row.age_min, row.freeze_days_overdue,
+        row.freeze_days_after, row.plans_max, Kopecks(row.first_plan_max_kopecks),
+        row.share_after_arrears_basis_points,
+    )  # fmt: skip
 
 
 async def note_bureau(session: Session, is_ready: bool, *, is_told_of_all: bool = False, now: datetime) -> bool:

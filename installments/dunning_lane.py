@@ -32,7 +32,7 @@ TOO_LATE = "too_late"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class NoticeChoice:
     """What becomes of a message now: sent, when it is to be looked at again, or why it never goes."""
 
     row: Row[Any]
@@ -56,21 +56,21 @@ async def claim_dunning(session: Session, *, now: datetime, limit: int) -> list[
     return [_notice(each) for each in choices if each.wait_until is None and each.overtaken_by is None]
 
 
-def _choose(row: Row[Any], contacts: list[datetime], law: Law, now: datetime) -> Choice:
+def _choose(row: Row[Any], contacts: list[datetime], law: Law, now: datetime) -> NoticeChoice:
     """Locks nothing, and counts the message among its buyer's when it goes."""
     template, today = Template(row.template), moscow_day(now)
     is_repeat = row.contacted_at is not None  # the gateway sends an id once: it is the same contact
     if not is_repeat and (reason := _why_never(template, row, today)) is not None:
-        return Choice(row, row.facts, overtaken_by=reason)
+        return NoticeChoice(row, row.facts, overtaken_by=reason)
     facts = row.facts
     if template in OVERDUE and not is_repeat:
         facts = dict(row.facts) | {"amount": row.late_amount, "days": (today - row.next_due_on).days}
     at = now if is_repeat else may_write_at(contacts, now, law)
     if at > now:
-        return Choice(row, facts, wait_until=at)
+        return NoticeChoice(row, facts, wait_until=at)
     if not is_repeat:
         contacts.append(now)
-    return Choice(row, facts)
+    return NoticeChoice(row, facts)
 
 
 def _why_never(template: Template, row: Row[Any], today: date) -> str | None:
@@ -123,7 +123,7 @@ async def _contacts(session: Session, buyer_ids: Sequence[str], now: datetime) -
     return found
 
 
-async def _keep(session: Session, choices: Sequence[Choice], now: datetime) -> None:
+async def _keep(session: Session, choices: Sequence[NoticeChoice], now: datetime) -> None:
     if not choices:
         return
     await session.execute(
@@ -147,7 +147,7 @@ async def _keep(session: Session, choices: Sequence[Choice], now: datetime) -> N
     )  # fmt: skip
 
 
-def _notice(choice: Choice) -> Notice:
+def _notice(choice: NoticeChoice) -> Notice:
     row = choice.row
     return Notice(
         row.id, row.plan_id, row.buyer_id, Template(row.template), Language(row.language), row.channel, choice.facts,

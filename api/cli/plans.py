@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli import plan_buyers, plan_overpayments
+from api.cli import plan_buyers, plan_overpayments, plan_policies
 from api.cli.options import DataDirOption, JsonOption, with_engine
 from api.data_dir import StartRefused
 from api.plan_night import night_of, run_night
@@ -37,6 +37,7 @@ app.add_typer(licence, name="licence")
 app.add_typer(terms, name="terms")
 app.command("overpaid")(plan_overpayments.overpaid)
 app.add_typer(plan_buyers.stop_list, name="stop-list")
+app.add_typer(plan_policies.app, name="policies")
 app.command("find-buyer")(plan_buyers.find_buyer)
 app.command("erase-buyer")(plan_buyers.erase_buyer)
 

@@ -309,7 +309,7 @@ async def test_an_unknown_buyer_is_refused(world: BuyerWorld) -> None:
 async def test_a_new_version_of_the_policy_decides_from_its_day_on(world: BuyerWorld) -> None:
     async with transaction(world.engine) as session:
         harder = replace(await next_policy(session), age_min=40)
-        await decision_policies.add_policy(session, harder, by="person:per_1", now=NOW)
+        await decision_policies.publish_policy(session, harder, **BY_A_PERSON, now=NOW)
     buyer = await world.buyer()
 
     today = await world.decide(buyer)
@@ -321,14 +321,13 @@ async def test_a_new_version_of_the_policy_decides_from_its_day_on(world: BuyerW
 
 async def next_policy(session: Session) -> DecisionPolicy:
     """The next version, from tomorrow on."""
-    return replace(await decision_policies.policy_on(session, TODAY), version=2, effective_on=TODAY + timedelta(days=1))
+    return replace(await decision_policies.policy_on(session, TODAY), effective_on=TODAY + timedelta(days=1))
 
 
+BY_A_PERSON = {"actor": "person:per_1", "origin": "req_1"}
 POLICIES_REFUSED: list[Any] = [
     pytest.param({"effective_on": TODAY - timedelta(days=1)}, id="from yesterday on"),
     pytest.param({"effective_on": date(1990, 1, 1)}, id="on the day of another"),
-    pytest.param({"version": 1}, id="a version that was used"),
-    pytest.param({"version": 3}, id="a version left out"),
     pytest.param({"scoring": "oracle"}, id="a scoring that nobody wrote"),
 ]
 
@@ -338,7 +337,7 @@ async def test_a_policy_that_could_not_decide_is_refused(world: BuyerWorld, chan
     async with transaction(world.engine) as session:
         policy = replace(await next_policy(session), **change)
         with pytest.raises(PolicyRefused):
-            await decision_policies.add_policy(session, policy, by="person:per_1", now=NOW)
+            await decision_policies.publish_policy(session, policy, **BY_A_PERSON, now=NOW)
 
 
 @dataclass(frozen=True)
@@ -359,7 +358,7 @@ async def test_a_policy_picks_the_scoring_of_a_house(world: BuyerWorld, monkeypa
         monkeypatch.setattr(module, "SCORINGS", scoring.SCORINGS)
     async with transaction(world.engine) as session:
         policy = replace(await next_policy(session), scoring="never")
-        await decision_policies.add_policy(session, policy, by="person:per_1", now=NOW)
+        await decision_policies.publish_policy(session, policy, **BY_A_PERSON, now=NOW)
 
     made = await world.decide(await world.buyer(), now=NOW + timedelta(days=1))
 
