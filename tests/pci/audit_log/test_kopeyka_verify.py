@@ -45,7 +45,7 @@ class Case:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
