@@ -15,6 +15,7 @@ from api.card_rail import CardTerms, request_payment
 from checkout import card_payment_rows as cards
 from checkout.card_payments import UNSURE, VOID_REFUSED, CardPayment, CardPaymentStatus, Initiator, advance
 from installments import card_changes, clearing
+from installments.buyer_errors import CardOfAnother
 from installments.card_changes import HELD, CardChange, CardChangeStatus
 from installments.telling import PlanActor
 from ledger.database import Session, in_transaction
@@ -33,15 +34,19 @@ class WantedCard:
     consent: str
     by: PlanActor
     buyer_id: str | None = None
+    is_of_buyer: bool = True
+    """Whether the vault keeps it for the plan's buyer."""
 
 
 async def ask(session: Session, wanted: WantedCard, *, now: datetime) -> CardChange:
     """Intent: a rouble is to be held on the card. The same payment again is the same change.
 
-    Raises: as ``card_changes.check_change``, and ``request_payment``. Locks: the plan.
+    Raises: CardOfAnother, as ``card_changes.check_change``, and ``request_payment``. Locks: the plan.
     """
     if (known := await card_changes.find_change(session, wanted.plan_id, wanted.payment_id)) is not None:
         return known
+    if not wanted.is_of_buyer:
+        raise CardOfAnother(plan_id=wanted.plan_id)
     plan = await card_changes.check_change(session, wanted.plan_id, buyer_id=wanted.buyer_id, now=now)
     terms = CardTerms(wanted.card_token, False, Initiator.BUYER, True)
     operator_id = await clearing.operator_of(session)
@@ -75,10 +80,10 @@ async def _ask(calls: CardCalls, payment: CardPayment, acting_for: str) -> None:
 async def follow(session: Session, plan_id: str, *, now: datetime) -> Sequence[CardPayment]:
     """What follows from how payments of changes stand; gives those the vault is to be asked about.
 
-    Locks: the plan's charges, the plan, the payments.
+    Locks: the changes, the plan's charges, the plan, the payments.
     """
     waiting = []
-    for change in await card_changes.list_changes(session, plan_id, only_open=True):
+    for change in await card_changes.lock_open(session, plan_id):
         payment = await cards.load_payment(session, change.payment_id)
         if payment.status not in UNSURE:
             payment = await _follow_one(session, change, payment, now)

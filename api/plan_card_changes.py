@@ -7,8 +7,8 @@ from api.errors import ResourceUnknown
 from api.plan_card_calls import WantedCard, ask, carry_on
 from installments import card_changes, clearing
 from installments import repository as rows
-from installments.buyer_errors import CardOfAnother
 from installments.card_changes import CardChange
+from installments.errors import PlanNotFound
 from ledger.database import Session, in_transaction, transaction
 from ledger.ids import new_id
 
@@ -17,13 +17,16 @@ PAGES_MAX = 5
 """Of a buyer's cards: more nobody keeps."""
 
 
-async def check_owner(door: Door, plan_id: str, card_token: str, *, request_id: str) -> None:
-    """Refuse a card that is not the plan's buyer's own, kept with the operator. Asks the vault.
+async def is_of_buyer(door: Door, plan_id: str, card_token: str, *, request_id: str) -> bool:
+    """Whether a card is kept with the operator for the plan's buyer. Asks the vault.
 
-    Raises: PlanNotFound, CardOfAnother, VaultUnavailable.
+    Raises: VaultUnavailable. Of an unknown plan the intent says so: its refusals are kept.
     """
     async with transaction(door.engine) as session:
-        plan = await rows.load_plan(session, plan_id)
+        try:
+            plan = await rows.load_plan(session, plan_id)
+        except PlanNotFound:
+            return False
         operator_id = await clearing.operator_of(session)
     after = ""
     for _ in range(PAGES_MAX if plan.buyer_id is not None else 0):
@@ -32,11 +35,11 @@ async def check_owner(door: Door, plan_id: str, card_token: str, *, request_id: 
             "GET", f"/merchants/{operator_id}/cards", request_id=request_id, query=query
         )
         if any(card["token"] == card_token for card in said["items"]):
-            return
+            return True
         if not said["has_more"]:
             break
         after = said["items"][-1]["token"]
-    raise CardOfAnother(plan_id=plan_id)
+    return False
 
 
 async def change_card(door: Door, wanted: WantedCard) -> CardChange:

@@ -72,10 +72,10 @@ async def check_change(session: Session, plan_id: str, *, buyer_id: str | None, 
         raise NoDebtOwed(plan_id=plan.id)
     if await open_first_payments(session, plan.id):
         raise FirstPaymentBusy(plan_id=plan.id)
-    recent = [one for one in await list_changes(session, plan.id) if one.created_at > now - DAY]
-    if any(one.status is CardChangeStatus.ASKED for one in recent):
+    changes = await list_changes(session, plan.id)
+    if any(one.status is CardChangeStatus.ASKED for one in changes):
         raise CardChangeUnderWay(plan_id=plan.id)
-    if len(recent) >= CHANGES_MAX:
+    if sum(one.created_at > now - DAY for one in changes) >= CHANGES_MAX:
         raise CardChangesTooOften(changes_max=CHANGES_MAX)
     return plan
 
@@ -103,10 +103,11 @@ async def put_in_place(session: Session, change: CardChange, *, now: datetime) -
 
     A plan that owes nothing any more keeps its old card. Locks: the plan's charges, then the plan.
     """
-    await charge_rows.bring_forward(session, change.plan_id, now=now)
+    await charge_rows.lock_unpaid(session, change.plan_id)
     plan = await repository.load_plan(session, change.plan_id, lock=True)
     if not owes(plan):
         return await refuse(session, change, NOTHING_OWED, now=now)
+    await charge_rows.bring_forward(session, plan.id, now=now)
     await charge_rows.hand_to_card(session, plan.id)
     changed = replace(
         plan, card_token=change.card_token, first_payment_id=change.payment_id, collector=CollectorName.CARD,
@@ -145,13 +146,25 @@ async def settle_change(session: Session, payment_id: str, *, now: datetime) -> 
     )
 
 
-async def list_changes(session: Session, plan_id: str, *, only_open: bool = False) -> list[CardChange]:
-    """The changes of a plan's card, oldest first; or those of whose payments something may still come."""
+async def list_changes(session: Session, plan_id: str) -> list[CardChange]:
+    """The changes of a plan's card, oldest first."""
+    return await _read(session, plan_id)
+
+
+async def lock_open(session: Session, plan_id: str) -> list[CardChange]:
+    """The changes of whose payments something may still come: whoever waited sees what the other has made of them.
+
+    Locks: them, before the plan and its charges.
+    """
+    return await _read(session, plan_id, " AND settled_at IS NULL", " FOR NO KEY UPDATE")
+
+
+async def _read(session: Session, plan_id: str, narrowed: str = "", lock: str = "") -> list[CardChange]:
     rows = await session.execute(
-        text("""SELECT payment_id, plan_id, card_token, consent, asked_by, status, reason, created_at, ended_at
-                  FROM plan_card_changes WHERE plan_id = :plan_id AND (NOT :only_open OR settled_at IS NULL)
-                 ORDER BY created_at, payment_id"""),
-        {"plan_id": plan_id, "only_open": only_open},
+        text(f"""SELECT payment_id, plan_id, card_token, consent, asked_by, status, reason, created_at, ended_at
+                  FROM plan_card_changes WHERE plan_id = :plan_id{narrowed}
+                 ORDER BY created_at, payment_id{lock}"""),  # noqa: S608  # our own words
+        {"plan_id": plan_id},
     )
     return [
         CardChange(

@@ -225,6 +225,15 @@ async def lock_retries(session: Session, *, on: date, now: datetime, limit: int)
     ]
 
 
+async def lock_unpaid(session: Session, plan_id: str) -> None:
+    """Keep a plan's charges as they are, but for those that took their money. Locks: them."""
+    await session.execute(
+        text("""SELECT FROM plan_charges WHERE plan_id = :plan_id AND status <> 'captured'
+                 ORDER BY id FOR NO KEY UPDATE"""),
+        {"plan_id": plan_id},
+    )
+
+
 async def bring_forward(session: Session, plan_id: str, *, now: datetime) -> None:
     """Let the last try of a plan that was refused be made again now. Locks: it."""
     await session.execute(

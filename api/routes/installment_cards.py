@@ -61,11 +61,13 @@ async def replace_plan_card(plan_id: str, body: PlanCardBody, call: CanManage) -
     A charge under way ends with its old card; what was refused is tried again soon. Buyers do it themselves at their
     link.
     """
-    await plan_card_changes.check_owner(call.door, plan_id, body.card_token, request_id=call.request_id)
+    is_of_buyer = await plan_card_changes.is_of_buyer(call.door, plan_id, body.card_token, request_id=call.request_id)
 
     async def intent(session: Session, claim: Claim) -> str:
         await load_own(session, plan_id, call)
-        wanted = WantedCard(plan_id, claim.resource_id, body.card_token, body.consent, actor_of(call))
+        wanted = WantedCard(
+            plan_id, claim.resource_id, body.card_token, body.consent, actor_of(call), is_of_buyer=is_of_buyer
+        )
         await plan_card_calls.ask(session, wanted, now=call.now)
         return claim.resource_id
 

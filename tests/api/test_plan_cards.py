@@ -142,3 +142,20 @@ async def test_nobody_without_the_phone_replaces_a_card(shop: PlanShop) -> None:
 
     assert "Другая карта" not in stranger.text
     assert PHONE not in stranger.text
+
+
+async def test_a_refusal_of_a_card_is_the_answer_to_its_key_for_good(shop: PlanShop) -> None:
+    plan = await shop.begun()
+    path, key = f"{PLANS}/{plan['id']}/cards", new_key()
+    body = {"card_token": await card_of(shop), "consent": CONSENT}
+    refused = await shop.api.post(path, body, key=key)
+    now = shop.charges.clock.at
+    async with shop.charges.desk.vault.transactions() as session:
+        await keep_for_buyer(
+            session, merchant_id=shop.operator_id, buyer_id=plan["buyer_id"], token=body["card_token"], now=now
+        )
+
+    again = await shop.api.post(path, body, key=key)
+
+    assert (again.status_code, again.content) == (refused.status_code, refused.content)
+    assert await shop.cards.read(path) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ from api.plan_card_calls import WantedCard
 from api.plan_collectors import CardCollector, outcome_of_card
 from checkout.card_payments import CardPayment, CardPaymentStatus, ChargeAnswer, ChargeNews
 from installments import card_changes, charge_rows, collecting
+from installments import repository as rows
 from installments.buyer_errors import CardChangesTooOften, CardChangeUnderWay
 from installments.card_changes import CHANGES_MAX, CardChange, CardChangeStatus
 from installments.charges import Charge, ChargeStatus
@@ -28,6 +30,7 @@ from ledger.errors import KopeykaError
 from ledger.ids import new_id
 from tests.conftest import Database
 from tests.installments.life_world import ACQUIRER, OTHER_TOKEN, SHOP, TOKEN, LifeWorld, leaves, life_world
+from tests.ledger.waiting import is_waiting_for_a_lock
 
 
 @pytest_asyncio.fixture
@@ -226,3 +229,48 @@ async def test_the_same_change_again_is_the_same(life: LifeWorld) -> None:
 
     async with transaction(life.engine) as session:
         assert await plan_card_calls.ask(session, wanted, now=life.now) == first
+
+
+async def test_two_workers_who_hear_of_one_answer_put_the_card_in_place_once(life: LifeWorld) -> None:
+    plan = await life.committed()
+    await ask(life, plan)
+    (payment,) = await follow(life, plan)
+    await bank_says(life, payment, ChargeNews.AUTHORISED)
+
+    async with transaction(life.engine) as session:
+        await plan_card_calls.follow(session, plan.id, now=life.now)
+        second = asyncio.create_task(follow(life, plan))
+        await is_waiting_for_a_lock(life.engine)
+    (voiding,) = await second
+
+    assert voiding.status is CardPaymentStatus.VOIDING
+    said = [one for one in await life.events(plan) if "card" in one]
+    assert said == ["plan.card_change_asked", "plan.card_replaced"]
+
+
+async def test_a_bank_that_is_silent_for_days_keeps_other_cards_waiting(life: LifeWorld) -> None:
+    plan = await life.committed()
+    await ask(life, plan)
+    life.pass_by(days=2)
+
+    assert await refusal_of(life, plan) is CardChangeUnderWay
+
+
+async def test_a_card_is_put_in_place_beside_a_charge_that_is_being_begun(life: LifeWorld) -> None:
+    """Charges are locked before their plans: who does both waits, and neither is undone."""
+    plan = await life.committed()
+    life.pass_by(days=14)
+    async with transaction(life.engine) as session:
+        await collecting.select_due(session, moscow_day(life.now), now=life.now)
+    await ask(life, plan)
+    (payment,) = await follow(life, plan)
+    await bank_says(life, payment, ChargeNews.AUTHORISED)
+
+    async with transaction(life.engine) as session:
+        assert await charge_rows.lock_live_of_plan(session, plan.id) is not None
+        change = asyncio.create_task(follow(life, plan))
+        await is_waiting_for_a_lock(life.engine)
+        await rows.load_plan(session, plan.id, lock=True)
+    (voiding,) = await change
+
+    assert voiding.status is CardPaymentStatus.VOIDING
