@@ -79,11 +79,11 @@ def publish_policy(
         "freeze_days_after": freeze_after, "plans_max": plans, "first_plan_max": _kopecks(first_plan),
         "share_after_arrears_basis_points": share,
     }  # fmt: skip
-    changes = {field: value for field, value in said.items() if value is not None}
+    changes: dict[str, Any] = {field: value for field, value in said.items() if value is not None}
 
     async def work(session: Session, now: datetime) -> str:
         last = (await decision_policies.list_policies(session))[-1]
-        wanted: Any = replace(last, effective_on=day.date(), **changes)
+        wanted = replace(last, effective_on=day.date(), **changes)
         made = await decision_policies.publish_policy(session, wanted, **WHO, now=now)
         return f"version {made.version} decides from {made.effective_on} on"
 
