@@ -58,6 +58,9 @@ async def work_night(engine: Engine, clock: Clock, night: Night) -> int:
     except ClockWentBack:  # a sandbox's clock was set back: a night is worked on once
         night.done_at = now
         return 0
+    except Exception:
+        night.pick = None  # who was put aside before is not tried again with everybody
+        raise
     return 1
 
 

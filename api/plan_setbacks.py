@@ -13,6 +13,7 @@ import structlog
 from api import meters
 from api.one_by_one import AWAY, all_or_halves, code_of
 from installments import setbacks
+from installments.errors import ClockWentBack
 from installments.setbacks import Pick, by_step
 from ledger.clock import Clock
 from ledger.database import Engine, Session, in_transaction, transaction
@@ -24,16 +25,24 @@ Work = Callable[[Session, Pick], Awaitable[object]]
 
 
 async def who_is_aside(engine: Engine, steps: Sequence[str], work: Work, clock: Clock) -> Pick:
-    """A pick that leaves out who is aside, after those whose time has come were tried again, each alone."""
+    """A pick that leaves out who is aside, after those whose time has come were tried again."""
+    await try_again(engine, steps, work, clock)
+    return await left_out(engine, steps)
+
+
+async def left_out(engine: Engine, steps: Sequence[str]) -> Pick:
+    """A pick that leaves out who is aside."""
+    async with transaction(engine) as session:
+        return Pick(aside=by_step(await setbacks.list_setbacks(session, steps)))
+
+
+async def try_again(engine: Engine, steps: Sequence[str], work: Work, clock: Clock) -> None:
+    """Work on those who are aside and whose time has come, each alone."""
     async with transaction(engine) as session:
         found = await setbacks.list_setbacks(session, steps)
-    due = [one for one in found if one.is_due(clock.now())]
-    for one in due:
-        await in_halves(engine, Pick(step=one.step, taken=[one.plan_id]), work, clock)
-    if due:
-        async with transaction(engine) as session:
-            found = await setbacks.list_setbacks(session, steps)
-    return Pick(aside=by_step(found))
+    for one in found:
+        if one.is_due(clock.now()):
+            await in_halves(engine, Pick(step=one.step, taken=[one.plan_id]), work, clock)
 
 
 async def in_halves(engine: Engine, pick: Pick, work: Work, clock: Clock) -> None:
@@ -46,6 +55,8 @@ async def in_halves(engine: Engine, pick: Pick, work: Work, clock: Clock) -> Non
         await in_transaction(engine, lambda session: _work_part(session, pick.step, plan_ids, work, clock))
 
     async def alone(plan_id: str, error: Exception) -> None:
+        if isinstance(error, ClockWentBack):  # another worker has begun a later night: no plan's own fault
+            raise error
         code = code_of(error)
         async with transaction(engine) as session:
             is_aside = await setbacks.put_aside(session, pick.step, plan_id, code, now=clock.now())
@@ -64,12 +75,14 @@ async def _work_part(session: Session, step: str, plan_ids: Sequence[str], work:
 
 
 async def work_to_end(engine: Engine, step: str, work: Work, clock: Clock) -> None:
-    """Do batch after batch of a step until it finds nobody more."""
+    """Do batch after batch of a step until it finds nobody more, and only then who is aside: where a step goes on is
+    after whom it has done last."""
     while True:
-        pick = await who_is_aside(engine, [step], work, clock)
+        pick = await left_out(engine, [step])
         pick.step = step
         while await work_batch(engine, pick, work, clock):
             if not pick.taken:
+                await try_again(engine, [step], work, clock)
                 return
 
 

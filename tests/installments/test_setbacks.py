@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 
 import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from api import meters
+from api import meters, plan_night
 from api.plan_feeds import SNAPSHOT, keep_portfolio, tell_of_arrears
 from api.plan_night import Night, run_night, work_night
-from installments import portfolio, setbacks
+from api.plan_setbacks import in_halves
+from installments import nightly, portfolio, setbacks
+from installments.errors import ClockWentBack
+from installments.setbacks import Pick
 from ledger.clock import Clock, machine_now
 from ledger.database import Engine, text, transaction
 from tests.conftest import Database
@@ -178,3 +182,48 @@ async def test_a_snapshot_that_was_broken_off_goes_on_where_it_was_and_a_bad_pla
     assert await snapshot_of(world.engine, day(28)) == set(plans) - {plans[4]}
     assert await aside(world.engine) == [(SNAPSHOT, plans[4], 1)]
     assert await keep_portfolio(world.engine, clock_at(noon(29))) == 0
+
+
+async def test_a_plan_put_aside_at_one_month_s_end_leaves_nobody_out_of_the_next_snapshot(
+    world: PlanWorld, database: Database
+) -> None:
+    plans = [(await world.plan()).id for _ in range(4)]
+    with spoiled(database, "portfolio_snapshots", "plan_id", plans[3]):
+        await keep_portfolio(world.engine, clock_at(noon(29)))
+    assert await aside(world.engine) == [(SNAPSHOT, plans[3], 1)]
+
+    await keep_portfolio(world.engine, clock_at(noon(60)))
+
+    assert await snapshot_of(world.engine, day(59)) == set(plans)
+    assert await aside(world.engine) == []
+
+
+async def on_to_the_end(engine: Engine, night: Night) -> None:
+    while await work_night(engine, clock_at(NIGHT), night):
+        pass
+
+
+async def test_a_step_that_was_stopped_leaves_out_who_is_aside_when_it_is_tried_again(
+    world: PlanWorld, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setbacks, "SETBACKS_MAX", 2)
+    plans, night = [await world.plan() for _ in range(6)], Night()
+
+    with spoiled(database, "plan_charges", "status", "requested"):
+        for _ in range(3):
+            with pytest.raises(DBAPIError):
+                await on_to_the_end(world.engine, night)
+
+    assert await aside(world.engine) == [("charges", plan.id, 1) for plan in plans[:2]]
+
+
+async def test_a_later_night_that_another_worker_began_is_no_plan_s_own_fault(world: PlanWorld) -> None:
+    """At half past midnight one worker may be among the halves of a batch when another begins the next night."""
+    pick = Pick(step="arrears", taken=[(await world.plan()).id for _ in range(4)])
+    async with transaction(world.engine) as session:
+        await nightly.begin_night(session, day(27), now=noon(27))
+
+    with pytest.raises(ClockWentBack):
+        await in_halves(world.engine, pick, partial(plan_night._work_part, day(26), NIGHT), clock_at(NIGHT))
+
+    assert await aside(world.engine) == []
