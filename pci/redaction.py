@@ -39,8 +39,11 @@ _SAD = re.compile(
 """A card's verification code, PIN or track in running text: ``cvc=123``, ``{'cvc': '123'}``."""
 _SAD_SUSPECT = re.compile(r"(?i)cvc|cvv|cvp|cav2|cid|pin|track")
 """What ``_SAD`` needs: one search instead of a substitution that finds nothing."""
-_SAD_SUSPECT_IN_ASCII = re.compile(r"[CcPpTt](?:[Vv][CcVvPp]|[Aa][Vv]2|[Ii][DdNn]|[Rr][Aa][Cc][Kk])")
-"""Wider than ``_SAD_SUSPECT`` and five times as fast: without ``(?i)`` a search skips to where it can begin."""
+_DIGITS_IN_ASCII = re.compile(r"[0-9](?:[ \t.+%-]{0,5}[0-9]){12}")
+_WORD_IN_ASCII = re.compile(
+    r"[BbCcPpTt](?:[Vv][CcVvPp]|[Aa][Vv]2|[Ii][DdNn]|[Rr][Aa][Cc][Kk]|[Ee][Aa][Rr]|[Aa][Ss][Ii])"
+)
+"""Wider than ``_SAD_SUSPECT`` and the words of ``_SUSPECT``, and faster: without ``(?i)`` a search skips ahead."""
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]+):[^@/\s]+@")
 
 
@@ -57,8 +60,10 @@ def redact_text(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether nothing in the text could be secret, after two searches: ``redact_text`` would give it back as it is."""
-    return text.isascii() and _SUSPECT.search(text) is None and _SAD_SUSPECT_IN_ASCII.search(text) is None
+    """Whether nothing in the text could be secret, after quick looks: ``redact_text`` would give it back as it is."""
+    if not text.isascii() or "kp_" in text or "://" in text:
+        return False
+    return _DIGITS_IN_ASCII.search(text) is None and _WORD_IN_ASCII.search(text) is None
 
 
 def redact(value: Any, depth: int = 0) -> Any:

@@ -87,10 +87,10 @@ class KeyRing:
         Raises: Sealed; ProviderUnavailable, and then nothing has changed; SealBroken.
         """
         self._refuse_sealed()
-        assert SCOPE_FORM.fullmatch(scope), "a scope is a short word of ours"
         await self._look_around()
         if (dek := self._ready(purpose, scope, now)) is not None:
             return dek
+        assert SCOPE_FORM.fullmatch(scope), "a scope is a short word of ours"
         async with self._locks[(purpose, scope)]:
             if (dek := self._ready(purpose, scope, now)) is not None:
                 return dek

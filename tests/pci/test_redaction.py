@@ -111,7 +111,7 @@ PIECES = (
 )
 
 
-@given(st.lists(st.sampled_from([" ", "Bearer ", *PIECES.split(" ")]), max_size=12))
+@given(st.lists(st.sampled_from([" ", "\t", "Bearer ", "bEARER", "BASIC ", "basic", *PIECES.split(" ")]), max_size=12))
 def test_what_is_plain_stays_as_it_is(parts: list[str]) -> None:
     text = "".join(parts)
 
