@@ -80,7 +80,7 @@ $$;
 -- was committed before the locks were taken, so a row is never missed.
 CREATE FUNCTION known_keys(p_scopes text[], p_keys text[])
 RETURNS TABLE (place integer, is_busy boolean, lease_is_over boolean, known idempotency_keys)
-LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_is_free boolean[];
 BEGIN
