@@ -284,6 +284,7 @@ CASHIER_TIPS: dict[str, str] = {
     "installments.no_open_dispute": "По этой рассрочке нет открытого спора.",
     "installments.dispute_differs": "Спор уже закрыт в пользу другой стороны.",
     "installments.charge_under_way": "По рассрочке сейчас идёт другое списание. Подождите минуту и повторите.",
+    "installments.return_above_overpaid": "Вернуть можно не больше переплаты. Её сумма указана в ответе.",
     "installments.card_of_another": "Это карта другого покупателя. Свою новую карту он вводит по ссылке рассрочки.",
     "installments.card_change_under_way": "Банк новой карты ещё отвечает. Подождите минуту и повторите.",
     "installments.card_changes_too_often": "Сегодня пробовали слишком много карт. Повторите завтра.",

@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from checkout import card_payment_rows as cards
 from installments import repository as rows
 from installments import vouchers
+from installments.buyer_errors import ReturnAboveOverpaid
 from installments.clearing import BANK_REFERENCE, CARD_REFERENCE, clearing_accounts, operator_of
 from installments.debt_sales import check_not_sold
 from installments.disputing import open_dispute, open_dispute_of
@@ -39,6 +40,15 @@ class BankPayment:
     bank_reference: str
     paid_on: date | None = None
     """The Moscow day on which it came; none: now. Penalty stops on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BankReturn:
+    """What a buyer paid too much, sent back from our own bank account."""
+
+    plan_id: str
+    amount: Kopecks
+    bank_reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,31 @@ async def record_bank_payment(session: Session, payment: BankPayment, by: PlanAc
     if told.is_new:
         facts: dict[str, str | int | bool] = {"amount_kopecks": int(payment.amount), "movement_id": told.movement.id}
         await tell(session, told.plan, "bank_payment_told", by, now=now, facts=facts)
+    return told.plan
+
+
+async def record_bank_return(session: Session, back: BankReturn, by: PlanActor, *, now: datetime) -> Plan:
+    """Tell a plan that a person has sent what its buyer paid too much back, from our own bank account.
+
+    Дт liability:plan_overpayment         Кт liability:plan_refund_payable
+    Дт liability:plan_refund_payable      Кт asset:operator_bank
+
+    Never dated before what made it, or its replay would take it for a new debt.
+    Raises: PlanNotFound, PlanNotCommitted, ReturnAboveOverpaid, MovementDiffers. Locks: the plan, accounts.
+    """
+    plan = await rows.load_plan(session, back.plan_id, lock=True)
+    reference = f"returned:{BANK_REFERENCE}:{back.bank_reference}"
+    known = (await load_movements(session, [plan.id])).get(plan.id, ())
+    if not any(one.reference == reference for one in known) and back.amount > plan.overpaid:
+        raise ReturnAboveOverpaid(plan_id=plan.id, overpaid_kopecks=int(plan.overpaid))
+    at = max([now, *(one.happened_at for one in known)])
+    movement = Movement(new_id("mov", now), plan.id, MovementKind.CREDIT_REFUND, back.amount, at, reference)
+    await vouchers.lock_accounts(session, [])
+    (told,) = await record_all(session, [movement], now=now)
+    if told.is_new:
+        await vouchers.pay_credit_by_bank(session, back.amount, reference=told.movement.id, now=now)
+        facts: dict[str, str | int | bool] = {"amount_kopecks": int(back.amount), "movement_id": told.movement.id}
+        await tell(session, told.plan, "credit_returned", by, now=now, facts=facts)
     return told.plan
 
 

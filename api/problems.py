@@ -322,6 +322,7 @@ STATUS: dict[str, int] = OF_THE_TILL | {
     "installments.no_open_dispute": 409,
     "installments.dispute_differs": 409,
     "installments.charge_under_way": 503,
+    "installments.return_above_overpaid": 422,
     "installments.card_of_another": 422,
     "installments.card_change_under_way": 409,
     "installments.card_changes_too_often": 429,

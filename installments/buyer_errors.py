@@ -9,7 +9,7 @@ InstallmentsRejected
 ├── CodeRejected
 │   └── CodeWrong, CodeExpired, CodeTriesSpent, CodeUsed, CodeNotSent, CodesTooOften
 ├── ConsentWithoutCode, ConsentDiffers
-├── CardOfAnother, CardChangeUnderWay, CardChangesTooOften
+├── CardOfAnother, CardChangeUnderWay, CardChangesTooOften, ReturnAboveOverpaid
 └── StopListLineNotFound, DebtOpen, PolicyRefused, PolicyNotFound
 Unavailable
 └── CodesNotConfigured, MessagesUnavailable
@@ -225,6 +225,12 @@ class CardChangesTooOften(InstallmentsRejected):
     """Too many cards were tried for this plan today."""
 
     code = "installments.card_changes_too_often"
+
+
+class ReturnAboveOverpaid(InstallmentsRejected):
+    """No more goes back to a buyer than was paid too much."""
+
+    code = "installments.return_above_overpaid"
 
 
 class CodesNotConfigured(Unavailable):

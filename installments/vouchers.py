@@ -263,6 +263,15 @@ async def take_back_credit_refund(
     await _book_of_house(session, effect, "plan.credit_refund_refused", f"plan_credit_refused:{reference}", now)
 
 
+async def pay_credit_by_bank(session: Session, amount: Kopecks, *, reference: str, now: datetime) -> None:
+    """Row 14, its second half by a person's hand: what a buyer paid too much left our bank account.
+
+    Дт liability:plan_refund_payable      Кт asset:operator_bank
+    """
+    effect = {chart.PLAN_REFUND_PAYABLE: int(amount), chart.OPERATOR_BANK: -int(amount)}
+    await _book_of_house(session, effect, "plan.credit_returned", f"plan_credit_returned:{reference}", now)
+
+
 async def book_sale(session: Session, sale_id: str, proceeds: Kopecks, *, now: datetime) -> None:
     """Row 24: debts were sold. Each was written off by row 22; what the buyer of debts paid makes the loss smaller.
 

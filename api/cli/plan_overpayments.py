@@ -1,17 +1,23 @@
-"""``kopeyka plans overpaid``: money of buyers that no card can take back, so a person returns it."""
+"""``kopeyka plans overpaid``, ``return-overpaid``: buyers' money that no card can take back; a person returns it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from api.cli.options import DataDirOption, JsonOption, with_engine
+from api.data_dir import StartRefused
+from api.plan_bank_news import BankReturn, record_bank_return
 from installments.overpayments import list_overpaid
-from ledger.database import Engine, transaction
-from ledger.money import roubles
+from installments.telling import PlanActor
+from ledger.clock import Clock, read_offset
+from ledger.database import Engine, in_transaction, transaction
+from ledger.money import Kopecks, kopecks_of, roubles
+
+BY = PlanActor("operator:cli", "kopeyka plans return-overpaid")
 
 
 def overpaid(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
@@ -32,3 +38,24 @@ def overpaid(data_dir: DataDirOption = None, as_json: JsonOption = False) -> Non
         Console(highlight=False).print(
             f"{one['plan_id']}  {one['buyer_id']}  {roubles(one['overpaid_kopecks'])}", soft_wrap=True
         )
+
+
+def return_overpaid(
+    plan_id: str,
+    amount: Annotated[str, typer.Option("--amount", help="Roubles that left our bank account: 12.34")],
+    reference: Annotated[str, typer.Option("--reference", help="The bank's own name of the transfer.")],
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write down that a buyer's overpayment was sent back by a transfer; the same reference is booked once."""
+    try:
+        back = BankReturn(plan_id, Kopecks(kopecks_of(amount)), reference)
+    except (ValueError, ArithmeticError):
+        raise StartRefused("--amount is roubles, such as 12.34") from None
+
+    async def work(engine: Engine) -> int:
+        async with transaction(engine) as session:
+            clock = Clock(await read_offset(session))
+        plan = await in_transaction(engine, lambda session: record_bank_return(session, back, BY, now=clock.now()))
+        return int(plan.overpaid)
+
+    typer.echo(f"{plan_id}: {roubles(with_engine(data_dir, work))} is left to return")

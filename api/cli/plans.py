@@ -36,6 +36,7 @@ terms = typer.Typer(help="What merchants pay for a product.", no_args_is_help=Tr
 app.add_typer(licence, name="licence")
 app.add_typer(terms, name="terms")
 app.command("overpaid")(plan_overpayments.overpaid)
+app.command("return-overpaid")(plan_overpayments.return_overpaid)
 app.add_typer(plan_buyers.stop_list, name="stop-list")
 app.add_typer(plan_policies.app, name="policies")
 app.command("find-buyer")(plan_buyers.find_buyer)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import plan_bank_news
 from api.door import Call, door_router
 from api.idempotency import Claim, once
-from api.plan_bank_news import BankPayment, Chargeback
+from api.plan_bank_news import BankPayment, BankReturn, Chargeback
 from api.plan_views import PlanView
 from api.routes.installment_buyers import CanManage, Reason
 from api.routes.installment_plans import actor_of, shown
@@ -19,8 +19,9 @@ from api.routes.installment_products import PRICE_KOPECKS_MAX
 from api.wire import Body, Day, View
 from installments import hardship
 from installments.hardship import Grant
+from installments.overpayments import list_overpaid
 from installments.plan import Plan
-from ledger.database import Session
+from ledger.database import Session, transaction
 from ledger.money import Kopecks
 
 router = door_router("/v1/installments", "installments")
@@ -51,6 +52,21 @@ class BankPaymentBody(Body):
     bank_reference: BankReference
     paid_on: Day | None = None
     """The Moscow day on which it came; today when not said."""
+
+
+class BankReturnBody(Body):
+    """What was sent back to the buyer from our bank account."""
+
+    amount_kopecks: Money
+    bank_reference: BankReference
+
+
+class OverpaymentView(View):
+    """What a plan owes its buyer."""
+
+    plan_id: str
+    buyer_id: str | None
+    overpaid_kopecks: int
 
 
 class ChargebackBody(Body):
@@ -133,6 +149,27 @@ async def record_plan_bank_payment(plan_id: str, body: BankPaymentBody, call: Ca
 
     async def work(session: Session, _claim: Claim) -> Plan:
         return await plan_bank_news.record_bank_payment(session, payment, actor_of(call), now=call.now)
+
+    return await _done(call, work)
+
+
+@router.get("/overpayments")
+async def list_plan_overpayments(call: CanManage) -> list[OverpaymentView]:
+    """Money of buyers that no card can take back: a person returns it. The oldest plans first."""
+    async with transaction(call.engine) as session:
+        return [
+            OverpaymentView(plan_id=one.plan_id, buyer_id=one.buyer_id, overpaid_kopecks=int(one.amount))
+            for one in await list_overpaid(session)
+        ]
+
+
+@router.post("/plans/{plan_id}/bank-returns", status_code=201, response_model=PlanView)
+async def record_plan_bank_return(plan_id: str, body: BankReturnBody, call: CanManage) -> Response:
+    """What a buyer paid too much was sent back from our bank account. The same bank reference is booked once."""
+    back = BankReturn(plan_id, Kopecks(body.amount_kopecks), body.bank_reference)
+
+    async def work(session: Session, _claim: Claim) -> Plan:
+        return await plan_bank_news.record_bank_return(session, back, actor_of(call), now=call.now)
 
     return await _done(call, work)
 
