@@ -21,6 +21,8 @@ from psycopg.pq.abc import PGresult
 
 CANCEL_SECONDS_MAX = 5.0
 """How long somebody who is cut short waits for PostgreSQL to hear of it."""
+Carried = tuple[PGresult, list[tuple[Any, ...]]]
+"""A statement's result, and its rows."""
 _ENDS = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
@@ -33,10 +35,10 @@ class _Query(NamedTuple):
     formats: Sequence[Format]
 
 
-class OneTrip(AsyncConnection[Any]):
+class SessionLine(AsyncConnection[Any]):
     """A connection whose statements take one round trip each."""
 
-    async def carry_out(self, sql: str, values: Sequence[Any] | None) -> tuple[PGresult, list[tuple[Any, ...]]]:
+    async def carry_out(self, sql: str, values: Sequence[Any] | None) -> Carried:
         """Run one statement with parameters ``$1`` and on, and give its result and its rows.
 
         A transaction is begun if none is open. Raises: psycopg.Error.
