@@ -19,11 +19,13 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-CANCEL_SECONDS_MAX = 5.0
+CANCEL_SECONDS_MAX = 5
 """How long somebody who is cut short waits for PostgreSQL to hear of it."""
 Carried = tuple[PGresult, list[tuple[Any, ...]]]
 """A statement's result, and its rows."""
 _ENDS = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_COPIES = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
+"""Never over by itself: libpq gives it again for as long as it is asked."""
 
 
 class _Query(NamedTuple):
@@ -114,6 +116,8 @@ class SessionLine(AsyncConnection[Any]):
                 pgconn.consume_input()
                 while not (done.done() or pgconn.is_busy()):
                     answer = pgconn.get_result()
+                    if answer is not None and answer.status in _COPIES:
+                        raise errors.ProgrammingError("COPY is no plain statement: it goes by a cursor")
                     if answer is not None and answer.status != ExecStatus.PIPELINE_SYNC:
                         answers.append(answer)
                     elif answer is not None or not is_pipeline:

@@ -233,3 +233,16 @@ async def test_a_connection_remembers_no_more_statements_than_its_limit(engine: 
         kept = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT % AS n'"
         assert await session.scalar(text(kept)) <= 6  # the next one drives the oldest out
         connection.prepared_max = PREPARED_MAX
+
+
+@pytest.mark.parametrize("before", [(), ("SELECT 1",)], ids=["as the first", "as the second"])
+async def test_a_copy_is_refused_as_no_plain_statement_and_holds_up_nobody(
+    engine: Engine, before: tuple[str, ...]
+) -> None:
+    with pytest.raises(DBAPIError):
+        async with transaction(engine) as session:
+            for statement in (*before, "COPY (SELECT 1) TO STDOUT"):
+                await session.execute(text(statement))
+
+    async with transaction(engine) as session:
+        assert await session.scalar(text("SELECT 1")) == 1
