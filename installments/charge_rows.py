@@ -254,6 +254,22 @@ async def hand_to_card(session: Session, plan_id: str) -> None:
     )
 
 
+async def collected_otherwise(session: Session, charge_ids: Sequence[str]) -> set[str]:
+    """Those of the charges whose plan was given another card while its bank was asked: what one card was refused for
+    good, another may still pay."""
+    if not charge_ids:
+        return set()
+    found = await session.scalars(
+        text("""SELECT c.id FROM plan_charges AS c JOIN installment_plans AS p ON p.id = c.plan_id
+                 WHERE c.id = ANY(CAST(:ids AS text[])) AND c.kind = 'installment_payment' AND c.tries < :tries_max
+                   AND (c.collector <> p.collector
+                        OR EXISTS (SELECT FROM card_payments AS k
+                                    WHERE k.id = c.payment_id AND k.first_payment_id <> p.first_payment_id))"""),
+        {"ids": list(charge_ids), "tries_max": ROUND_MAX},
+    )
+    return set(found)
+
+
 async def lock_live(session: Session, charge_ids: Sequence[str]) -> list[Charge]:
     """Those of the charges that are not final yet, by id. Locks: them."""
     found = await session.execute(

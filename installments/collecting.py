@@ -11,7 +11,7 @@ that ends the charge (outcome). While it may still take money, no other charge o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -258,7 +258,9 @@ async def record_outcomes(session: Session, outcomes: Sequence[ChargeOutcome], *
     if not live:
         return 0
     plans = await rows.plans_of(session, [charge.id for charge in live])
-    after = [_after(charge, of[charge.id], plans[charge.id], now) for charge in live]
+    for_good = [one.charge_id for one in outcomes if one.status is ChargeStatus.REFUSED and not one.may_try_again]
+    by_another = await rows.collected_otherwise(session, for_good)
+    after = [_after(charge, of[charge.id], plans[charge.id], now, by_another) for charge in live]
     await _tell_plans(session, after, of, plans, now)
     await rows.save_charges(session, after)
     ended = [charge for charge in after if charge.ended_at is not None]
@@ -290,14 +292,16 @@ def _wish(charge: Charge, buyer_id: str) -> Wish:
     return Wish(Template.CHARGE_FAILED, charge.plan_id, buyer_id, charge.id, facts)
 
 
-def _after(charge: Charge, outcome: ChargeOutcome, plan: OfPlan, now: datetime) -> Charge:
-    """The charge as its outcome leaves it."""
+def _after(
+    charge: Charge, outcome: ChargeOutcome, plan: OfPlan, now: datetime, by_another: Collection[str]
+) -> Charge:  # fmt: skip
+    """The charge as its outcome leaves it. ``by_another``: whose plan has another card by now."""
     if outcome.status is ChargeStatus.CAPTURED:
         return replace(
             charge, status=ChargeStatus.CAPTURED, captured=outcome.amount, next_try_at=None, reason=None, ended_at=now
         )
     if outcome.status is ChargeStatus.REFUSED:
-        at = _next_hour(charge, outcome, plan, now)
+        at = now if charge.id in by_another else _next_hour(charge, outcome, plan, now)
         return replace(charge, status=ChargeStatus.REFUSED, reason=outcome.reason, next_try_at=at, ended_at=now)
     wait = min(LOOK_WAIT * (1 << min(charge.looks, 10)), LOOK_WAIT_MAX)
     return replace(charge, status=ChargeStatus.UNKNOWN, next_try_at=now + wait)

@@ -274,3 +274,20 @@ async def test_a_card_is_put_in_place_beside_a_charge_that_is_being_begun(life: 
     (voiding,) = await change
 
     assert voiding.status is CardPaymentStatus.VOIDING
+
+
+async def test_what_the_old_card_is_refused_for_good_meanwhile_is_tried_again_by_the_new_one(life: LifeWorld) -> None:
+    plan = await life.committed()
+    life.pass_by(days=14)
+    charge, payment = await due(life, plan)
+    await replaced(life, plan)
+
+    await told(life, charge, await bank_says(life, payment, ChargeNews.REFUSED, "card_stolen"))
+    async with transaction(life.engine) as session:
+        assert await collecting.renew(session, now=life.now) == 1
+    again, by_new = await begin(life, plan)
+
+    assert (again.tries, by_new.card_token) == (2, OTHER_TOKEN)
+    await told(life, again, await bank_says(life, by_new, ChargeNews.REFUSED, "card_stolen"))
+    async with transaction(life.engine) as session:
+        assert await collecting.renew(session, now=life.now + timedelta(days=10)) == 0
