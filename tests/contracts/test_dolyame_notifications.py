@@ -107,7 +107,7 @@ def test_a_full_refund_is_told_as_the_profile_bears(
     marker = dolyame_world.held(shop, (LAMP,), receiver=receiver)  # another word would have come before its last
 
     until(lambda: [note for note in receiver.received if note["id"] == marker], lambda told: len(told) == 2)
-    until(lambda: told_of(order_id, receiver), lambda told: len(told) >= len([*ALL, *last]))  # a try that failed is made again
+    until(lambda: told_of(order_id, receiver), lambda told: len(told) >= len([*ALL, *last]))
     assert told_of(order_id, receiver) == [*ALL, *last]
 
 
