@@ -107,9 +107,21 @@ class SessionLine(AsyncConnection[Any]):
         return answers
 
     async def _arrived(self, is_pipeline: bool) -> list[PGresult]:
+        """The results of what was asked.
+
+        libpq closes the socket as soon as it finds it broken, and the next connection may get its number at once: so
+        who listens to it stops in the same step, never later.
+        """
         pgconn, answers = self.pgconn, list[PGresult]()
-        loop = asyncio.get_running_loop()
+        loop, socket = asyncio.get_running_loop(), self.pgconn.socket
         done: asyncio.Future[None] = loop.create_future()
+        listens = True
+
+        def stop() -> None:
+            nonlocal listens
+            if listens:
+                listens = False
+                loop.remove_reader(socket)
 
         def read() -> None:
             try:
@@ -121,17 +133,18 @@ class SessionLine(AsyncConnection[Any]):
                     if answer is not None and answer.status != ExecStatus.PIPELINE_SYNC:
                         answers.append(answer)
                     elif answer is not None or not is_pipeline:
+                        stop()
                         done.set_result(None)
             except errors.Error as error:
+                stop()
                 if not done.done():
                     done.set_exception(error)
 
-        socket = pgconn.socket
         loop.add_reader(socket, read)
         try:
             await done
         finally:
-            loop.remove_reader(socket)
+            stop()
         return answers
 
     async def _give_up(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 import sqlalchemy
@@ -25,6 +28,7 @@ from ledger.database import (
     transaction,
     violated_constraint,
 )
+from ledger.one_trip import SessionLine
 
 VALUES = {"word": "50% of :that", "number": 7, "flags": [True, None], "bytes": b"\x00\xff", "nothing": None}
 STATEMENT = r"""SELECT CAST(:word AS text) AS word, CAST(:number AS int) + CAST(:number AS int) AS twice,
@@ -141,6 +145,36 @@ async def test_a_lost_connection_ends_its_transaction_and_the_next_one_has_anoth
 
     async with transaction(engine) as session:
         assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_lost_connection_does_not_hear_for_the_next_one_that_gets_its_number(server: Server) -> None:
+    url, heard = server.url("postgres", "postgres"), asyncio.Event()
+    async with await SessionLine.connect(url) as other:
+        lost = await SessionLine.connect(url)
+        number = lost.pgconn.socket
+        waiting = asyncio.create_task(lost.carry_out("SELECT pg_sleep(60)", None))
+        await other.carry_out("SELECT pg_terminate_backend($1)", [lost.info.backend_pid])
+        while is_open(number):  # noqa: ASYNC110  # the very next step is what this is about
+            await asyncio.sleep(0)
+        ends = socket.socketpair()  # of the lowest numbers that are free
+        assert number in [end.fileno() for end in ends]
+        asyncio.get_running_loop().add_reader(number, heard.set)
+        with pytest.raises(psycopg.OperationalError):
+            await waiting
+        for end in ends:
+            end.send(b"x")
+        await asyncio.wait_for(heard.wait(), 60)
+        asyncio.get_running_loop().remove_reader(number)
+    for end in ends:
+        end.close()
+
+
+def is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 async def test_who_is_cut_short_leaves_no_statement_behind(engine: Engine) -> None:
