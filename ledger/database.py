@@ -25,9 +25,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ledger.one_trip import SessionLine
 from ledger.session import Session as Session
-from ledger.session import commit, reset
+from ledger.session import reset
 
 Engine = AsyncEngine
 
@@ -71,13 +70,11 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
         connect_args={
             "options": libpq_options(statement_timeout_ms=statement_timeout_ms),
             "prepare_threshold": PREPARED_AFTER,
-            "async_creator_fn": SessionLine.connect,
         },
         json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
     )
     event.listen(engine.sync_engine, "connect", _keep_prepared)
     event.listen(engine.sync_engine, "reset", reset)
-    engine.dialect.do_commit = commit  # type: ignore[assignment, method-assign]
     return engine
 
 

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
+import psycopg
 import sqlalchemy
-from psycopg.pq import TransactionStatus
+from psycopg import AsyncRawCursor
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.engine import Connection, Dialect, IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
-
-from ledger.one_trip import Carried, SessionLine
 
 STATEMENTS_MAX = 2_048
 """Different statements and shapes of answers that a process remembers."""
@@ -57,10 +57,10 @@ class Session(AsyncConnection):
         """Run a statement and give the first value of its first row, or nothing."""
         return (await self.execute(statement, parameters, execution_options=execution_options)).scalar()
 
-    async def driver(self) -> SessionLine:
+    async def driver(self) -> psycopg.AsyncConnection[Any]:
         """The bare psycopg connection."""
         raw = await self.get_raw_connection() if self.invalidated else self._sync.connection
-        return cast("SessionLine", raw.driver_connection)
+        return cast("psycopg.AsyncConnection[Any]", raw.driver_connection)
 
     async def __aenter__(self) -> Session:
         """Take a connection and open the transaction, which PostgreSQL hears of with the first statement."""
@@ -68,24 +68,12 @@ class Session(AsyncConnection):
         self._sync.begin()
         return self
 
-    async def commit(self) -> None:
-        """Commit what was done. Raises: DBAPIError, as SQLAlchemy."""
-        connection = await self.driver()
-        if connection.pgconn.transaction_status == TransactionStatus.INTRANS:
-            await self._carry_out(connection, "COMMIT", None)
-        if _is_idle(connection.pgconn):
-            self._sync.commit()  # nothing is left of it but to know that it is over
-        else:
-            await super().commit()
-
     async def __aexit__(self, *failure: Any) -> None:
         """Give the connection back; what needs PostgreSQL for that is not cut short."""
         if self.invalidated or not _is_idle((await self.driver()).pgconn):
             await super().__aexit__(*failure)
-        elif self._sync.in_transaction():
-            await self.close()
         else:
-            self._sync.close()  # which asks PostgreSQL nothing
+            await self.close()
 
     @property
     def _sync(self) -> Connection:
@@ -95,24 +83,18 @@ class Session(AsyncConnection):
     async def _run(self, sql: str, values: Sequence[Any] | None) -> Result:
         if not self._sync.in_transaction():
             self._sync.begin()  # else nothing would commit it; refused when the last one has failed
-        answer, found = await self._carry_out(await self.driver(), sql, values)
-        rows = _Rows(_shape(tuple([answer.fname(place) for place in range(answer.nfields)])), iter(found))
-        counted = answer.command_tuples
-        rows.rowcount = -1 if counted is None else counted
-        return cast("Result", rows)
-
-    async def _carry_out(self, connection: SessionLine, sql: str, values: Sequence[Any] | None) -> Carried:
+        cursor = AsyncRawCursor(await self.driver())
         try:
-            return await connection.carry_out(sql, values)
+            await cursor.execute(sql, values)
+            answer = cursor.pgresult
+            assert answer is not None, "it was carried out"
+            shape = _shape(tuple([answer.fname(place) for place in range(answer.nfields)]))
+            rows = _Rows(shape, iter(await cursor.fetchall() if answer.status == ExecStatus.TUPLES_OK else ()))
         except BaseException as error:
             await greenlet_spawn(_refuse, self._sync, sql, error)
             raise
-
-
-def commit(connection: Any) -> None:
-    """How SQLAlchemy commits on a connection: not at all if PostgreSQL has done it already."""
-    if not _is_idle(connection.driver_connection.pgconn):
-        connection.commit()
+        rows.rowcount = cursor.rowcount
+        return cast("Result", rows)
 
 
 def reset(connection: Any, _record: Any, _state: Any) -> None:

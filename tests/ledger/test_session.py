@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
-import psycopg
 import pytest
 import pytest_asyncio
 import sqlalchemy
@@ -19,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.postgres import Server
 from ledger.database import (
     PREPARED_AFTER,
-    PREPARED_MAX,
     Engine,
     Session,
     create_engine,
@@ -28,7 +24,6 @@ from ledger.database import (
     transaction,
     violated_constraint,
 )
-from ledger.one_trip import SessionLine
 
 VALUES = {"word": "50% of :that", "number": 7, "flags": [True, None], "bytes": b"\x00\xff", "nothing": None}
 STATEMENT = r"""SELECT CAST(:word AS text) AS word, CAST(:number AS int) + CAST(:number AS int) AS twice,
@@ -147,36 +142,6 @@ async def test_a_lost_connection_ends_its_transaction_and_the_next_one_has_anoth
         assert await session.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_lost_connection_does_not_hear_for_the_next_one_that_gets_its_number(server: Server) -> None:
-    url, heard = server.url("postgres", "postgres"), asyncio.Event()
-    async with await SessionLine.connect(url) as other:
-        lost = await SessionLine.connect(url)
-        number = lost.pgconn.socket
-        waiting = asyncio.create_task(lost.carry_out("SELECT pg_sleep(60)", None))
-        await other.carry_out("SELECT pg_terminate_backend($1)", [lost.info.backend_pid])
-        while is_open(number):  # noqa: ASYNC110  # the very next step is what this is about
-            await asyncio.sleep(0)
-        ends = socket.socketpair()  # of the lowest numbers that are free
-        assert number in [end.fileno() for end in ends]
-        asyncio.get_running_loop().add_reader(number, heard.set)
-        with pytest.raises(psycopg.OperationalError):
-            await waiting
-        for end in ends:
-            end.send(b"x")
-        await asyncio.wait_for(heard.wait(), 60)
-        asyncio.get_running_loop().remove_reader(number)
-    for end in ends:
-        end.close()
-
-
-def is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True
-
-
 async def test_who_is_cut_short_leaves_no_statement_behind(engine: Engine) -> None:
     async def wait() -> None:
         async with transaction(engine) as session:
@@ -221,63 +186,5 @@ async def test_statements_gone_through_in_turns_stay_prepared_on_the_connection_
                 await session.execute(text(f"SELECT {number} AS n"))
 
     async with transaction(engine) as session:
-        kept = "SELECT count(*) FROM pg_prepared_statements WHERE generic_plans > 0 AND statement LIKE 'SELECT % AS n'"
-        prepared = await session.scalar(text(kept))
+        prepared = await session.scalar(text("SELECT count(*) FROM pg_prepared_statements WHERE generic_plans > 0"))
     assert prepared == statements
-
-
-async def test_a_statement_that_cannot_be_begun_undoes_its_transaction_and_keeps_the_connection(engine: Engine) -> None:
-    async with transaction(engine) as session:
-        before = await session.scalar(text("SELECT pg_backend_pid()"))
-    for statement in ("SELECT no_such_column", "SELECT 1 / CAST(:n AS int)"):
-        with pytest.raises(DBAPIError):
-            async with transaction(engine) as session:
-                await session.execute(text(statement), {"n": 0})
-
-    async with transaction(engine) as session:
-        assert await session.scalar(text("SELECT pg_backend_pid()")) == before
-        assert await session.scalar(text("SELECT 1 / CAST(:n AS int)"), {"n": 1}) == 1
-
-
-async def test_values_larger_than_a_socket_takes_at_once_arrive_whole(engine: Engine) -> None:
-    words = ["копейка" * 1_000] * 500
-    async with transaction(engine) as session:
-        rows = await session.execute(text("SELECT w FROM unnest(CAST(:words AS text[])) AS w"), {"words": words})
-
-    assert rows.scalars().all() == words
-
-
-async def test_many_sessions_at_once_get_each_its_own_rows(engine: Engine) -> None:
-    async def ask(number: int) -> list[int]:
-        async with transaction(engine) as session:
-            return [
-                int(await session.scalar(text("SELECT CAST(:n AS int)"), {"n": number + step})) for step in range(3)
-            ]
-
-    assert await asyncio.gather(*(ask(number) for number in range(40))) == [[n, n + 1, n + 2] for n in range(40)]
-
-
-async def test_a_connection_remembers_no_more_statements_than_its_limit(engine: Engine) -> None:
-    async with transaction(engine) as session:
-        connection = await session.driver()
-        connection.prepared_max = 5
-        for number in range(20):
-            for _ in range(PREPARED_AFTER + 1):
-                await session.execute(text(f"SELECT {number} AS n"))
-        kept = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT % AS n'"
-        assert await session.scalar(text(kept)) <= 6  # the next one drives the oldest out
-        connection.prepared_max = PREPARED_MAX
-
-
-@pytest.mark.parametrize("before", [(), ("SELECT 1",)], ids=["as the first", "as the second"])
-async def test_a_copy_is_refused_as_no_plain_statement_and_holds_up_nobody(
-    engine: Engine, before: tuple[str, ...]
-) -> None:
-    async with Session(engine) as session:
-        for statement in before:
-            await session.execute(text(statement))
-        with pytest.raises(DBAPIError):
-            await session.execute(text("COPY (SELECT 1) TO STDOUT"))
-
-    async with transaction(engine) as session:
-        assert await session.scalar(text("SELECT 1")) == 1
