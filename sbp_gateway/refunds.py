@@ -149,7 +149,8 @@ def advance(refund: Refund, to: RefundStatus, *, now: datetime) -> Refund:
     """
     if to not in ALLOWED[refund.status]:
         raise InvariantBroken("a refund cannot go there", refund_id=refund.id, status=refund.status, to=to)
-    return replace(refund, status=to, looks=0, ended_at=now if to in FINAL else None)
+    looks = refund.looks if to is RefundStatus.REQUESTED else 0  # never heard: each repetition waits for longer
+    return replace(refund, status=to, looks=looks, ended_at=now if to in FINAL else None)
 
 
 class RefundNews(StrEnum):
@@ -246,15 +247,15 @@ class RefundTry:
 
     asked_at: datetime
     is_unheard: bool
-    """NSPK said that it never heard it: no try of its hour, still one of our day."""
+    """Nothing was sent, or NSPK said that it never heard it: its limits do not count it, and neither do we."""
 
 
 def next_allowed_at(tries: Sequence[RefundTry], now: datetime) -> datetime:
     """From when NSPK may be asked again about a payment; ``now`` or earlier when it may be at once."""
-    heard = [each.asked_at + HOUR_WAIT for each in tries if not each.is_unheard]
-    of_day = sorted(each.asked_at for each in tries if each.asked_at > now - DAY_WAIT)
+    heard = sorted(each.asked_at for each in tries if not each.is_unheard)
+    of_day = [asked_at for asked_at in heard if asked_at > now - DAY_WAIT]
     full = [of_day[-TRIES_A_DAY_MAX] + DAY_WAIT] if len(of_day) >= TRIES_A_DAY_MAX else []
-    return max([now, *heard, *full])
+    return max([now, *(asked_at + HOUR_WAIT for asked_at in heard[-1:]), *full])
 
 
 def fee_to_return(payment: RefundablePayment, amount: Kopecks, already: Kopecks) -> Kopecks:

@@ -144,11 +144,12 @@ def test_an_ended_refund_is_never_touched_again(refunded: psycopg.Connection[Any
     assert refusal_of(refunded, "UPDATE sbp_refunds SET looks = 1") == "sbp_refunds_final"
 
 
-def test_five_tries_a_day_are_the_most_even_of_those_never_heard(refunded: psycopg.Connection[Any]) -> None:
+def test_five_tries_a_day_are_the_most_without_those_never_heard(refunded: psycopg.Connection[Any]) -> None:
     for number in range(2, 6):
-        unheard = TRY | {"number": number, "asked_at": f"2026-11-22T1{number}:00:00Z", "is_unheard": True}
-        insert(refunded, "sbp_refund_tries", unheard)
-    sixth = TRY | {"number": 6, "asked_at": "2026-11-22T20:00:00Z"}
+        heard, unheard = f"2026-11-22T{number * 2 + 8}:00:00Z", f"2026-11-22T{number * 2 + 7}:30:00Z"
+        insert(refunded, "sbp_refund_tries", TRY | {"number": number + 10, "asked_at": unheard, "is_unheard": True})
+        insert(refunded, "sbp_refund_tries", TRY | {"number": number, "asked_at": heard})
+    sixth = TRY | {"number": 6, "asked_at": "2026-11-22T21:00:00Z"}
     assert refused_by(refunded, "sbp_refund_tries", sixth) == "sbp_refund_tries_limits"
     insert(refunded, "sbp_refund_tries", sixth | {"asked_at": "2026-11-23T09:00:00Z"})
 

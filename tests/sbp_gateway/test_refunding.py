@@ -221,6 +221,19 @@ async def test_a_lost_answer_is_asked_for_and_the_same_request_repeated_only_whe
     await books.prove()
 
 
+async def test_an_outage_uses_up_no_try_of_the_day(books: RefundBooks) -> None:
+    refund = await books.ask(60)
+    for tries in range(2, 9):
+        refund = await books.hear(refund, N.NOT_SENT)
+        repeated = await books.repeat(refund)
+        assert repeated is not None
+        assert repeated.tries == tries
+        refund = repeated
+
+    assert (await books.hear(refund, *DONE)).status is RefundStatus.SUCCEEDED
+    await books.prove()
+
+
 async def test_a_repeated_request_waits_for_its_hour_when_another_was_heard(books: RefundBooks) -> None:
     lost = await books.hear(await books.ask(30), N.SILENT)
     books.now += ANSWER_WAIT

@@ -126,7 +126,7 @@ CREATE FUNCTION sbp_refund_tries_within() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM sbp_refund_tries WHERE payment_id = NEW.payment_id AND NOT is_unheard
                   AND asked_at > NEW.asked_at - interval '1 hour')
-       OR (SELECT count(*) FROM sbp_refund_tries WHERE payment_id = NEW.payment_id
+       OR (SELECT count(*) FROM sbp_refund_tries WHERE payment_id = NEW.payment_id AND NOT is_unheard
               AND asked_at > NEW.asked_at - interval '1 day') >= 5 THEN
         RAISE EXCEPTION 'payment % was asked to be refunded too often', NEW.payment_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'sbp_refund_tries_limits';
