@@ -63,6 +63,12 @@ async def list_policies(session: Session) -> list[DecisionPolicy]:
     return [_policy(row) for row in rows]
 
 
+async def last_policy(session: Session) -> DecisionPolicy:
+    """The newest version, whether its day has come or not: the first is made with the tables."""
+    rows = await session.execute(text("SELECT * FROM decision_policies ORDER BY version DESC LIMIT 1"))
+    return _policy(rows.one())
+
+
 async def load_policy(session: Session, version: int) -> DecisionPolicy:
     """One version. Raises: PolicyNotFound."""
     rows = await session.execute(text("SELECT * FROM decision_policies WHERE version = :version"), {"version": version})
@@ -80,7 +86,7 @@ async def publish_policy(
     Locks: the policies, until the end of the transaction.
     """
     await session.execute(text("SELECT pg_advisory_xact_lock(hashtext('decision_policies'))"))
-    last = (await list_policies(session))[-1]
+    last = await last_policy(session)
     is_late = policy.effective_on < moscow_day(now) or policy.effective_on <= last.effective_on
     if is_late or policy.scoring not in SCORINGS:
         raise PolicyRefused(effective_after=last.effective_on.isoformat(), scorings=sorted(SCORINGS))

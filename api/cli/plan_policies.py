@@ -82,7 +82,7 @@ def publish_policy(
     changes: dict[str, Any] = {field: value for field, value in said.items() if value is not None}
 
     async def work(session: Session, now: datetime) -> str:
-        last = (await decision_policies.list_policies(session))[-1]
+        last = await decision_policies.last_policy(session)
         wanted = replace(last, effective_on=day.date(), **changes)
         made = await decision_policies.publish_policy(session, wanted, **WHO, now=now)
         return f"version {made.version} decides from {made.effective_on} on"
