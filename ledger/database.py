@@ -33,6 +33,9 @@ Engine = AsyncEngine
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_TIMEOUT_MS = 10_000
+CONNECT_SECONDS_MAX = 5
+SILENCE_SECONDS_MAX = 15
+"""After which a server that says nothing is given up: every statement of ours ends within a third of that."""
 POOL_SECONDS_MAX = 1.0
 """How long to wait for one of an engine's connections: whoever waits for longer is told to come back."""
 PREPARED_AFTER = 2
@@ -54,6 +57,19 @@ def libpq_options(*, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> str:
     )
 
 
+def connection_settings(*, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS, options: str = "") -> dict[str, Any]:
+    """How each connection of ours is made: our limits, ``options`` in libpq's form beside them, and an end to waiting
+    for a server or a network that has gone without a word."""
+    return {
+        "options": f"{libpq_options(statement_timeout_ms=statement_timeout_ms)} {options}",
+        "connect_timeout": CONNECT_SECONDS_MAX,
+        "tcp_user_timeout": SILENCE_SECONDS_MAX * 1_000,
+        "keepalives_idle": CONNECT_SECONDS_MAX,
+        "keepalives_interval": CONNECT_SECONDS_MAX,
+        "keepalives_count": 2,
+    }
+
+
 def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Engine:
     """An engine over psycopg for a libpq URL (``postgresql://…``). Connects only when used."""
     scheme = urlsplit(url).scheme
@@ -68,7 +84,7 @@ def create_engine(url: str, *, size: int = 8, statement_timeout_ms: int = STATEM
         pool_use_lifo=True,  # a connection that was just used has its statements prepared and its plans at hand
         hide_parameters=True,
         connect_args={
-            "options": libpq_options(statement_timeout_ms=statement_timeout_ms),
+            **connection_settings(statement_timeout_ms=statement_timeout_ms),
             "prepare_threshold": PREPARED_AFTER,
         },
         json_serializer=lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),

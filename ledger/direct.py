@@ -17,7 +17,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-from ledger.database import libpq_options
+from ledger.database import SILENCE_SECONDS_MAX, connection_settings
 
 Answers = list[PGresult]
 BY_KEYS = (
@@ -49,12 +49,15 @@ class Line:
         self._loop.add_reader(self._socket, self._read)
         self._is_stuck = False
         """The socket did not take all that we have to send."""
+        self._heard_at = self._loop.time()
+        self._watch: asyncio.TimerHandle | None = None
+        """Looks whether anything comes, while somebody waits."""
         self.closed = False
 
     @classmethod
     async def open(cls, url: str, options: str = "") -> Line:
         """Connect, with settings of its own in libpq's form. Raises: psycopg.OperationalError."""
-        return cls(await AsyncConnection.connect(url, autocommit=True, options=f"{libpq_options()} {options}"))
+        return cls(await AsyncConnection.connect(url, autocommit=True, **connection_settings(options=options)))
 
     async def close(self) -> None:
         """Hang up; who still waits is told so."""
@@ -76,7 +79,8 @@ class Line:
         """Run a statement with parameters ``$1`` and on, texts or PostgreSQL's own bytes, and give its rows.
 
         A caller that goes away leaves its statement running and harms nobody else.
-        Raises: psycopg.Error; nothing is changed when PostgreSQL refuses, and nobody knows when the line broke.
+        Raises: psycopg.Error; nothing is changed when PostgreSQL refuses, and nobody knows when the line broke or
+        was silent for ``SILENCE_SECONDS_MAX``.
         """
         if self.closed:
             raise errors.OperationalError("the line is closed")
@@ -91,6 +95,9 @@ class Line:
         answered: asyncio.Future[Answers] = self._loop.create_future()
         self._waiting.append(answered)
         self._send()
+        if self._watch is None and not self.closed:
+            self._heard_at = self._loop.time()
+            self._watch = self._loop.call_later(SILENCE_SECONDS_MAX, self._look)
         return self._rows(statement, await answered, is_new=is_new)
 
     def _ask(self, statement: str, values: list[bytes | None], forms: list[Format], *, is_new: bool) -> None:
@@ -125,6 +132,7 @@ class Line:
 
     def _read(self) -> None:
         """Take what has arrived, and give each caller whose answer is whole its answer."""
+        self._heard_at = self._loop.time()
         try:
             self._pgconn.consume_input()
             if self._is_stuck:
@@ -143,10 +151,24 @@ class Line:
         except errors.Error as error:
             self._end(error)
 
+    def _look(self) -> None:
+        """Give up a line that has been silent for too long, as nothing may wait for ever; look again if it was not."""
+        self._watch = None
+        if not self._waiting:
+            return
+        left = self._heard_at + SILENCE_SECONDS_MAX - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+        else:
+            self._end(errors.OperationalError("PostgreSQL has said nothing for too long"))
+
     def _end(self, error: errors.Error) -> None:
         if self.closed:
             return
         self.closed = True
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._pgconn.finish()

@@ -22,7 +22,7 @@ from psycopg import AsyncConnection
 from ledger import entry as forms
 from ledger import journal
 from ledger.clock import monotonic
-from ledger.database import RETRIES_MAX, libpq_options
+from ledger.database import RETRIES_MAX, connection_settings
 from ledger.direct import Line
 from ledger.entry import Entry, Verdict
 from ledger.errors import KopeykaError, LedgerBusy
@@ -46,7 +46,7 @@ CommitBatch = Callable[[Connection, Sequence[Job]], Awaitable[Sequence[Answer | 
 
 async def connect_plainly(url: str) -> Connection:
     """A connection of psycopg with our limits."""
-    return await AsyncConnection.connect(url, autocommit=True, options=libpq_options())
+    return await AsyncConnection.connect(url, autocommit=True, **connection_settings())
 
 
 @dataclass(slots=True)

@@ -91,7 +91,7 @@ class Caller:
         """What the door shows. Raises: DemoFailed if it shows nothing."""
         answer = await self._insist("GET", path, None, {})
         if answer.status != 200:
-            raise DemoFailed(f"GET {path} was answered with {answer.status}: {answer.body[:200].decode()}")
+            raise DemoFailed(f"GET {path} was answered with {answer.status}: {answer.body[:600].decode()}")
         return answer.json()
 
     async def _drop(self, path: str, body: Any, key: dict[str, str]) -> None:
@@ -112,7 +112,7 @@ class Caller:
                 answer = await self.api.ask(method, path, body, headers)
                 if answer.status not in LATER or not is_for_later(answer):
                     return answer
-                said = f"{answer.status} {answer.body[:200].decode(errors='replace')}"
+                said = f"{answer.status} {answer.body[:600].decode(errors='replace')}"
             except ConnectionLost as lost:
                 said = str(lost)
             if monotonic() + wait > deadline:

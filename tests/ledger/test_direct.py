@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
-from ledger import journal, periods
+from ledger import direct, journal, periods
 from ledger.database import Engine, transaction
 from ledger.direct import Line
 from ledger.entry import AMOUNT_MAX, Booked, Entry, Refused, Verdict
@@ -86,6 +88,27 @@ async def test_a_broken_line_is_said_to_all_who_wait_and_to_who_comes_later(line
     with pytest.raises(psycopg.OperationalError):
         await line.call("SELECT 1", [])
     assert line.closed
+
+
+async def test_a_silent_server_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "SILENCE_SECONDS_MAX", 0.3)
+    silent = await Line.open(database.app_url)
+    ((pid,),) = await silent.call("SELECT pg_backend_pid()", [])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(psycopg.OperationalError, match="too long"):
+            await asyncio.wait_for(silent.call("SELECT 1", []), 30)
+        assert silent.closed
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_server_that_speaks_now_and_then_is_kept(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "SILENCE_SECONDS_MAX", 2.0)
+
+    said = await asyncio.gather(*(line.call("SELECT pg_sleep($1::float8)::text", ["0.5"]) for _ in range(6)))
+
+    assert said == [[("",)]] * 6
 
 
 async def test_the_short_road_books_and_a_repeat_gives_the_first_answer(
