@@ -43,7 +43,7 @@ from api.settings import Settings
 from api.till_memory import TillMemory
 from api.wiring import Wiring
 from installments.quoting import OfferMemory
-from ledger.clock import Clock, read_offset
+from ledger.clock import Clock, monotonic, read_offset
 from ledger.database import Engine, transaction
 from ledger.direct import Lines
 from ledger.errors import KopeykaError
@@ -158,6 +158,8 @@ class Running:
     call: Call
     answer: Answer | None = None
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = field(default_factory=monotonic)
+    """Seconds of a clock that never goes back."""
 
 
 def needs(scope: str) -> Any:

@@ -256,11 +256,13 @@ def check_same(call: Call, known: Any) -> None:
 async def _one_at_a_time(call: Call, carry_out: Callable[[], Awaitable[Answer | Replay]]) -> Answer | Replay:
     """Let the repeats that reach this process meanwhile wait for its one answer, without a connection each.
 
+    Whoever takes longer than its lease is waited for no more: what repeats then may do, PostgreSQL says, so that a
+    request that hangs in one process does not keep its key for ever.
     Raises: IdempotencyKeyReused, IdempotencyInProgress; what ``carry_out`` raises, to its own caller alone.
     """
     key = (call.caller.idempotency_scope, call.key or "")
     deadline = monotonic() + WAIT_SECONDS_MAX
-    while (first := call.door.running.get(key)) is not None:
+    while (first := call.door.running.get(key)) is not None and monotonic() < first.since + LEASE_SECONDS:
         check_same(call, _row_like(first.call))
         try:
             await asyncio.wait_for(first.is_over.wait(), deadline - monotonic())
@@ -276,7 +278,8 @@ async def _one_at_a_time(call: Call, carry_out: Callable[[], Awaitable[Answer | 
         running.answer = outcome if isinstance(outcome, Answer) else None
         return outcome
     finally:
-        del call.door.running[key]
+        if call.door.running.get(key) is running:
+            del call.door.running[key]
         running.is_over.set()
 
 

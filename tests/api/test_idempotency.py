@@ -231,6 +231,39 @@ async def test_while_an_attempt_runs_its_repeat_is_told_to_come_back(
     assert answer.status_code == 201
 
 
+async def test_a_request_that_hangs_keeps_its_key_no_longer_than_its_lease(
+    call_of: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "WAIT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(idempotency, "LEASE_SECONDS", 1)
+    has_begun, may_go_on, first = asyncio.Event(), asyncio.Event(), call_of(new_key())
+
+    async def hang(_resource_id: str) -> None:
+        has_begun.set()
+        await may_go_on.wait()
+
+    async def answer_at_once(_resource_id: str) -> None: ...
+
+    def again() -> Call:
+        return replace(call_of(first.key or ""), door=first.door)
+
+    async def repeat() -> Response:
+        return await idempotency.in_phases(again(), intent=keep, act=answer_at_once, outcome=made, prefix="att")
+
+    hanging = asyncio.create_task(idempotency.in_phases(first, intent=keep, act=hang, outcome=made, prefix="att"))
+    await has_begun.wait()
+    with pytest.raises(IdempotencyInProgress):
+        await repeat()
+    await asyncio.sleep(1.2)
+    answer = await repeat()
+    may_go_on.set()
+    with pytest.raises(IdempotencyInProgress):
+        await hanging
+
+    assert answer.status_code == 201
+    assert first.door.running == {}
+
+
 async def test_a_refused_intent_or_outcome_is_final(call_of: Callable[..., Call]) -> None:
     async def refuse(*_arguments: Any) -> Any:
         raise Rejected
