@@ -8,6 +8,7 @@ come. DECISIONS.md, 18.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -47,6 +48,8 @@ class Line:
         self._socket = self._pgconn.socket
         self._pgconn.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
+        self._hung_up = select.poll()
+        self._hung_up.register(self._socket, 0)  # errors and hanging up are told of unasked
         self._is_stuck = False
         """The socket did not take all that we have to send."""
         self._heard_at = self._loop.time()
@@ -131,25 +134,35 @@ class Line:
         self._is_stuck = not is_sent
 
     def _read(self) -> None:
-        """Take what has arrived, and give each caller whose answer is whole its answer."""
+        """Take what has arrived; of a server that has hung up all of it, down to the end.
+
+        uvloop tells of an error of a socket once and of nothing after it, also when its last words stand before the
+        error: who reads only the words waits for ever. Source: uvloop, handles/poll.pyx, ``__on_uvpoll_event``.
+        """
         self._heard_at = self._loop.time()
         try:
-            self._pgconn.consume_input()
-            if self._is_stuck:
-                self._send()
-            while self._waiting and not self._pgconn.is_busy():
-                result = self._pgconn.get_result()
-                if result is None:
-                    continue  # the end of one statement's answer
-                if result.status != ExecStatus.PIPELINE_SYNC:
-                    self._arrived.append(result)
-                    continue
-                answered, answers = self._waiting.popleft(), self._arrived
-                self._arrived = []
-                if not answered.done():
-                    answered.set_result(answers)
+            self._take()
+            while self._hung_up.poll(0):
+                self._take()
         except errors.Error as error:
             self._end(error)
+
+    def _take(self) -> None:
+        """Give each caller whose answer is whole its answer. Raises: psycopg.Error at the end of the line."""
+        self._pgconn.consume_input()
+        if self._is_stuck:
+            self._send()
+        while self._waiting and not self._pgconn.is_busy():
+            result = self._pgconn.get_result()
+            if result is None:
+                continue  # the end of one statement's answer
+            if result.status != ExecStatus.PIPELINE_SYNC:
+                self._arrived.append(result)
+                continue
+            answered, answers = self._waiting.popleft(), self._arrived
+            self._arrived = []
+            if not answered.done():
+                answered.set_result(answers)
 
     def _look(self) -> None:
         """Give up a line that has been silent for too long, as nothing may wait for ever; look again if it was not."""

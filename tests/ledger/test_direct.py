@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+import uvloop
 
 from ledger import direct, journal, periods
-from ledger.database import Engine, transaction
+from ledger.database import SILENCE_SECONDS_MAX, Engine, transaction
 from ledger.direct import Line
 from ledger.entry import AMOUNT_MAX, Booked, Entry, Refused, Verdict
 from ledger.errors import EntryRejected
@@ -88,6 +89,25 @@ async def test_a_broken_line_is_said_to_all_who_wait_and_to_who_comes_later(line
     with pytest.raises(psycopg.OperationalError):
         await line.call("SELECT 1", [])
     assert line.closed
+
+
+def test_what_follows_a_servers_last_words_is_heard_too(database: Database) -> None:
+    """A server that ends with our bytes unread leaves an error beside its last words: uvloop tells of both once."""
+
+    async def scene() -> None:
+        line = await Line.open(database.app_url)
+        ((pid,),) = await line.call("SELECT pg_backend_pid()", [])
+        sleeps = asyncio.create_task(line.call("SELECT pg_sleep($1::float8)::text", ["60"]))
+        unread = asyncio.create_task(line.call("SELECT $1::text", ["x" * 100_000]))
+        await asyncio.sleep(0.3)
+        with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+            superuser.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        for task in (sleeps, unread):
+            with pytest.raises(psycopg.OperationalError):
+                await asyncio.wait_for(task, SILENCE_SECONDS_MAX / 2)
+        assert line.closed
+
+    uvloop.run(scene())
 
 
 async def test_a_silent_server_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
