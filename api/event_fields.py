@@ -108,6 +108,7 @@ FIELDS: Mapping[str, EventField] = {
     "prepaid_kopecks": _whole(0),
     "price_kopecks": _whole(149_990),
     "refunded_kopecks": _whole(0),
+    "refused_kopecks": _whole(0),
     "released_kopecks": _whole(0),
     "reserved_kopecks": _whole(149_990),
     "total_kopecks": _whole(149_990),

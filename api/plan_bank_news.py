@@ -15,10 +15,11 @@ from installments.buyer_errors import ReturnAboveOverpaid
 from installments.clearing import BANK_REFERENCE, CARD_REFERENCE, clearing_accounts, operator_of
 from installments.debt_sales import check_not_sold
 from installments.disputing import open_dispute, open_dispute_of
-from installments.errors import UndoneMovementUnknown
+from installments.errors import MovementDiffers, UndoneMovementUnknown
 from installments.merchant_money import lock_money
 from installments.movement_rows import load_movements
 from installments.movements import Movement, MovementKind
+from installments.overpayments import BankReturn, add_bank_return, find_bank_return, refused_by_cards
 from installments.plan import Plan, Standing
 from installments.recording import record_all
 from installments.telling import PlanActor, tell
@@ -40,15 +41,6 @@ class BankPayment:
     bank_reference: str
     paid_on: date | None = None
     """The Moscow day on which it came; none: now. Penalty stops on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BankReturn:
-    """What a buyer paid too much, sent back from our own bank account."""
-
-    plan_id: str
-    amount: Kopecks
-    bank_reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +82,43 @@ async def record_bank_payment(session: Session, payment: BankPayment, by: PlanAc
 
 
 async def record_bank_return(session: Session, back: BankReturn, by: PlanActor, *, now: datetime) -> Plan:
-    """Tell a plan that a person has sent what its buyer paid too much back, from our own bank account.
+    """Tell a plan that a person has sent what its buyer paid too much back, from our own bank account. What no card
+    would take goes first: it is off the plan already.
 
-    Дт liability:plan_overpayment         Кт liability:plan_refund_payable
+    Дт liability:plan_overpayment         Кт liability:plan_refund_payable      what no card was asked to take
     Дт liability:plan_refund_payable      Кт asset:operator_bank
 
     Never dated before what made it, or its replay would take it for a new debt.
-    Raises: PlanNotFound, PlanNotCommitted, ReturnAboveOverpaid, MovementDiffers. Locks: the plan, accounts.
+    Raises: PlanNotFound, PlanNotCommitted, ReturnAboveOverpaid, MovementDiffers if another transfer has the reference.
+    Locks: the plan, accounts.
     """
     plan = await rows.load_plan(session, back.plan_id, lock=True)
-    reference = f"returned:{BANK_REFERENCE}:{back.bank_reference}"
-    known = (await load_movements(session, [plan.id])).get(plan.id, ())
-    if not any(one.reference == reference for one in known) and back.amount > plan.overpaid:
-        raise ReturnAboveOverpaid(plan_id=plan.id, overpaid_kopecks=int(plan.overpaid))
-    at = max([now, *(one.happened_at for one in known)])
-    movement = Movement(new_id("mov", now), plan.id, MovementKind.CREDIT_REFUND, back.amount, at, reference)
+    known = await find_bank_return(session, back.bank_reference)
+    if known == back:
+        return plan
+    if known is not None:
+        raise MovementDiffers(reference=back.bank_reference)
+    refused = await refused_by_cards(session, plan.id)
+    if back.amount > plan.overpaid + refused:
+        raise ReturnAboveOverpaid(plan_id=plan.id, overpaid_kopecks=int(plan.overpaid + refused))
+    of_cards = Kopecks(min(back.amount, refused))
     await vouchers.lock_accounts(session, [])
+    if not await add_bank_return(session, back, of_cards, now=now):
+        raise MovementDiffers(reference=back.bank_reference)
+    if back.amount > of_cards:
+        plan = await _take_off(session, plan, Kopecks(back.amount - of_cards), back.bank_reference, now)
+    await vouchers.pay_credit_by_bank(session, back.amount, reference=back.bank_reference, now=now)
+    facts: dict[str, str | int | bool] = {"amount_kopecks": int(back.amount), "refused_kopecks": int(of_cards)}
+    await tell(session, plan, "credit_returned", by, now=now, facts=facts)
+    return plan
+
+
+async def _take_off(session: Session, plan: Plan, amount: Kopecks, bank_reference: str, now: datetime) -> Plan:
+    """The part of an overpayment that leaves its plan with a transfer."""
+    known = (await load_movements(session, [plan.id])).get(plan.id, ())
+    at, reference = max([now, *(one.happened_at for one in known)]), f"returned:{BANK_REFERENCE}:{bank_reference}"
+    movement = Movement(new_id("mov", now), plan.id, MovementKind.CREDIT_REFUND, amount, at, reference)
     (told,) = await record_all(session, [movement], now=now)
-    if told.is_new:
-        await vouchers.pay_credit_by_bank(session, back.amount, reference=told.movement.id, now=now)
-        facts: dict[str, str | int | bool] = {"amount_kopecks": int(back.amount), "movement_id": told.movement.id}
-        await tell(session, told.plan, "credit_returned", by, now=now, facts=facts)
     return told.plan
 
 

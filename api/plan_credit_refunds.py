@@ -102,8 +102,8 @@ async def _request(
 
 async def _end(session: Session, plan: Plan, refund: CardRefund, movement_id: str, now: datetime) -> None:
     await session.execute(
-        text("UPDATE plan_credit_refunds SET ended_at = :now WHERE card_refund_id = :id"),
-        {"id": refund.id, "now": now},
+        text("UPDATE plan_credit_refunds SET ended_at = :now, is_refused = :is_refused WHERE card_refund_id = :id"),
+        {"id": refund.id, "now": now, "is_refused": refund.status is not CardRefundStatus.SUCCEEDED},
     )
     if refund.status is CardRefundStatus.SUCCEEDED:
         facts: dict[str, str | int | bool] = {"amount_kopecks": int(refund.amount), "card_refund_id": refund.id}

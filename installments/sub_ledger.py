@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from installments import repository
 from installments.arrears import Bucket
 from installments.clearing import clearing_accounts
+from installments.overpayments import REFUSED_BY_CARDS
 from ledger import chart
 from ledger.database import Session, text
 
@@ -23,7 +24,7 @@ class Difference:
     in_plans: int
 
 
-_CHECK = """
+_CHECK = f"""
 WITH owed AS (
     SELECT bucket, sum(amount_kopecks - paid_kopecks)::bigint AS kopecks
       FROM installments WHERE paid_kopecks < amount_kopecks GROUP BY bucket),
@@ -40,10 +41,12 @@ reserved AS (
     SELECT p.merchant_id, sum(b.reserved_kopecks)::bigint AS kopecks
       FROM plan_books AS b JOIN installment_plans AS p ON p.id = b.plan_id
      WHERE b.reserved_kopecks > 0 GROUP BY p.merchant_id),
+refused AS ({REFUSED_BY_CARDS} GROUP BY m.plan_id),
 said (account, kopecks) AS (
     SELECT 'asset:plan_receivable:' || bucket, kopecks FROM owed
     UNION ALL SELECT :penalties, penalty FROM plans
     UNION ALL SELECT :overpayments, overpaid FROM plans
+    UNION ALL SELECT :refused, sum(kopecks)::bigint FROM refused
     UNION ALL SELECT :deferred, plans.fee - kept.recognised FROM plans, kept
     UNION ALL SELECT :holds, held FROM kept
     UNION ALL SELECT :earned, recognised FROM kept
@@ -64,20 +67,21 @@ SELECT coalesce(s.account, k.account) AS account, coalesce(k.kopecks, 0) AS book
   FROM said AS s FULL JOIN booked AS k ON k.account = s.account
  WHERE coalesce(k.kopecks, 0) <> coalesce(s.kopecks, 0)
  ORDER BY 1
-"""
+"""  # noqa: S608  # our own words
 
 
 async def check(session: Session) -> list[Difference]:
     """Every account of plans that differs from the sum of the plans; none is what one wants to see.
 
-    Installments by bucket, penalty, overpayment, fees deferred and earned, holds, reserves and recoveries; the clearing
-    holds nothing that no plan was told of; and each plan owes what its installments do. Reads every open installment.
+    Installments by bucket, penalty, overpayment, what cards refused to take of it, fees deferred and earned, holds,
+    reserves and recoveries; the clearing holds nothing that no plan was told of; and each plan owes what its
+    installments do. Reads every open installment.
     """
     operator_id = await repository.operator_merchant(session)
     single = {
         "penalties": chart.PLAN_PENALTY_RECEIVABLE, "overpayments": chart.PLAN_OVERPAYMENT,
-        "deferred": chart.PLAN_DEFERRED_FEE, "holds": chart.PLAN_HOLD, "earned": chart.PLAN_FEE,
-        "recoveries": chart.PLAN_RECOVERY, "penalty_income": chart.PLAN_PENALTY,
+        "refused": chart.PLAN_REFUND_PAYABLE, "deferred": chart.PLAN_DEFERRED_FEE, "holds": chart.PLAN_HOLD,
+        "earned": chart.PLAN_FEE, "recoveries": chart.PLAN_RECOVERY, "penalty_income": chart.PLAN_PENALTY,
     }  # fmt: skip
     rows = await session.execute(
         text(_CHECK),

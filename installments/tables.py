@@ -197,11 +197,26 @@ plan_credit_refunds = Table(
     required("movement_id", Code),
     required("created_at", Instant),
     optional("ended_at", Instant),
+    required("is_refused", Boolean, "false"),
     ForeignKeyConstraint(["card_refund_id"], ["card_refunds.id"], name="plan_credit_refunds_refund_fkey"),
     ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_credit_refunds_plan_fkey"),
     ForeignKeyConstraint(["payment_id"], ["card_payments.id"], name="plan_credit_refunds_payment_fkey"),
     ForeignKeyConstraint(["movement_id"], ["plan_movements.id"], name="plan_credit_refunds_movement_fkey"),
+    Index("plan_credit_refunds_plan", "plan_id"),
     Index("plan_credit_refunds_open", "plan_id", postgresql_where=text("ended_at IS NULL")),
+    Index("plan_credit_refunds_refused", "plan_id", postgresql_where=text("is_refused")),
+)
+
+plan_bank_returns = Table(
+    "plan_bank_returns",
+    metadata,
+    Column("bank_reference", Code, primary_key=True),
+    required("plan_id", Code),
+    required("amount_kopecks", BigInteger),
+    required("refused_kopecks", BigInteger),
+    required("created_at", Instant),
+    ForeignKeyConstraint(["plan_id"], ["installment_plans.id"], name="plan_bank_returns_plan_fkey"),
+    Index("plan_bank_returns_plan", "plan_id"),
 )
 
 debt_sales = Table(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import plan_bank_news
 from api.door import Call, door_router
 from api.idempotency import Claim, once
-from api.plan_bank_news import BankPayment, BankReturn, Chargeback
+from api.plan_bank_news import BankPayment, Chargeback
 from api.plan_views import PlanView
 from api.routes.installment_buyers import CanManage, Reason
 from api.routes.installment_plans import actor_of, shown
@@ -19,7 +19,7 @@ from api.routes.installment_products import PRICE_KOPECKS_MAX
 from api.wire import Body, Day, View
 from installments import hardship
 from installments.hardship import Grant
-from installments.overpayments import list_overpaid
+from installments.overpayments import BankReturn, list_overpaid
 from installments.plan import Plan
 from ledger.database import Session, transaction
 from ledger.money import Kopecks
@@ -67,6 +67,8 @@ class OverpaymentView(View):
     plan_id: str
     buyer_id: str | None
     overpaid_kopecks: int
+    refused_kopecks: int
+    """Of it, what no card would take."""
 
 
 class ChargebackBody(Body):
@@ -155,10 +157,15 @@ async def record_plan_bank_payment(plan_id: str, body: BankPaymentBody, call: Ca
 
 @router.get("/overpayments")
 async def list_plan_overpayments(call: CanManage) -> list[OverpaymentView]:
-    """Money of buyers that no card can take back: a person returns it. The oldest plans first."""
+    """Money of buyers that no card can take, or every card refused: a person returns it. The oldest plans first."""
     async with transaction(call.engine) as session:
         return [
-            OverpaymentView(plan_id=one.plan_id, buyer_id=one.buyer_id, overpaid_kopecks=int(one.amount))
+            OverpaymentView(
+                plan_id=one.plan_id,
+                buyer_id=one.buyer_id,
+                overpaid_kopecks=int(one.amount),
+                refused_kopecks=int(one.refused),
+            )
             for one in await list_overpaid(session)
         ]
 

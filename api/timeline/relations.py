@@ -176,6 +176,11 @@ RELATIONS: tuple[Relation, ...] = (
     Relation(
         "plan_credit_refunds", {"plan_id": PLN, "card_refund_id": REFUNDS, "movement_id": ("mov",)},
         {"created_at": "plan.credit_refund", "ended_at": "plan.credit_refund_ended"}, ("amount_kopecks",),
+        time_facts={"ended_at": ("is_refused",)},
+    ),
+    Relation(
+        "plan_bank_returns", {"plan_id": PLN}, {"created_at": "plan.bank_return"}, ("amount_kopecks",),
+        is_of_house=True, words=("bank_reference",),
     ),
     Relation(
         "plan_notices", {"id": ("ntc",), "plan_id": PLN}, {"created_at": "notice.written", "ended_at": "notice.ended"},

@@ -63,6 +63,10 @@ CHANGE = {
     "asked_by": "caller:key_1", "created_at": NOW,
 }  # fmt: skip
 CHANGE_2 = {"payment_id": PAYMENT_2, "plan_id": PLAN, "status": "replaced", "ended_at": NOW}
+SENT_BACK = {
+    "bank_reference": "out-1", "plan_id": PLAN, "amount_kopecks": 60, "refused_kopecks": 60, "created_at": NOW,
+}  # fmt: skip
+SENT_BACK_2 = {"bank_reference": "out-2"}
 CREDIT_2 = {"card_refund_id": shown("ref", 2)}
 URLS = {"plan_id": PLAN, "success_url": "https://shop.test/yes", "fail_url": "https://shop.test/no"}
 URLS_2 = {"plan_id": OTHER}
@@ -72,7 +76,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "installment_products": PRODUCT, "installment_merchant_terms": TERMS, "operator_licences": LICENCE,
     "plan_operator": {"merchant_id": MERCHANT}, "installment_plans": PLAN_ROW, "plan_first_payments": FIRST,
     "plan_refunds": RETURN, "plan_credit_refunds": CREDIT, "plan_return_urls": URLS,
-    "plan_card_changes": CHANGE,
+    "plan_card_changes": CHANGE, "plan_bank_returns": SENT_BACK,
     "debt_sales": SALE, "debt_sale_plans": {"plan_id": PLAN, "sale_id": shown("dsl"), "amount_kopecks": 1},
 }  # fmt: skip
 
@@ -172,6 +176,15 @@ VIOLATIONS: list[tuple[str, dict[str, Any]]] = [
     ("plan_credit_refunds_pkey", {}),
     ("plan_credit_refunds_refund_fkey", {"card_refund_id": shown("ref", 9)}),
     ("plan_credit_refunds_amount_positive", CREDIT_2 | {"amount_kopecks": 0}),
+    ("plan_credit_refunds_refused_ended", CREDIT_2 | {"is_refused": True}),
+    ("plan_bank_returns_pkey", {}),
+    ("plan_bank_returns_plan_fkey", SENT_BACK_2 | {"plan_id": shown("pln", 9)}),
+    ("plan_bank_returns_reference_form", {"bank_reference": ""}),
+    ("plan_bank_returns_reference_form", {"bank_reference": "o" * 65}),
+    ("plan_bank_returns_reference_form", {"bank_reference": "out 2"}),
+    ("plan_bank_returns_amount_positive", SENT_BACK_2 | {"amount_kopecks": 0, "refused_kopecks": 0}),
+    ("plan_bank_returns_refused_is_part", SENT_BACK_2 | {"refused_kopecks": -1}),
+    ("plan_bank_returns_refused_is_part", SENT_BACK_2 | {"refused_kopecks": 61}),
     ("plan_return_urls_pkey", {}),
     ("plan_return_urls_plan_fkey", {"plan_id": shown("pln", 9)}),
     ("plan_return_urls_form", URLS_2 | {"success_url": "javascript:alert(1)"}),

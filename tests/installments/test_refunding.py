@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from api.plan_bank_news import BankPayment, record_bank_payment, record_bank_return
 from checkout.card_payments import CardRefundStatus, ChargeNews
+from installments import sub_ledger
+from installments.buyer_errors import ReturnAboveOverpaid
 from installments.clearing import in_clearing
 from installments.errors import (
     BasketMismatch,
     CorrectionAboveTotal,
     InstallmentsRejected,
+    MovementDiffers,
     PlanCanceled,
     PlanNotCommitted,
     RefundAboveRest,
@@ -23,8 +27,12 @@ from installments.errors import (
     RefundItemsMismatch,
 )
 from installments.movements import MovementKind
+from installments.overpayments import BankReturn, list_overpaid
 from installments.plan import Plan, PlanStatus
-from ledger.database import Engine, transaction
+from installments.telling import PlanActor
+from ledger import chart
+from ledger.database import Engine, in_transaction, transaction
+from ledger.money import Kopecks
 from tests.conftest import Database
 from tests.installments.life_world import PRICE, LifeWorld, leaves, life_world, thing
 
@@ -41,6 +49,9 @@ async def two_paid(life: LifeWorld) -> Plan:
     plan = await life.committed(items=(COAT, HATS))
     life.pass_by(days=14)
     return (await life.pay(plan, 250_014)).plan
+
+
+BY = PlanActor("operator:tests", "tests")
 
 
 async def is_clear(life: LifeWorld) -> None:
@@ -218,3 +229,71 @@ async def test_a_refused_card_refund_tries_the_other_payment_and_then_tells_a_pe
     assert (await life.events(plan))[-1] == "plan.credit_refund_refused"
     assert (await life.load(plan)).overpaid == 0
     await is_clear(life)
+
+
+async def by_hand(life: LifeWorld) -> list[tuple[str, int, int]]:
+    async with transaction(life.engine) as session:
+        return [(one.plan_id, int(one.amount), int(one.refused)) for one in await list_overpaid(session)]
+
+
+async def send_back(life: LifeWorld, plan: Plan, amount: int, reference: str) -> Plan:
+    back = BankReturn(plan.id, Kopecks(amount), reference)
+    return await in_transaction(life.engine, lambda session: record_bank_return(session, back, BY, now=life.now))
+
+
+async def refused_by_every_card(life: LifeWorld) -> Plan:
+    """1 500.00 of a plan of two paid installments, which neither payment's card takes."""
+    plan = await two_paid(life)
+    await life.refund(plan, 300_000)
+    for _ in range(2):
+        assert await by_hand(life) == []
+        await life.bank_gives_back(plan, CardRefundStatus.REFUSED)
+    return plan
+
+
+async def test_what_every_card_refused_is_listed_until_a_person_has_sent_it_back(life: LifeWorld) -> None:
+    other, plan = await two_paid(life), await refused_by_every_card(life)
+    assert await by_hand(life) == [(plan.id, 150_000, 150_000)]
+    at_bank = await life.balance(chart.OPERATOR_BANK)
+
+    for _ in range(2):
+        await send_back(life, plan, 100_000, "out-1")
+    assert await by_hand(life) == [(plan.id, 50_000, 50_000)]
+    for whose, amount, reference, refusal in (
+        (plan, 99_999, "out-1", MovementDiffers),
+        (other, 100_000, "out-1", MovementDiffers),
+        (plan, 50_001, "out-2", ReturnAboveOverpaid),
+        (other, 1, "out-3", ReturnAboveOverpaid),
+    ):
+        with pytest.raises(refusal):
+            await send_back(life, whose, amount, reference)
+    await send_back(life, plan, 50_000, "out-2")
+
+    assert await by_hand(life) == []
+    assert await life.balance(chart.OPERATOR_BANK) == at_bank - 150_000
+    assert await life.balance(chart.PLAN_REFUND_PAYABLE) == 0
+    assert (await life.events(plan)).count("plan.credit_returned") == 2
+
+
+async def test_one_transfer_returns_what_cards_refused_and_what_came_by_bank(life: LifeWorld) -> None:
+    plan = await refused_by_every_card(life)
+    life.pass_by(minutes=1)
+    debt = int((await life.load(plan)).outstanding)
+    paid = BankPayment(plan.id, Kopecks(debt + 70_000), "in-1")
+    await in_transaction(life.engine, lambda session: record_bank_payment(session, paid, BY, now=life.now))
+    assert (await life.load(plan)).overpaid == 70_000
+
+    left = await send_back(life, plan, 200_000, "out-1")
+
+    assert left.overpaid == 20_000
+    assert await life.balance(chart.PLAN_REFUND_PAYABLE) == 0
+    async with transaction(life.engine) as session:
+        assert chart.PLAN_REFUND_PAYABLE not in [one.account for one in await sub_ledger.check(session)]
+
+
+async def test_two_people_who_write_one_transfer_down_at_once_book_it_once(life: LifeWorld) -> None:
+    plan = await refused_by_every_card(life)
+
+    await asyncio.gather(*(send_back(life, plan, 60_000, "out-1") for _ in range(2)))
+
+    assert await by_hand(life) == [(plan.id, 90_000, 90_000)]

@@ -377,14 +377,33 @@ CREATE TABLE plan_credit_refunds (
     movement_id    text COLLATE "C" NOT NULL,
     created_at     timestamptz NOT NULL,
     ended_at       timestamptz,
+    is_refused     boolean NOT NULL DEFAULT false,
     CONSTRAINT plan_credit_refunds_pkey PRIMARY KEY (card_refund_id),
     CONSTRAINT plan_credit_refunds_refund_fkey FOREIGN KEY (card_refund_id) REFERENCES card_refunds (id),
     CONSTRAINT plan_credit_refunds_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
     CONSTRAINT plan_credit_refunds_payment_fkey FOREIGN KEY (payment_id) REFERENCES card_payments (id),
     CONSTRAINT plan_credit_refunds_movement_fkey FOREIGN KEY (movement_id) REFERENCES plan_movements (id),
-    CONSTRAINT plan_credit_refunds_amount_positive CHECK (amount_kopecks > 0)
+    CONSTRAINT plan_credit_refunds_amount_positive CHECK (amount_kopecks > 0),
+    CONSTRAINT plan_credit_refunds_refused_ended CHECK (ended_at IS NOT NULL OR NOT is_refused)
 );
+CREATE INDEX plan_credit_refunds_plan ON plan_credit_refunds (plan_id);
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
+CREATE INDEX plan_credit_refunds_refused ON plan_credit_refunds (plan_id) WHERE is_refused;
+
+-- Buyers' money that a person sent back by a transfer; refused_kopecks of it no card would take.
+CREATE TABLE plan_bank_returns (
+    bank_reference  text COLLATE "C" NOT NULL,
+    plan_id         text COLLATE "C" NOT NULL,
+    amount_kopecks  bigint NOT NULL,
+    refused_kopecks bigint NOT NULL,
+    created_at      timestamptz NOT NULL,
+    CONSTRAINT plan_bank_returns_pkey PRIMARY KEY (bank_reference),
+    CONSTRAINT plan_bank_returns_plan_fkey FOREIGN KEY (plan_id) REFERENCES installment_plans (id),
+    CONSTRAINT plan_bank_returns_reference_form CHECK (bank_reference ~ '^[!-~]{1,64}$'),
+    CONSTRAINT plan_bank_returns_amount_positive CHECK (amount_kopecks > 0),
+    CONSTRAINT plan_bank_returns_refused_is_part CHECK (refused_kopecks BETWEEN 0 AND amount_kopecks)
+);
+CREATE INDEX plan_bank_returns_plan ON plan_bank_returns (plan_id);
 
 -- Debts written off and then made over to somebody who collects them from now on.
 CREATE TABLE debt_sales (
@@ -442,7 +461,7 @@ VALUES ('operator', 'card', '2023-05-01', 0, NULL, 'down', 'our own house', true
        ('operator', 'sbp', '2023-05-01', 0, NULL, 'down', 'our own house', true);
 
 GRANT SELECT, INSERT ON installment_products, installment_merchant_terms, operator_licences, plan_movements,
-    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls, debt_sales,
+    plan_loss_rates, plan_operator, plan_first_payments, plan_refunds, plan_return_urls, plan_bank_returns, debt_sales,
     debt_sale_plans TO kopeyka_app;
 GRANT SELECT, INSERT, UPDATE ON installment_plans, installments, plan_books, plan_nights, plan_setbacks, plan_card_changes, plan_first_payments,
     plan_credit_refunds TO kopeyka_app;

@@ -44,7 +44,7 @@ async def test_an_overpayment_is_returned_by_a_person_and_booked_once(
     rest = await asyncio.to_thread(kopeyka, *words, "200.00")
 
     buyer_id = await buyer_of(engine, plan_id)
-    assert listed == [{"plan_id": plan_id, "buyer_id": buyer_id, "overpaid_kopecks": 70_000}]
+    assert listed == [{"plan_id": plan_id, "buyer_id": buyer_id, "overpaid_kopecks": 70_000, "refused_kopecks": 0}]
     assert (above.status_code, above.json()["code"]) == (422, "installments.return_above_overpaid")
     assert (first.status_code, first.json()["overpaid_kopecks"]) == (201, 20_000), first.text
     assert again.json()["version"] == first.json()["version"]
