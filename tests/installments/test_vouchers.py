@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from installments import merchant_money, nightly, vouchers
+from installments import merchant_money, nightly, sub_ledger, vouchers
 from installments.fee_recognition import earned_by
 from installments.movements import MovementKind
 from installments.schedule import Installment
+from installments.sub_ledger import Difference
 from ledger import chart
 from ledger.database import transaction
 from ledger.money import Kopecks
@@ -212,7 +213,9 @@ async def test_row_14_a_refused_card_refund_waits_for_another_way(world: PlanWor
         await vouchers.take_back_credit_refund(session, CLEARING, Kopecks(50_000), reference="ref_1", now=noon(1))
 
     assert await world.balance(chart.PLAN_REFUND_PAYABLE) == 50_000
-    await world.agrees()
+    async with transaction(world.engine) as session:
+        differences = await sub_ledger.check(session)
+    assert differences == [Difference(chart.PLAN_REFUND_PAYABLE, 50_000, 0)], "no card of a plan has refused it"
 
 
 async def test_row_16_all_goods_come_back_before_the_payout(world: PlanWorld) -> None:
