@@ -140,6 +140,20 @@ async def test_one_that_fails_among_many_is_found_by_halves() -> None:
     assert len(calls) == 7
 
 
+async def test_what_fails_together_and_not_by_halves_is_done_and_nobody_is_put_aside() -> None:
+    blamed: list[str] = []
+
+    async def work(items: Sequence[str]) -> None:
+        if len(items) > 2:
+            raise ValueError("too much at once")
+
+    async def alone(item: str, _error: Exception) -> None:
+        blamed.append(item)
+
+    assert await all_or_halves("test", [str(number) for number in range(7)], work, alone=alone) == 7
+    assert blamed == []
+
+
 async def test_nobody_is_blamed_while_the_database_is_away() -> None:
     async def work(_items: Sequence[str]) -> None:
         raise OperationalError("SELECT 1", {}, psycopg.OperationalError("gone"))
