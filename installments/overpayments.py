@@ -13,14 +13,15 @@ OVERPAID_MAX = 1_000
 """Listed at once, the oldest plans first."""
 REFUSED_BY_CARDS = """
 SELECT m.plan_id,
-       (sum(m.amount_kopecks - (SELECT coalesce(sum(c.amount_kopecks), 0) FROM plan_credit_refunds AS c
-                                 WHERE c.plan_id = m.plan_id AND c.movement_id = m.id AND NOT c.is_refused))
-       - (SELECT coalesce(sum(b.refused_kopecks), 0) FROM plan_bank_returns AS b WHERE b.plan_id = m.plan_id)
+       (sum(m.amount_kopecks)
+       - (SELECT coalesce(sum(c.amount_kopecks), 0) FROM plan_credit_refunds AS c
+           WHERE c.plan_id = m.plan_id AND NOT c.is_refused)
+       - (SELECT coalesce(sum(b.amount_kopecks), 0) FROM plan_bank_returns AS b WHERE b.plan_id = m.plan_id)
        )::bigint AS kopecks
   FROM plan_movements AS m
- WHERE m.id IN (SELECT movement_id FROM plan_credit_refunds WHERE is_refused)"""
-"""Of each movement that cards refused: all of it, less what other cards have taken or are asked to take. To be
-grouped by plan."""
+ WHERE m.kind = 'credit_refund'
+   AND NOT EXISTS (SELECT FROM plan_movements AS u WHERE u.undoes = m.id AND u.kind = 'undo')"""
+"""What is off the plans, and neither a card, taken or asked, nor a transfer has given back. To be grouped by plan."""
 
 
 @dataclass(frozen=True, slots=True)

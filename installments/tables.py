@@ -156,6 +156,7 @@ plan_movements = Table(
     ForeignKeyConstraint(["undoes"], ["plan_movements.id"], name="plan_movements_undoes_fkey"),
     UniqueConstraint("plan_id", "reference", name="plan_movements_reference_key"),
     Index("plan_movements_undone_once", "undoes", unique=True, postgresql_where=text("kind = 'undo'")),
+    Index("plan_movements_credits", "plan_id", postgresql_where=text("kind = 'credit_refund'")),
 )
 
 plan_first_payments = Table(
@@ -204,7 +205,6 @@ plan_credit_refunds = Table(
     ForeignKeyConstraint(["movement_id"], ["plan_movements.id"], name="plan_credit_refunds_movement_fkey"),
     Index("plan_credit_refunds_plan", "plan_id"),
     Index("plan_credit_refunds_open", "plan_id", postgresql_where=text("ended_at IS NULL")),
-    Index("plan_credit_refunds_refused", "plan_id", postgresql_where=text("is_refused")),
 )
 
 plan_bank_returns = Table(

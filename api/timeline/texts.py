@@ -85,6 +85,7 @@ WHAT: dict[str, tuple[str, str]] = {
     "plan.goods_back": ("Товары вернулись", "Goods came back"),
     "plan.credit_refund": ("Возврат переплаты", "Credit refund"),
     "plan.credit_refund_ended": ("Возврат переплаты завершён", "Credit refund ended"),
+    "plan.bank_return": ("Переплату вернули переводом", "Overpayment sent back by transfer"),
     "notice.written": ("Уведомление покупателю", "Notice to the buyer"),
     "notice.ended": ("Уведомление: итог", "Notice ended"),
     "dispute.opened": ("Спор открыт", "Dispute opened"),

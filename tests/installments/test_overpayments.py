@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from installments.movements import MovementKind
-from installments.overpayments import list_overpaid
+from installments.overpayments import BankReturn, add_bank_return, list_overpaid
 from ledger import outbox
+from ledger.clock import machine_now
 from ledger.database import Engine, transaction
+from ledger.money import Kopecks
 from tests.installments.test_buyer_notices import movement, record
 from tests.installments.test_dunning import buyer_of, plans
 
@@ -29,4 +31,7 @@ async def test_an_overpayment_that_no_card_takes_back_is_told_of_and_listed_unti
     assert (told.data["plan_id"], told.data["overpaid_kopecks"]) == (plan_id, 7)
 
     await record(engine, movement(plan_id, MovementKind.CREDIT_REFUND, 7, "returned:by-hand"))
+    assert await listed(engine) == [(plan_id, await buyer_of(engine, plan_id), 7)], "off the plan, and not sent yet"
+    async with transaction(engine) as session:
+        assert await add_bank_return(session, BankReturn(plan_id, Kopecks(7), "out-1"), Kopecks(7), now=machine_now())
     assert await listed(engine) == []

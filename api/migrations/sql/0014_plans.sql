@@ -217,6 +217,7 @@ CREATE TABLE plan_movements (
     CONSTRAINT plan_movements_reference_length CHECK (length(reference) BETWEEN 1 AND 100)
 );
 CREATE UNIQUE INDEX plan_movements_undone_once ON plan_movements (undoes) WHERE kind = 'undo';
+CREATE INDEX plan_movements_credits ON plan_movements (plan_id) WHERE kind = 'credit_refund';
 
 CREATE FUNCTION plan_movements_are_facts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -388,7 +389,6 @@ CREATE TABLE plan_credit_refunds (
 );
 CREATE INDEX plan_credit_refunds_plan ON plan_credit_refunds (plan_id);
 CREATE INDEX plan_credit_refunds_open ON plan_credit_refunds (plan_id) WHERE ended_at IS NULL;
-CREATE INDEX plan_credit_refunds_refused ON plan_credit_refunds (plan_id) WHERE is_refused;
 
 -- Buyers' money that a person sent back by a transfer; refused_kopecks of it no card would take.
 CREATE TABLE plan_bank_returns (
