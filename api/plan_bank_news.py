@@ -101,7 +101,7 @@ async def record_bank_return(session: Session, back: BankReturn, by: PlanActor, 
     refused = await refused_by_cards(session, plan.id)
     if back.amount > plan.overpaid + refused:
         raise ReturnAboveOverpaid(plan_id=plan.id, overpaid_kopecks=int(plan.overpaid + refused))
-    of_cards = Kopecks(min(back.amount, refused))
+    of_cards = Kopecks(max(min(back.amount, refused), 0))
     await vouchers.lock_accounts(session, [])
     if not await add_bank_return(session, back, of_cards, now=now):
         raise MovementDiffers(reference=back.bank_reference)

@@ -96,10 +96,11 @@ class Line:
             self._end(error)  # half a call may have gone out: what comes back would be somebody else's answer
             raise
         answered: asyncio.Future[Answers] = self._loop.create_future()
+        if not self._waiting:
+            self._heard_at = self._loop.time()  # silence counts from a question
         self._waiting.append(answered)
         self._send()
         if self._watch is None and not self.closed:
-            self._heard_at = self._loop.time()
             self._watch = self._loop.call_later(SILENCE_SECONDS_MAX, self._look)
         return self._rows(statement, await answered, is_new=is_new)
 

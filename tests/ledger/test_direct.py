@@ -131,6 +131,14 @@ async def test_a_server_that_speaks_now_and_then_is_kept(line: Line, monkeypatch
     assert said == [[("",)]] * 6
 
 
+async def test_silence_counts_from_a_question(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "SILENCE_SECONDS_MAX", 2.0)
+    await line.call("SELECT 1", [])
+    await asyncio.sleep(1.7)
+
+    assert await line.call("SELECT pg_sleep($1::float8)::text", ["1.0"]) == [("",)]
+
+
 async def test_the_short_road_books_and_a_repeat_gives_the_first_answer(
     books: Engine, line: Line, now: datetime
 ) -> None:
