@@ -33,7 +33,7 @@ Engine = AsyncEngine
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000
 IDLE_TIMEOUT_MS = 10_000
-CONNECT_SECONDS_MAX = 5
+CONNECT_SECONDS_MAX = 10
 SILENCE_SECONDS_MAX = 15
 """After which a server that says nothing is given up: every statement of ours ends within a third of that."""
 POOL_SECONDS_MAX = 1.0
