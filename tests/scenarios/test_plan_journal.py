@@ -27,7 +27,7 @@ async def test_the_life_of_a_plan_is_the_journal_an_accountant_has_read(engine: 
     found = await journal(engine)
 
     assert found == JOURNAL.read_text(encoding="utf-8")
-    await world.agrees()
+    await world.agrees(given_back=50_000)
     async with transaction(engine) as session:
         assert [one for one in await proofs.broken_proofs(session) if one.proof != "entries_sealed"] == []
 
