@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import sqlalchemy
+from psycopg.adapt import Dumper
 from psycopg.errors import DeadlockDetected, SerializationFailure
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from psycopg.types.array import ListDumper
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ledger.session import Session as Session
 from ledger.session import reset
+from ledger.sql_arrays import SqlArray
 
 Engine = AsyncEngine
 
@@ -207,7 +209,18 @@ def _array_of_texts(values: list[Any]) -> str | None:
     return "{" + ",".join(["NULL" if each is None else f'"{each}"' for each in values]) + "}"
 
 
+class _SqlArrayDumper(Dumper):
+    """What is in PostgreSQL's own bytes already."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: SqlArray) -> SqlArray:
+        """The bytes as they are."""
+        return obj
+
+
 psycopg.adapters.register_dumper(list, PlainListDumper)
+psycopg.adapters.register_dumper(SqlArray, _SqlArrayDumper)
 
 metadata = sqlalchemy.MetaData()
 """Every table of every package, for Alembic."""

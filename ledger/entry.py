@@ -144,6 +144,8 @@ def check(entry: Entry) -> None:
     for condition in entry.conditions:
         if not _NAME.fullmatch(condition.account):
             raise _invalid("conditions", "account codes such as asset:cash:main")
+        if max(abs(condition.if_version or 0), abs(condition.min_available_after or 0)) > AMOUNT_MAX:
+            raise _invalid("conditions", f"versions and amounts of at most {AMOUNT_MAX}")
     check_metadata(entry.metadata)
 
 

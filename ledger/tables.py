@@ -119,7 +119,7 @@ postings = Table(
     PrimaryKeyConstraint("book", "entry_id", "number", name="postings_pkey"),
     Index("postings_debit_version", "book", "debit", "debit_version", unique=True),
     Index("postings_credit_version", "book", "credit", "credit_version", unique=True),
-    Index("postings_reference", "book", "reference", unique=True, postgresql_where=text("number = 1")),
+    Index("postings_reference", "book", "reference", unique=True, postgresql_where=text("reference IS NOT NULL")),
     Index(
         "postings_reverses",
         "book",
@@ -127,13 +127,13 @@ postings = Table(
         unique=True,
         postgresql_where=text("kind = 'reversal'"),
     ),
-    Index("postings_xid", "book", "xid", postgresql_where=text("number = 1")),
+    Index("postings_xid", "book", "xid", postgresql_where=text("xid IS NOT NULL")),
     Index(
         "postings_happened_at",
         "happened_at",
         postgresql_using="brin",
         postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
-        postgresql_where=text("number = 1"),
+        postgresql_where=text("happened_at IS NOT NULL"),
     ),
 )
 

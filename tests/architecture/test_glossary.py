@@ -31,6 +31,7 @@ FOREIGN_ROUTES = {
 }
 CLASS_EXCEPTIONS = {
     "Xid8": "PostgreSQL's own name of a type",
+    "SqlArray": "PostgreSQL's own word",
     "Notifier": "sends the simulator's notifications",
     "Memo": "remembers what texts of a register mean",
 }

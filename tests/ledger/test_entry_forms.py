@@ -46,6 +46,8 @@ def with_amount(amount: Any) -> dict[str, Any]:
         pytest.param("postings/0/amount", with_amount(1.5), id="a part of a kopeck"),
         pytest.param("postings/0/amount", with_amount(True), id="a truth for an amount"),
         pytest.param("conditions", {"conditions": (Condition(CASH, 0),) * 17}, id="17 conditions"),
+        pytest.param("conditions", {"conditions": (Condition(CASH, 2**63),)}, id="a version of 64 bits"),
+        pytest.param("conditions", {"conditions": (Condition(CASH, None, -(2**64)),)}, id="an amount of 65 bits"),
         pytest.param("metadata", {"metadata": {"a": "x" * 4_096}}, id="long metadata"),
         pytest.param("metadata", {"metadata": {"a": "\x00"}}, id="metadata with a zero"),
         pytest.param("metadata", {"metadata": {"a": "\ud800"}}, id="metadata with half a character"),

@@ -54,7 +54,7 @@ async def test_a_forged_row_breaks_its_proof(books: Engine, database: Database, 
     with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
         for table in ("postings", "accounts"):
             superuser.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        superuser.execute("ALTER TABLE postings DROP CONSTRAINT postings_first_carries_the_entry")
+        superuser.execute("ALTER TABLE postings DROP CONSTRAINT postings_are_sound")
         superuser.execute(FORGERIES[proof])
 
     async with transaction(books) as session:

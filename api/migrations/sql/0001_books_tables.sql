@@ -18,9 +18,9 @@ CREATE TABLE commodities (
     CONSTRAINT commodities_scale_in_range CHECK (scale BETWEEN 0 AND 6)
 );
 
--- A CHECK of a table is read and planned anew by each statement that writes to it, a node at a time; a domain's is kept.
--- So a rule of one column is its domain's, and the CHECKs of postings say theirs in few words: a fifth of a booking.
--- DECISIONS.md, 19 and 23.
+-- A CHECK of a table is read and planned anew by each statement that writes to it, a node at a time; a domain's is kept,
+-- and so is a function's body. So a rule of one column is its domain's, and postings have one CHECK, which asks a function:
+-- a fifth of a booking. DECISIONS.md, 19 and 23.
 CREATE DOMAIN account_counter AS bigint CONSTRAINT accounts_counters_not_negative CHECK (VALUE >= 0);
 CREATE DOMAIN entry_reference AS text COLLATE "C"
     CONSTRAINT postings_reference_length CHECK (length(VALUE) BETWEEN 1 AND 128);
@@ -67,25 +67,28 @@ CREATE TABLE postings (
     reference      entry_reference,
     kind           entry_kind,
     metadata       jsonb,
-    CONSTRAINT postings_pkey PRIMARY KEY (book, entry_id, number) WITH (fillfactor = 100),
-    CONSTRAINT postings_positive CHECK (least(amount, debit_version, credit_version) > 0),
-    CONSTRAINT postings_two_accounts CHECK (debit <> credit),
-    CONSTRAINT postings_number_in_range CHECK (number <= 64),
-    -- None of the six is null where number is 1; above 1 all of them and metadata are, and below 1 nothing will do.
-    CONSTRAINT postings_first_carries_the_entry CHECK (
-        num_nulls(happened_at, recorded_at, xid, body_hash, reference, kind)
-            = least(number - 1, 1) * (6 + num_nonnulls(metadata))
-    )
+    CONSTRAINT postings_pkey PRIMARY KEY (book, entry_id, number) WITH (fillfactor = 100)
 );
+-- The first posting carries the entry, all of it but what nobody told; the others carry nothing of it.
+CREATE FUNCTION posting_is_sound(p postings) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN p.amount > 0 AND p.debit_version > 0 AND p.credit_version > 0 AND p.debit <> p.credit AND CASE p.number
+        WHEN 1 THEN num_nulls(p.happened_at, p.recorded_at, p.xid, p.body_hash, p.reference, p.kind) = 0
+        ELSE p.number BETWEEN 2 AND 64 AND num_nonnulls(
+            p.happened_at, p.recorded_at, p.xid, p.body_hash, p.reference, p.kind, p.metadata) = 0
+    END;
+END $$;
+ALTER TABLE postings ADD CONSTRAINT postings_are_sound CHECK (posting_is_sound(postings));
 CREATE UNIQUE INDEX postings_debit_version ON postings (book, debit, debit_version);
 CREATE UNIQUE INDEX postings_credit_version ON postings (book, credit, credit_version);
 -- Rows come in the order of these keys and never change: their pages may be full.
-CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WITH (fillfactor = 100) WHERE number = 1;
+CREATE UNIQUE INDEX postings_reference ON postings (book, reference) WITH (fillfactor = 100)
+    WHERE reference IS NOT NULL;
 -- An entry is reversed once.
 CREATE UNIQUE INDEX postings_reverses ON postings (book, (metadata ->> 'reverses')) WHERE kind = 'reversal';
-CREATE INDEX postings_xid ON postings (book, xid) WITH (fillfactor = 100) WHERE number = 1;
+CREATE INDEX postings_xid ON postings (book, xid) WITH (fillfactor = 100) WHERE xid IS NOT NULL;
 CREATE INDEX postings_happened_at ON postings USING brin (happened_at)
-    WITH (pages_per_range = 32, autosummarize = on) WHERE number = 1;
+    WITH (pages_per_range = 32, autosummarize = on) WHERE happened_at IS NOT NULL;
 
 -- A refused reference stays refused: a retry must not book by luck what was once said no to.
 CREATE TABLE refusals (
