@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from api.open_rails import open_rails
 from checkout.basket_rows import baskets_of
 from checkout.errors import RailNotRolledOut
 from checkout.preferred_rails import first_rail, preferred_rail_of
 from checkout.rail import Offer
 from checkout.rail_switches import ASKS_NOTHING, RailSwitch, keep_failover, newest_switches, stand_in
-from checkout.repository import load_order
-from checkout.rollout import rails_on
+from checkout.repository import load_order, load_terminal
 from checkout.telling import TillActor
 from ledger.database import Engine, Session, text, transaction
 from sbp_gateway.nspk import Nspk
@@ -84,7 +84,8 @@ async def usual_rail(session: Session, order_id: str, *, merchant_id: str | None
     Raises: OrderNotFound, RailNotRolledOut.
     """
     order = await load_order(session, order_id, merchant_id=merchant_id)
-    rails = [rail for rail in await rails_on(session, order.terminal_id, now=now) if rail in ASKS_NOTHING]
+    terminal = await load_terminal(session, order.terminal_id)
+    rails = [rail for rail in await open_rails(session, terminal, now=now) if rail in ASKS_NOTHING]
     of_order = (await baskets_of(session, [order.id])).get(order.id)
     card_id = None if of_order is None else of_order.loyalty_card_id
     preferred = None if card_id is None else await preferred_rail_of(session, card_id)

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from checkout import repository, rollout
+from api.open_rails import open_rails
+from checkout import repository
 from checkout.merchants import Terminal
 from ledger.clock import monotonic
 from ledger.database import Engine, transaction
@@ -62,7 +63,7 @@ class TillMemory:
                 terminal = await repository.load_terminal(session, terminal_id)
         try:
             async with asyncio.timeout(RAILS_SECONDS_MAX), transaction(engine) as session:
-                rails = await rollout.rails_on(session, terminal_id, now=now)
+                rails = await open_rails(session, terminal, now=now)
         except (TimeoutError, Unavailable):
             return KnownTill(terminal, (), is_in_time=False)
         found = KnownTill(terminal, rails, is_in_time=True)

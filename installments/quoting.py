@@ -109,6 +109,15 @@ async def load_offer(session: Session, merchant_id: str, *, now: datetime) -> Of
     return Offer(merchant_id, on, tuple(products), is_licensed, await policy_on(session, on))
 
 
+async def is_offered(session: Session, merchant_id: str, product_code: str, *, now: datetime) -> bool:
+    """Whether a merchant may sell by a product today: it has agreed to terms; our licence is active if one is due."""
+    on = moscow_day(now)
+    if await rows.merchant_terms_on(session, merchant_id, product_code, on) is None:
+        return False
+    licence = await rows.licence_on(session, on)
+    return (licence is not None and licence.is_active) or not law.law_on(on).is_licence_needed
+
+
 def quote_offer(
     offer: Offer, price: Kopecks, *, product_code: str | None = None, standing: BuyerStanding | None = None
 ) -> tuple[Quote, ...]:

@@ -26,6 +26,7 @@ from ledger.clock import machine_now
 from ledger.database import Engine, transaction
 from pci.secret import Secret
 from tests.api.conftest import Client, new_key
+from tests.api.installment_world import licensed, today_plus
 from tests.ledger.waiting import is_waiting_for_a_lock
 
 ACCOUNT = account_with_key(BankAccount("044525225", "40702810000000000001"))
@@ -218,6 +219,22 @@ async def test_a_till_without_rails_is_good_for_loyalty_alone(
     assert (said["is_payment_available"], said["unavailable_reason"]) == (False, "no_rails")
 
 
+async def test_plans_are_offered_when_the_merchant_has_terms_and_we_a_licence(tills: Tills) -> None:
+    async def rails() -> list[str]:
+        tills.app.state.door.tills.forget()
+        await tills.wait(60)
+        return list((await tills.scan(await tills.shown())).json()["rails"])
+
+    before = await rails()
+    terms = {"merchant_id": tills.merchant_id, "product_code": "dolyame", "fee_basis_points": 690}
+    await made(tills.tenant, "/v1/installments/merchant-terms", {**terms, "effective_on": today_plus(0)})
+    without_licence = await rails()
+    await licensed(tills.tenant)
+
+    assert before == without_licence == ["sbp", "card", "koshelek_pay"]
+    assert await rails() == ["sbp", "dolyame", "card", "koshelek_pay"]
+
+
 async def test_a_scan_does_not_wait_for_rails_that_are_slow_to_be_told(
     tills: Tills, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,7 +242,7 @@ async def test_a_scan_does_not_wait_for_rails_that_are_slow_to_be_told(
         await asyncio.sleep(60)
         return ()
 
-    monkeypatch.setattr(till_memory.rollout, "rails_on", never)
+    monkeypatch.setattr(till_memory, "open_rails", never)
     monkeypatch.setattr(till_memory, "RAILS_SECONDS_MAX", 0.01)
     said = (await tills.scan(await tills.shown())).json()
 

@@ -25,6 +25,7 @@ from ledger.proofs import broken_proofs
 from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.payload import parse_leniently
+from tests.api.installment_world import today_plus
 from tests.contracts.koshelek_pay_world import Till, TillWorld, basic, code_of
 
 UNKNOWN = "019b0000-0000-7000-8000-000000000007"
@@ -411,6 +412,13 @@ def test_a_plan_is_offered_at_the_price_of_the_cheapest_rail(till_world: TillWor
     })  # fmt: skip
     till_world.made("/v1/premises/rollouts", {
         "merchant_id": till.merchant_id, "level": "merchant", "rail": "dolyame", "is_on": True,
+    })  # fmt: skip
+    till_world.made("/v1/installments/merchant-terms", {
+        "merchant_id": till.merchant_id, "product_code": "dolyame", "effective_on": today_plus(0),
+        "fee_basis_points": 690,
+    })  # fmt: skip
+    till_world.made("/v1/installments/licences", {
+        "effective_on": "2026-01-01", "register_number": "26-0001", "is_active": True, "capital_kopecks": 10**9,
     })  # fmt: skip
     _, barcode = scanned(till)
 

@@ -15,6 +15,7 @@ from api.door import Call, needs
 from api.guessing import refuse_guessing
 from api.idempotency import Claim, once
 from api.loyalty_key import loyalty_key
+from api.open_rails import open_rails
 from checkout.offers import RailOffer, by_rail, rules_on
 from checkout.presentments import Presentment, present
 from ledger.database import Session
@@ -37,6 +38,7 @@ async def read_availability(call: CanWrite, body: AvailabilityBody, proof: Proof
         presentment = await present(
             session, body.cardSession, terminal.id, key=loyalty_key(call.door), now=call.now,
             merchant_id=merchant_id_of(call), presentment_id=claim.resource_id,
+            rails=await open_rails(session, terminal, now=call.now),
         )  # fmt: skip
         offers = by_rail(await rules_on(session, presentment.merchant_id, now=call.now))
         return answer_of(availability_object(presentment, offers), presentment.id)
