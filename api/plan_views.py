@@ -15,6 +15,7 @@ from installments.movements import Movement, MovementKind
 from installments.plan import CollectorName, Item, Plan, PlanStatus, Standing
 from installments.schedule import build_schedule
 from installments.state import InstallmentState
+from installments.undoing import undone_of
 from ledger.database import Session
 from ledger.money import Kopecks
 
@@ -186,7 +187,7 @@ def status_of(plan: Plan, part: InstallmentState, *, on: date) -> InstallmentSta
 async def movement_views(session: Session, plan_id: str) -> list[MovementView]:
     """Everything that changed what is owed, in the order in which it happened."""
     movements = (await load_movements(session, [plan_id])).get(plan_id, ())
-    undone = frozenset(one.undoes for one in movements if one.kind is MovementKind.UNDO and one.undoes is not None)
+    undone = undone_of(movements)
     return [MovementView.of(movement, undone) for movement in movements]
 
 

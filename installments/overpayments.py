@@ -20,8 +20,14 @@ SELECT m.plan_id,
        )::bigint AS kopecks
   FROM plan_movements AS m
  WHERE m.kind = 'credit_refund'
-   AND NOT EXISTS (SELECT FROM plan_movements AS u WHERE u.undoes = m.id AND u.kind = 'undo')"""
-"""What is off the plans, and neither a card, taken or asked, nor a transfer has given back. To be grouped by plan."""
+   AND (WITH RECURSIVE undos (id, number) AS (
+            SELECT m.id, 0
+            UNION ALL
+            SELECT u.id, before.number + 1
+              FROM undos AS before JOIN plan_movements AS u ON u.undoes = before.id AND u.kind = 'undo')
+        SELECT mod(max(number), 2) = 0 FROM undos)"""
+"""What is off the plans, and neither a card, taken or asked, nor a transfer has given back. To be grouped by plan. An
+undo may itself be undone: what an even number of them names, one after another, counts."""
 
 
 @dataclass(frozen=True, slots=True)

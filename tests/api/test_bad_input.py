@@ -146,6 +146,20 @@ async def test_an_address_says_all_methods_it_takes_whichever_routes_take_them(c
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
+WORDS_BESIDE_IDS = (
+    "/v1/terminals/sightings", "/v1/loyalty-cards/find", "/v1/sbp/cash-links/reservations",
+    "/v1/ledger/entries/dry-run", "/v1/device-tokens/eligibility", "/v1/device-tokens/replace-card",
+)  # fmt: skip
+
+
+async def test_a_word_with_an_address_of_its_own_is_nobodys_id(client: Client) -> None:
+    for path in WORDS_BESIDE_IDS:
+        for method in ("GET", "OPTIONS"):
+            answer = await client.send(method, path)
+
+            assert (answer.status_code, answer.headers["allow"]) == (405, "POST"), (method, path, answer.text)
+
+
 async def test_amounts_up_to_63_bits_travel_as_text(client: Client, accounts: tuple[str, str]) -> None:
     answer = await client.post(ENTRIES, posting(amount=str(2**63 - 1)))
 

@@ -159,7 +159,7 @@ class PlanWorld:
             lines = await balances.trial_balance(session)
             assert sum(line.debits for line in lines) == sum(line.credits for line in lines)
             untold = [sub_ledger.Difference(chart.PLAN_REFUND_PAYABLE, 0, given_back)] if given_back else []
-            assert await sub_ledger.check(session) == untold
+            assert (found := await sub_ledger.check(session)) == untold, found
 
 
 async def captured(session: Session, movement: Movement, now: datetime) -> None:

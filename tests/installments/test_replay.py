@@ -303,6 +303,15 @@ def test_an_undo_may_be_undone() -> None:
     assert state.outstanding == 300_000
 
 
+def test_of_undos_of_one_moment_each_takes_back_what_it_names() -> None:
+    paid = happened(1, START, MovementKind.DOWN_PAYMENT, 100_000)
+    undo = replace(happened(2, on(3), MovementKind.UNDO, undoes="mov_1"), reference="ref-9")
+    again = replace(undo, id="mov_3", reference="ref-10", undoes="mov_2")
+
+    assert state_of(400_000, paid, undo, day=on(4)).outstanding == 400_000
+    assert state_of(400_000, paid, undo, again, day=on(4)).outstanding == 300_000
+
+
 def test_the_moscow_day_counts() -> None:
     """21:00 in London on the 16th is midnight of the 17th in Moscow: a day late."""
     late = replace(

@@ -215,6 +215,22 @@ async def test_row_14_a_refused_card_refund_waits_for_another_way(world: PlanWor
     await world.agrees()
 
 
+async def test_row_14_a_refund_whose_undo_is_undone_waits_again(world: PlanWorld) -> None:
+    plan = await world.plan()
+    await world.pays(plan, 450_000, 0)
+    refund = world.movement(plan, KIND.CREDIT_REFUND, 50_000, 1)
+    undo = world.movement(plan, KIND.UNDO, 0, 2, undoes=refund.id)
+    await world.record([refund], now=noon(1))
+
+    await world.record([undo], now=noon(2))
+    assert await world.balance(chart.PLAN_REFUND_PAYABLE) == 0
+    await world.agrees()
+
+    await world.tell(plan, KIND.UNDO, 0, 3, undoes=undo.id)
+    assert await world.balance(chart.PLAN_REFUND_PAYABLE) == 50_000
+    await world.agrees()
+
+
 async def test_row_16_all_goods_come_back_before_the_payout(world: PlanWorld) -> None:
     plan = await world.plan()
     await world.pays(plan, 100_000, 0, KIND.DOWN_PAYMENT)

@@ -123,5 +123,7 @@ def test_a_limit_is_never_passed_by_what_is_approved(database: Database) -> None
         def tell(steps: list[tuple[str, object]]) -> None:
             runner.run(live(world, steps))
 
-        tell()
-        runner.run(engine.dispose())
+        try:
+            tell()
+        finally:
+            runner.run(engine.dispose())

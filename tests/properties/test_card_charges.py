@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ledger.database import create_engine
 from pci.errors import PciError
 from tests.conftest import VaultDatabase
+from tests.properties.lives import live_many
 from tests.tokenization.charges.charge_world import BY, MERCHANT, ChargeWorld, charge_world
 from tokenization.charges.authorising import charge_card
 from tokenization.charges.capturing import capture_charge
@@ -53,14 +53,10 @@ def test_charges_agree_with_the_acquirer_in_a_long_life(vault_database: VaultDat
 def live(vault_database: VaultDatabase, *, lives: int, steps: int, is_long: bool = False) -> None:
     with asyncio.Runner() as runner:
         stack, world = runner.run(_opened(vault_database))
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: Charges(runner, world),
-            settings=settings(
-                max_examples=lives, stateful_step_count=steps, deadline=None, database=None,
-                derandomize=not is_long, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-            ),
-        )  # fmt: skip
-        runner.run(stack.aclose())
+        try:
+            live_many(lambda: Charges(runner, world), lives=lives, steps=steps, is_long=is_long)
+        finally:
+            runner.run(stack.aclose())
 
 
 class Charges(RuleBasedStateMachine):

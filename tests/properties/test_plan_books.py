@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from installments import merchant_money, nightly
 from installments.errors import InstallmentsRejected
@@ -26,6 +25,7 @@ from installments.reckoning import PAYMENTS
 from ledger.database import create_engine, transaction
 from tests.conftest import Database
 from tests.installments.plan_world import PlanWorld, day, noon
+from tests.properties.lives import live_many
 
 T = TypeVar("T")
 KIND = MovementKind
@@ -50,15 +50,11 @@ def test_the_books_equal_the_plans_in_a_long_life(database: Database) -> None:
 def live(database: Database, *, lives: int, steps: int, is_long: bool = False) -> None:
     engine = create_engine(database.app_url)
     with asyncio.Runner() as runner:
-        world = runner.run(PlanWorld(engine).begin())
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: PlanBooksLife(runner, world),
-            settings=settings(
-                max_examples=lives, stateful_step_count=steps, deadline=None, database=None,
-                derandomize=not is_long, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-            ),
-        )  # fmt: skip
-        runner.run(engine.dispose())
+        try:
+            world = runner.run(PlanWorld(engine).begin())
+            live_many(lambda: PlanBooksLife(runner, world), lives=lives, steps=steps, is_long=is_long)
+        finally:
+            runner.run(engine.dispose())
 
 
 class PlanBooksLife(RuleBasedStateMachine):

@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from checkout import card_payment_rows as cards
 from checkout.card_payments import (
@@ -35,6 +34,7 @@ from ledger.database import create_engine, transaction
 from ledger.errors import KopeykaError
 from tests.conftest import Database
 from tests.installments.life_world import OTHER_TOKEN, TOKEN, LifeWorld, life_world
+from tests.properties.lives import live_many
 
 T = TypeVar("T")
 OVER = (PlanStatus.CANCELED, PlanStatus.REJECTED, PlanStatus.REFUNDED)
@@ -53,17 +53,13 @@ def test_plans_keep_their_promises_in_a_long_life(database: Database) -> None:
 
 
 def live(database: Database, *, lives: int, steps: int, is_long: bool = False) -> None:
+    engine = create_engine(database.app_url)
     with asyncio.Runner() as runner:
-        engine = create_engine(database.app_url)
-        world = runner.run(life_world(engine, datetime(2026, 11, 22, 9, 0, tzinfo=UTC)))
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: Lives(runner, world),
-            settings=settings(
-                max_examples=lives, stateful_step_count=steps, deadline=None, database=None,
-                derandomize=not is_long, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-            ),
-        )  # fmt: skip
-        runner.run(engine.dispose())
+        try:
+            world = runner.run(life_world(engine, datetime(2026, 11, 22, 9, 0, tzinfo=UTC)))
+            live_many(lambda: Lives(runner, world), lives=lives, steps=steps, is_long=is_long)
+        finally:
+            runner.run(engine.dispose())
 
 
 class Lives(RuleBasedStateMachine):

@@ -12,16 +12,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from checkout import till
 from checkout.errors import AttemptLive, OrderNotOpen
@@ -29,6 +21,7 @@ from checkout.rail import Offer, Start
 from ledger.database import Session, text
 from ledger.ids import new_id
 from ledger.proofs import broken_proofs
+from tests.properties.lives import live_many
 from tests.properties.sbp_world import ACCOUNT, MONEY_JOBS, RailWorld, rail_world
 
 ROUNDS_MAX = 60
@@ -350,18 +343,7 @@ class RailMachine(RuleBasedStateMachine):
 
 def live(database: Any, *, lives: int, steps: int, is_long: bool = False) -> None:
     with rail_world(database) as world:
-        run_state_machine_as_test(
-            lambda: RailMachine(world),
-            settings=settings(
-                max_examples=lives,
-                stateful_step_count=steps,
-                deadline=None,
-                database=None,
-                derandomize=not is_long,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        live_many(lambda: RailMachine(world), lives=lives, steps=steps, is_long=is_long)
 
 
 def test_no_order_of_events_loses_or_doubles_money(database: Any) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ledger.database import Session, text
 from ledger.proofs import broken_proofs
 from tests.checkout.points_world import differences
+from tests.properties.lives import live_many
 from tests.properties.sbp_world import ACCOUNT, MONEY_JOBS, RailWorld, keys, rail_world
 
 HOUR = 3_600
@@ -277,13 +277,7 @@ class TendersMachine(RuleBasedStateMachine):
 
 def live(database: Any, *, lives: int, steps: int, is_long: bool = False) -> None:
     with rail_world(database) as world:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: TendersMachine(world),
-            settings=settings(
-                max_examples=lives, stateful_step_count=steps, deadline=None, database=None,
-                derandomize=not is_long, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
-            ),
-        )  # fmt: skip
+        live_many(lambda: TendersMachine(world), lives=lives, steps=steps, is_long=is_long)
 
 
 def test_tills_that_meet_leave_one_outcome(database: Any) -> None:
