@@ -1,4 +1,4 @@
-"""Arrays as PostgreSQL's own bytes: nothing in them has to be parsed, which took a tenth of a batch's time.
+"""Arrays as PostgreSQL's own bytes: nothing in them has to be parsed, a tenth of a batch's instructions.
 
 The form is that of ``array_send``: a head, then each element with its length before it.
 Source: PostgreSQL, src/backend/utils/adt/arrayfuncs.c.

@@ -19,8 +19,8 @@ CREATE TABLE commodities (
 );
 
 -- A CHECK of a table is read and planned anew by each statement that writes to it, a node at a time; a domain's is kept,
--- and so is a function's body. So a rule of one column is its domain's, and postings have one CHECK, which asks a function:
--- a fifth of a booking. DECISIONS.md, 19 and 23.
+-- and so is a function's body. So a rule of one column is its domain's, and postings have one CHECK, which asks a
+-- function. DECISIONS.md, 19 and 23.
 CREATE DOMAIN account_counter AS bigint CONSTRAINT accounts_counters_not_negative CHECK (VALUE >= 0);
 CREATE DOMAIN entry_reference AS text COLLATE "C"
     CONSTRAINT postings_reference_length CHECK (length(VALUE) BETWEEN 1 AND 128);
