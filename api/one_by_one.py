@@ -17,7 +17,15 @@ log = structlog.get_logger("one_by_one")
 
 Due = TypeVar("Due")
 AWAY = (OperationalError, psycopg.OperationalError, PoolTimeout, OSError)
-"""The database is away, or too busy: that is no thing's own fault, and all of them wait."""
+"""What says that the database is away, or has no connection for us; what it says of one statement is among them."""
+OF_ONE_STATEMENT = frozenset({"57014", "55P03", "40P01", "40001"})
+"""It ran out of its time, waited for too long for a lock, or lost to another again and again."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database is away: that is no thing's own fault, and all of them wait."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return isinstance(error, AWAY) and getattr(cause, "sqlstate", None) not in OF_ONE_STATEMENT
 
 
 async def one_by_one(
@@ -53,9 +61,9 @@ async def all_or_halves(
         return 0
     try:
         await work(due)
-    except AWAY:
-        raise
     except Exception as error:
+        if is_away(error):
+            raise
         if len(due) == 1:
             log.warning("not_carried_out", job=job, of=due[0], code=code_of(error))
             if alone is not None:

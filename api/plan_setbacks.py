@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from api import meters
-from api.one_by_one import AWAY, all_or_halves, code_of
+from api.one_by_one import all_or_halves, code_of, is_away
 from installments import setbacks
 from installments.errors import ClockWentBack
 from installments.setbacks import Pick, by_step
@@ -94,10 +94,8 @@ async def work_batch(engine: Engine, pick: Pick, work: Work, clock: Clock) -> bo
     pick.take(())
     try:
         await in_transaction(engine, lambda session: work(session, pick))
-    except AWAY:
-        raise
-    except Exception:
-        if not pick.taken:
+    except Exception as error:
+        if is_away(error) or not pick.taken:
             raise
         await in_halves(engine, pick, work, clock)
         return False

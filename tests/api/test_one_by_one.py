@@ -140,6 +140,27 @@ async def test_one_that_fails_among_many_is_found_by_halves() -> None:
     assert len(calls) == 7
 
 
+async def test_one_whose_statement_takes_too_long_is_found_by_halves(engine: Engine) -> None:
+    async def work(items: Sequence[str]) -> None:
+        async with transaction(engine) as session:
+            await session.execute(text("SET LOCAL statement_timeout = 50"))
+            await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": 5.0 if "3" in items else 0.0})
+
+    assert await all_or_halves("test", [str(number) for number in range(8)], work) == 7
+
+
+async def test_a_database_that_is_away_is_nobodys_fault() -> None:
+    calls: list[Sequence[str]] = []
+
+    async def work(items: Sequence[str]) -> None:
+        calls.append(items)
+        raise psycopg.OperationalError("the server closed the connection")
+
+    with pytest.raises(psycopg.OperationalError):
+        await all_or_halves("test", ["1", "2"], work)
+    assert calls == [["1", "2"]]
+
+
 async def test_what_fails_together_and_not_by_halves_is_done_and_nobody_is_put_aside() -> None:
     blamed: list[str] = []
 
