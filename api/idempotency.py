@@ -27,7 +27,7 @@ from api.door import Call, Running
 from api.errors import IdempotencyInProgress, IdempotencyKeyExpired, IdempotencyKeyReused
 from api.problems import PROBLEM_JSON, problem_bytes, status_of
 from ledger.clock import monotonic
-from ledger.database import Session, in_transaction, text, violated_constraint
+from ledger.database import Session, in_transaction, text, transaction, violated_constraint
 from ledger.errors import Rejected
 from ledger.ids import new_id
 
@@ -171,6 +171,17 @@ async def in_phases(
             raise
 
     return (await _one_at_a_time(call, carry_out)).response()
+
+
+async def answered_before(call: Call) -> Response | None:
+    """The answer that the call's key has already, for a route that asks another system before it can begin.
+
+    Raises: IdempotencyKeyReused, IdempotencyKeyExpired.
+    """
+    arguments = {"scopes": [call.caller.idempotency_scope], "keys": [call.key]}
+    async with transaction(call.engine) as session:
+        row = (await session.execute(text(_KNOWN), arguments)).first()
+    return known_answer(call, row).response() if row is not None and row.status == "finished" else None
 
 
 async def claim_key(session: Session, call: Call, prefix: str, *, with_lease: bool = False) -> Claim:

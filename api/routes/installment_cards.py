@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import plan_card_calls, plan_card_changes
 from api.door import Call, door_router, needs
-from api.idempotency import Claim, in_phases
+from api.idempotency import Claim, answered_before, in_phases
 from api.plan_card_calls import WantedCard
 from api.routes.installment_plans import actor_of, load_own
 from api.wire import Body, Instant, Text, View
@@ -61,6 +61,8 @@ async def replace_plan_card(plan_id: str, body: PlanCardBody, call: CanManage) -
     A charge under way ends with its old card; what was refused is tried again soon. Buyers do it themselves at their
     link.
     """
+    if (answered := await answered_before(call)) is not None:
+        return answered
     is_of_buyer = await plan_card_changes.is_of_buyer(call.door, plan_id, body.card_token, request_id=call.request_id)
 
     async def intent(session: Session, claim: Claim) -> str:

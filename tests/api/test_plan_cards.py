@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest_asyncio
 
+from api.vault_client import VaultClient
 from ledger.database import Engine
 from tests.api.conftest import Client, new_key
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
@@ -59,6 +61,23 @@ async def test_the_same_request_again_is_the_same_change(shop: PlanShop) -> None
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].content == answers[1].content
     assert len(await shop.cards.read(f"{PLANS}/{plan['id']}/cards")) == 1
+
+
+async def test_the_same_request_again_is_answered_where_no_vault_is(shop: PlanShop) -> None:
+    plan, key = await shop.begun(), new_key()
+    path = f"{PLANS}/{plan['id']}/cards"
+    body = {"card_token": await card_of(shop, plan["buyer_id"]), "consent": CONSENT}
+    first = await shop.api.post(path, body, key=key)
+    door = shop.api.app.state.door
+    door.wiring = replace(door.wiring, vault=VaultClient("", None))
+
+    again = await shop.api.post(path, body, key=key)
+    other = await shop.api.post(path, {**body, "consent": "Другое"}, key=key)
+    new = await shop.api.post(path, body)
+
+    assert (again.status_code, again.content, again.headers["idempotent-replayed"]) == (201, first.content, "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency.key_reused")
+    assert new.status_code == 503
 
 
 async def test_a_card_of_another_buyer_or_of_nobody_is_refused(shop: PlanShop) -> None:
