@@ -1,6 +1,6 @@
 # Kopeyka: everything a newcomer types. Works as root and as an ordinary user.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-long check lint bench clean hledger chromium softhsm
+.PHONY: help demo up test test-long check lint bench clean hledger chromium softhsm poppler
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +22,7 @@ demo: $(VENV)/installed  ## a day of real purchases, from the QR code to balance
 up: $(VENV)/installed  ## start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/kopeyka up $(ARGS)
 
-test: $(VENV)/installed-dev hledger softhsm chromium lint  ## every check and every test, on a real PostgreSQL
+test: $(VENV)/installed-dev hledger softhsm poppler chromium lint  ## every check and every test, on a real PostgreSQL
 	$(PYTEST) $(ARGS)
 
 test-long: $(VENV)/installed-dev hledger softhsm  ## the tests that take minutes
@@ -62,6 +62,9 @@ hledger:
 
 softhsm:
 	$(call debian,softhsm2-util,softhsm2,tests of HSMs)
+
+poppler:
+	$(call debian,pdftotext,poppler-utils,a test that reads a PDF)
 
 chromium:
 	$(call debian,chromium chromium-browser google-chrome,chromium,tests of pages in a browser)
