@@ -7,7 +7,7 @@ Source: PostgreSQL, src/backend/utils/adt/arrayfuncs.c.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -57,15 +57,17 @@ _KINDS = {
 }
 
 
-def array(kind: str, values: Iterable[Any]) -> SqlArray:
+def array(kind: str, values: Sequence[Any]) -> SqlArray:
     """Values of one kind: numbers, texts, moments, or UUIDs by their 32 digits. None of them is missing."""
     number, write = _KINDS[kind]
-    written = [write(value) for value in values]
-    return SqlArray(_HEAD(1, 0, number, len(written), 1) + b"".join(written))
+    return _laid_out(number, list(map(write, values)))
 
 
-def array_with_gaps(kind: str, values: Iterable[Any]) -> SqlArray:
+def array_with_gaps(kind: str, values: Sequence[Any]) -> SqlArray:
     """The same where ``None`` is NULL."""
     number, write = _KINDS[kind]
-    written = [_NULL if value is None else write(value) for value in values]
+    return _laid_out(number, [_NULL if value is None else write(value) for value in values])
+
+
+def _laid_out(number: int, written: list[bytes]) -> SqlArray:
     return SqlArray(_HEAD(1, 0, number, len(written), 1) + b"".join(written))
