@@ -59,8 +59,12 @@ def _zipped_rows(profile: Profile, file: BinaryIO) -> Rows:
 
 
 def _is_open_csv(member: zipfile.ZipInfo) -> bool:
-    is_locked = bool(member.flag_bits & 1)
-    return member.filename.lower().endswith(".csv") and member.compress_type in UNPACKED and not is_locked
+    return member.filename.lower().endswith(".csv") and _is_open(member)
+
+
+def _is_open(member: zipfile.ZipInfo) -> bool:
+    """Packed as banks pack, and not locked."""
+    return member.compress_type in UNPACKED and not member.flag_bits & 1
 
 
 def _csv_rows(profile: Profile, file: IO[bytes]) -> Rows:
@@ -173,8 +177,11 @@ def _workbook(file: BinaryIO) -> Iterator[Any]:
         raise RegisterPackingWrong("Workbooks need an extra: pip install 'kopeyka[registers]'") from None
     try:
         with zipfile.ZipFile(file) as archive:
-            if sum(member.file_size for member in archive.infolist()) > FILE_BYTES_MAX:
-                raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
+            members = archive.infolist()
+        if not all(map(_is_open, members)):
+            raise RegisterPackingWrong(expected="an XLSX workbook that is not locked")
+        if sum(member.file_size for member in members) > FILE_BYTES_MAX:
+            raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
         file.seek(0)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
     except (*_BROKEN_SHEET, openpyxl.utils.exceptions.InvalidFileException):

@@ -218,6 +218,22 @@ def test_a_damaged_workbook_is_refused_wherever_it_shows() -> None:
         read("yookassa_xlsx", cut[:sheet] + b"\xff" * 40 + cut[sheet + 40 :])
 
 
+@pytest.mark.parametrize(("method", "is_locked"), [(8, True), (12, False), (14, False), (99, False)])
+def test_a_workbook_that_is_locked_or_packed_in_another_way_is_refused(method: int, is_locked: bool) -> None:
+    file = io.BytesIO()
+    openpyxl.Workbook().save(file)
+    told = bytearray(file.getvalue())
+    for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = told.find(head)
+        while place >= 0:
+            told[place + flags] |= is_locked
+            told[place + flags + 2] = method
+            place = told.find(head, place + 4)
+
+    with pytest.raises(errors.RegisterPackingWrong):
+        read("yookassa_xlsx", bytes(told))
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sbp_gateway.registers.packing.FILE_BYTES_MAX", 1_000_000)
     file = io.BytesIO()
