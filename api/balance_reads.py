@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from psycopg import AsyncConnection, AsyncCursor
 
 from api.problems import to_bytes
 from api.wire import show_whole
+from ledger.direct import BY_KEYS, Line
 from ledger.errors import EntryRejected, KopeykaError
 from ledger.group_commit import GroupCommit
 from ledger.journal import MAIN_BOOK
+from ledger.sql_arrays import array
 
 BalanceQueue = GroupCommit[str, bytes]
 """Account codes in, ``BalanceView`` in JSON out."""
 
 
 def open_queue(url: str, *, queue_max: int) -> BalanceQueue:
-    """The queue of a process; its connection is made when it is first needed."""
-    return GroupCommit(url, read_balances, queue_max=queue_max, writers=1)
+    """The queue of a process; its line is opened when it is first needed."""
+    return GroupCommit(url, read_balances, connect=_open_line, queue_max=queue_max, writers=1)
 
 
-async def read_balances(connection: AsyncConnection[Any], codes: Sequence[str]) -> list[bytes | KopeykaError]:
+async def _open_line(url: str) -> Line:
+    return await Line.open(url, BY_KEYS)
+
+
+async def read_balances(line: Line, codes: Sequence[str]) -> list[bytes | KopeykaError]:
     """The balances of accounts of the main book, as they are now."""
-    wanted = "{" + ",".join({f'"{code}"' for code in codes}) + "}"
-    async with AsyncCursor(connection) as cursor:
-        await cursor.execute(_READ, (MAIN_BOOK, wanted), prepare=True, binary=True)
-        found = {row[0]: _shown(*row) for row in await cursor.fetchall()}
+    rows = await line.call(_READ, (MAIN_BOOK, array("text", list(set(codes)))))
+    found = {row[0]: _shown(*row) for row in rows}
     return [found.get(code) or EntryRejected("ledger.unknown_account", account=code) for code in codes]
 
 
@@ -54,4 +55,4 @@ def _shown(
 _READ = """
 SELECT a.code, a.commodity, a.normal_side, a.version, a.debits_posted, a.credits_posted, a.debits_held, a.credits_held
   FROM books AS b JOIN accounts AS a ON a.book = b.number
- WHERE b.name = %s::text AND a.code = ANY (%s::text[])"""
+ WHERE b.name = $1::text AND a.code = ANY ($2::text[])"""

@@ -4,11 +4,11 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from pci.luhn import passes_luhn
-from pci.redaction import PAN_STARS, is_plain, redact, redact_text
+from pci.redaction import PAN_STARS, is_plain, is_plain_line, redact, redact_text, redact_thoroughly
 from pci.schemes import mask_of
 from pci.secret import STARS, Secret
 
@@ -115,7 +115,30 @@ PIECES = (
 def test_what_is_plain_stays_as_it_is(parts: list[str]) -> None:
     text = "".join(parts)
 
-    assert not is_plain(text) or redact_text(text) == text
+    assert not is_plain(text) or redact_thoroughly(text) == text
+
+
+WORDS = st.sampled_from(
+    ["request", "GET", "cvc", "Password", "pin=1", "kp_live_1", "//a:b@c", "4111", "11111111", "4111111111111111", "и"]
+)
+VALUES = (
+    WORDS | st.none() | st.booleans() | st.floats() | st.sampled_from([200, 10**12, 4111111111111111, b"4111", ["x"]])
+)
+
+
+@given(st.dictionaries(WORDS, VALUES, max_size=6))
+def test_a_plain_line_stays_as_it_is(line: dict[str, object]) -> None:
+    event(f"plain: {is_plain_line(line)}")
+    assert not is_plain_line(line) or repr(redact(line)) == repr(line)
+
+
+def test_a_line_of_ours_is_plain() -> None:
+    line = {"event": "request", "route": "/v1/orders/{order_id}", "status": 201, "ms": 1.25, "idempotency": None}
+
+    assert is_plain_line(line)
+    assert not is_plain_line(line | {"password": "x"})
+    assert not is_plain_line(line | {"why": "card 4111 1111 1111 1111"})
+    assert not is_plain_line(line | {"facts": {"number": 4111111111111111}})
 
 
 @given(pan=card_numbers())
