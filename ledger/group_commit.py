@@ -83,7 +83,8 @@ class GroupCommit(Generic[Job, Answer]):
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _opened: set[Connection] = field(default_factory=set)
     """Closed when all writers have ended: they may share one."""
-    _idle: int = 0
+    _under_way: int = 0
+    """Jobs that writers have taken and not answered."""
     _is_closing: bool = False
 
     async def __aenter__(self) -> GroupCommit[Job, Answer]:
@@ -132,26 +133,30 @@ class GroupCommit(Generic[Job, Answer]):
                 raise
             else:
                 self._answer(batch, answers)
+            finally:
+                self._under_way -= len(batch)
+            await asyncio.sleep(0)  # who was answered may ask again, and is taken with the others
 
     async def _take(self) -> list[_Waiting[Job, Answer]]:
-        """The next batch; an empty one when we are closing and nothing waits."""
+        """The next batch; an empty one when we are closing and nothing waits.
+
+        A writer's share of all that waits and is under way: batches are as large as one another, and a statement's own
+        cost is paid as seldom as can be.
+        """
         while not self._queue:
             if self._is_closing:
                 return []
             self._arrived.clear()
-            self._idle += 1
-            try:
-                await self._arrived.wait()
-            finally:
-                self._idle -= 1
-        share = -(-len(self._queue) // (1 + self._idle))
+            await self._arrived.wait()
+        share = -(-(len(self._queue) + self._under_way) // self.writers)
         batch: list[_Waiting[Job, Answer]] = []
         weight = 0
-        while len(batch) < min(share, JOBS_MAX):
+        while self._queue and len(batch) < min(share, JOBS_MAX):
             weight += self.weigh(self._queue[0].job)
             if batch and weight > forms.ENTRIES_MAX:
                 break
             batch.append(self._queue.popleft())
+        self._under_way += len(batch)
         now = monotonic()
         self.meter.batches += 1
         self.meter.jobs += len(batch)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -75,9 +74,8 @@ class CardDetails:
             raise CardHolderMalformed
 
 
-@lru_cache(maxsize=8)
 def _month_of(now: datetime) -> str:
-    return f"{now:%Y-%m}"
+    return f"{now.year}-{now.month:02}"
 
 
 def _is_name(text: str) -> bool:

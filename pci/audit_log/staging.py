@@ -116,8 +116,7 @@ def _fact(value: str | int | bool, shown: Callable[[str], str]) -> str:
 
 @lru_cache(maxsize=8)
 def _milliseconds(at: datetime) -> str:
-    utc = at.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 _quoted = json.encoder.encode_basestring
