@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, errors
@@ -78,9 +78,10 @@ class Line:
             self._type_numbers[name] = number
         return self._type_numbers[name]
 
-    async def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> list[tuple[Any, ...]]:
+    def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> Awaitable[list[tuple[Any, ...]]]:
         """Run a statement with parameters ``$1`` and on, texts or PostgreSQL's own bytes, and give its rows.
 
+        It is sent at once: who has something to do meanwhile waits for the rows afterwards.
         A caller that goes away leaves its statement running and harms nobody else.
         Raises: psycopg.Error; nothing is changed when PostgreSQL refuses, and nobody knows when the line broke or
         was silent for ``SILENCE_SECONDS_MAX``.
@@ -102,7 +103,7 @@ class Line:
         self._send()
         if self._watch is None and not self.closed:
             self._watch = self._loop.call_later(SILENCE_SECONDS_MAX, self._look)
-        return self._rows(statement, await answered, is_new=is_new)
+        return self._rows(statement, answered, is_new=is_new)
 
     def _ask(self, statement: str, values: list[bytes | None], forms: list[Format], *, is_new: bool) -> None:
         if is_new:
@@ -112,7 +113,10 @@ class Line:
         self._pgconn.send_query_prepared(self._names[statement], values, forms, Format.BINARY)
         self._pgconn.pipeline_sync()
 
-    def _rows(self, statement: str, answers: Answers, *, is_new: bool) -> list[tuple[Any, ...]]:
+    async def _rows(
+        self, statement: str, answered: asyncio.Future[Answers], *, is_new: bool
+    ) -> list[tuple[Any, ...]]:
+        answers = await answered
         if is_new and answers[0].status == ExecStatus.FATAL_ERROR:
             del self._names[statement]
         for answer in answers:

@@ -7,7 +7,7 @@ a number before the events of all are committed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -45,8 +45,8 @@ STAGE = "SELECT stage_audit_events($1::bytea[], $2::bytea[])"
 class Line(Protocol):
     """A connection on which each call is a transaction of its own; parameters as text or bytes."""
 
-    async def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> list[tuple[Any, ...]]:
-        """Run a statement and give its rows."""
+    def call(self, statement: str, parameters: Sequence[str | bytes | None]) -> Awaitable[list[tuple[Any, ...]]]:
+        """Send a statement at once and give its rows."""
 
     async def type_number(self, name: str) -> int:
         """The number of a type of ours."""
@@ -59,15 +59,17 @@ async def keep_new(line: Line, ring: KeyRing, brought: Sequence[CardIn], *, now:
     """
     sealed = cards.seal_cards(ring, brought)
     events = [_event(card, new, now) for card, new in zip(brought, sealed, strict=True)]
+    kept = line.call(KEEP_NEW, _arguments(await line.type_number(NEW_CARD), sealed, events, now))
+    answers = [_tokenized(card, new, now) for card, new in zip(brought, sealed, strict=True)]  # while PostgreSQL works
     try:
-        await line.call(KEEP_NEW, _arguments(await line.type_number(NEW_CARD), sealed, events, now))
+        await kept
     except errors.UniqueViolation:
         return None
     except errors.Error as error:
         if error.sqlstate == LONG_ROAD:
             return None
         raise
-    return [_tokenized(card, new, now) for card, new in zip(brought, sealed, strict=True)]
+    return answers
 
 
 async def open_cards(

@@ -46,13 +46,10 @@ def array(type_number: int, rows: Sequence[bytes]) -> bytes:
 
 def row(kinds: Sequence[Kind], values: Iterable[Any]) -> bytes:
     """One element of an array: its fields in the order of the composite type."""
-    parts = []
-    for (number, write), value in zip(kinds, values, strict=True):
-        if value is None:
-            parts.append(_HEAD(number, _NULL))
-            continue
-        written = write(value)
-        parts.append(_HEAD(number, len(written)))
-        parts.append(written)
-    fields = b"".join(parts)
+    fields = b"".join(
+        [
+            _HEAD(number, _NULL) if value is None else _HEAD(number, len(written := write(value))) + written
+            for (number, write), value in zip(kinds, values, strict=True)
+        ]
+    )
     return _ROW(_COUNT_BYTES + len(fields), len(kinds)) + fields

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 HASH_BYTES = 32
+PAIR_BYTES = 2 * HASH_BYTES
 EMPTY_ROOT = sha256(b"").digest()
 
 
@@ -48,18 +49,23 @@ class Frontier:
         return root
 
     def grown(self, leaves: Sequence[bytes]) -> Frontier:
-        """The frontier after more leaf hashes, level by level: one hash for each new node."""
+        """The frontier after more leaf hashes."""
+        return self.grown_by(b"".join(leaves))
+
+    def grown_by(self, joined: bytes) -> Frontier:
+        """The frontier after more leaf hashes in one piece, level by level: one hash for each new node."""
         standing, kept = list(self.hashes), []
-        nodes, place = list(leaves), self.size
+        nodes, place = joined, self.size
         while nodes or place:
             if place & 1:
-                nodes.insert(0, standing.pop())
-            if len(nodes) & 1:
-                kept.append(nodes.pop())
-            pairs = iter(nodes)
-            nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+                nodes = standing.pop() + nodes
+            if len(nodes) % PAIR_BYTES:
+                kept.append(nodes[-HASH_BYTES:])
+                nodes = nodes[:-HASH_BYTES]
+            pairs = range(0, len(nodes), PAIR_BYTES)
+            nodes = b"".join([sha256(b"\x01" + nodes[start : start + PAIR_BYTES]).digest() for start in pairs])
             place >>= 1
-        return Frontier(self.size + len(leaves), tuple(reversed(kept)))
+        return Frontier(self.size + len(joined) // HASH_BYTES, tuple(reversed(kept)))
 
 
 EMPTY = Frontier()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from pci.audit_log.checkpoint import Checkpoint, sign
 from pci.audit_log.errors import LogBroken
-from pci.audit_log.merkle import EMPTY, Frontier, split
+from pci.audit_log.merkle import EMPTY, Frontier
 from pci.database import Session
 
 SEAL_BATCH = 20_000
@@ -30,17 +30,15 @@ _HEAD = text("SELECT size, frontier, sealed_through::text AS sealed_through FROM
              " ORDER BY size DESC LIMIT 1")  # fmt: skip
 _SEAL = text(
     """WITH due AS MATERIALIZED (
-           SELECT * FROM due_audit_leaves(CAST(:after AS xid8), :limit)
+           SELECT row_number() OVER (ORDER BY xid, event_id, book, entry_id) - 1 AS place, *
+             FROM due_audit_leaves(CAST(:after AS xid8), :limit)
        ), sealed AS (
            INSERT INTO audit_leaves (idx, leaf, event_xid, event_id, book, entry_id)
-           SELECT :size + row_number() OVER (ORDER BY xid, event_id, book, entry_id) - 1, leaf,
-                  CASE WHEN event_id IS NOT NULL THEN xid END, event_id, book, entry_id
-             FROM due
-           RETURNING idx, leaf
+           SELECT :size + place, leaf, CASE WHEN event_id IS NOT NULL THEN xid END, event_id, book, entry_id FROM due
        )
-       SELECT string_agg(leaf, '' ORDER BY idx) AS leaves,
-              (SELECT due.xid::text FROM due ORDER BY due.xid DESC LIMIT 1) AS sealed_through
-         FROM sealed"""
+       SELECT string_agg(leaf, '' ORDER BY place) AS leaves,
+              (SELECT due.xid::text FROM due ORDER BY place DESC LIMIT 1) AS sealed_through
+         FROM due"""
 )
 _CHECKPOINT = text(
     """INSERT INTO audit_checkpoints (size, root, frontier, sealed_through, note, signed_at)
@@ -82,7 +80,7 @@ async def seal(
     )).one()  # fmt: skip
     if sealed.leaves is None:
         return None
-    tree = head.tree.grown(split(sealed.leaves))
+    tree = head.tree.grown_by(sealed.leaves)
     checkpoint = sign(origin, tree, key)
     await session.execute(
         _CHECKPOINT,
@@ -132,7 +130,7 @@ async def recompute(session: Session, *, tree: Frontier = EMPTY, size: int | Non
             break
         if row.last != tree.size + row.number - 1:
             raise LogBroken(flaw="a leaf is missing", after=tree.size, before=row.last)
-        tree = tree.grown(split(row.leaves))
+        tree = tree.grown_by(row.leaves)
     return tree
 
 
