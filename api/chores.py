@@ -59,13 +59,16 @@ async def expire_points(engine: Engine, clock: Clock) -> int:
 
 async def close_unpaid_orders(engine: Engine, clock: Clock) -> int:
     """Close orders with a basket whose time is over, each for itself: promo codes and points are let go."""
-    async with transaction(engine) as session:
-        due = await basket_rows.expired_orders(session, now=clock.now(), limit=EXPIRED_ORDERS_MAX)
 
     async def close(order_id: str) -> None:
         await in_transaction(engine, lambda session: till.close_unpaid(session, order_id, now=clock.now()))
 
-    return await one_by_one("close_unpaid_orders", due, close)
+    closed, due = 0, [""]
+    while due and not closed:  # a page of those that cannot be closed keeps no other open
+        async with transaction(engine) as session:
+            due = await basket_rows.expired_orders(session, now=clock.now(), after=due[-1], limit=EXPIRED_ORDERS_MAX)
+        closed += await one_by_one("close_unpaid_orders", due, close)
+    return closed
 
 
 async def fold_days(engine: Engine) -> int:

@@ -59,7 +59,7 @@ class Redirect:
 
 async def redirect(
     session: Session, off: Sequence[RailSwitch], *, asked: str, provider: str | None, order_id: str,
-    merchant_id: str | None, links: Nspk,
+    merchant_id: str | None, links: Nspk, now: datetime,
 ) -> Redirect | None:  # fmt: skip
     """What stands in for the rail asked for, by the merchant's rules; nothing if it is on.
 
@@ -74,7 +74,8 @@ async def redirect(
     switch = next((each for each in of_rail if each.stops(asked, reached)), None)
     if switch is None:
         return None
-    return Redirect(asked, await stand_in(session, asked, switch, off, order.merchant_id), switch.id)
+    rails = await open_rails(session, await load_terminal(session, order.terminal_id), now=now)
+    return Redirect(asked, await stand_in(session, asked, switch, off, order.merchant_id, rails), switch.id)
 
 
 async def usual_rail(session: Session, order_id: str, *, merchant_id: str | None, now: datetime) -> str:

@@ -197,15 +197,17 @@ async def offers_of(session: Session, order_ids: Sequence[str]) -> list[OrderOff
     return [OrderOffer(row.order_id, row.rail, Kopecks(row.discount_kopecks), row.note) for row in rows]
 
 
-async def expired_orders(session: Session, *, now: datetime, limit: int) -> list[str]:
-    """Orders whose time to be paid is over and that nothing tries to have paid any more."""
+async def expired_orders(session: Session, *, now: datetime, after: str, limit: int) -> list[str]:
+    """Orders whose time to be paid is over and that nothing tries to have paid any more, from the one ``after`` on."""
     rows = await session.execute(
         text("""SELECT b.order_id FROM order_baskets AS b
                  WHERE b.status = 'reserved' AND b.expires_at <= :now
                    AND NOT EXISTS (SELECT FROM attempts AS a WHERE a.order_id = b.order_id
                                       AND a.status IN ('requested', 'waiting', 'unknown'))
+                   AND (:after = '' OR (b.expires_at, b.order_id) > (
+                           SELECT l.expires_at, l.order_id FROM order_baskets AS l WHERE l.order_id = :after))
                  ORDER BY b.expires_at, b.order_id LIMIT :limit"""),
-        {"now": now, "limit": limit},
+        {"now": now, "after": after, "limit": limit},
     )
     return [row.order_id for row in rows]
 

@@ -151,11 +151,15 @@ async def rules_of(session: Session, merchant_id: str) -> dict[str, str | None]:
 
 
 async def stand_in(
-    session: Session, asked: str, switch: RailSwitch, off: Sequence[RailSwitch], merchant_id: str
+    session: Session, asked: str, switch: RailSwitch, off: Sequence[RailSwitch], merchant_id: str,
+    open_rails: Collection[str],
 ) -> str:  # fmt: skip
-    """The rail that a merchant's rules name instead of one that ``switch`` stops. Raises: RailOff."""
-    whole = {each.rail for each in off if each.provider is None} | {asked}
-    rail = next_rail(asked, await rules_of(session, merchant_id), whole)
+    """The rail that a merchant's rules name instead of one that ``switch`` stops, of those open at the till.
+
+    Raises: RailOff.
+    """
+    closed = {each.rail for each in off if each.provider is None} | {asked} | (set(RAILS) - set(open_rails))
+    rail = next_rail(asked, await rules_of(session, merchant_id), closed)
     if rail is None:
         raise RailOff(rail=asked, reason=switch.reason, since=switch.switched_at.isoformat())
     return rail

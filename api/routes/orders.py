@@ -269,7 +269,7 @@ async def _instead(
     provider = "nspk_cash_link" if body.cash_link_id is not None else None
     return await failover.redirect(
         session, off, asked=body.rail, provider=provider, order_id=order_id,
-        merchant_id=call.caller.merchant_id, links=call.door.wiring.rail.nspk,
+        merchant_id=call.caller.merchant_id, links=call.door.wiring.rail.nspk, now=call.now,
     )  # fmt: skip
 
 

@@ -50,9 +50,14 @@ async def licensed(client: Client) -> None:
 async def merchant_with_terms(client: Client, fee_basis_points: int = 690) -> str:
     """A merchant that sells by installments."""
     merchant_id = await merchant(client)
+    await agree_terms(client, merchant_id, fee_basis_points)
+    return merchant_id
+
+
+async def agree_terms(client: Client, merchant_id: str, fee_basis_points: int = 690) -> None:
+    """A merchant may sell by installments from today."""
     body = {
         "merchant_id": merchant_id, "product_code": "dolyame", "effective_on": today_plus(0),
         "fee_basis_points": fee_basis_points,
     }  # fmt: skip
     assert (await client.post("/v1/installments/merchant-terms", body)).status_code == 201
-    return merchant_id

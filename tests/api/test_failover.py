@@ -21,7 +21,7 @@ from sbp_gateway.nspk_http import NspkHttp
 from sbp_gateway.nspk_transport import NspkTransport
 from sbp_gateway.providers import Providers
 from tests.api.conftest import Client, new_key
-from tests.api.installment_world import api_key_of
+from tests.api.installment_world import agree_terms, api_key_of, licensed
 from tests.api.plan_shop import PLANS, PlanShop, plan_shop
 from tests.api.test_cash_links import order, terminal
 from tests.api.test_plan_rail import accept, offered, order_of
@@ -261,6 +261,8 @@ async def test_one_provider_of_several_stops_only_its_own(
 ) -> None:
     till = await terminal(client)
     order_id = await order(client, till, "A-1", 200_000)
+    await licensed(client)
+    await agree_terms(client, till["merchant_id"])
     assert (await client.post(RULES, {"rail": "sbp", "next_rail": "dolyame"})).status_code == 201
     body = {"rail": "sbp", "provider": off, "is_on": False, "reason": "Не отвечает"}
     assert (await client.post(SWITCHES, body)).json()["provider"] == off
@@ -274,7 +276,23 @@ async def test_one_provider_of_several_stops_only_its_own(
         nspk = door.wiring.rail.nspk
         links = Providers(nspk, nspk, frozenset({member_id}))  # the merchant's bank is one of T-Kassa's
         found = await redirect(
-            session, stopped, asked="sbp", provider=provider, order_id=order_id, merchant_id=None, links=links
-        )
+            session, stopped, asked="sbp", provider=provider, order_id=order_id, merchant_id=None, links=links,
+            now=door.clock.now(),
+        )  # fmt: skip
 
     assert (found and found.rail) == instead
+
+
+async def test_a_rail_that_the_merchant_cannot_be_paid_by_stands_in_for_none(client: Client) -> None:
+    till = await terminal(client)
+    order_id = await order(client, till, "A-1", 200_000)
+    assert (await client.post(RULES, {"rail": "sbp", "next_rail": "dolyame"})).status_code == 201
+    assert (await client.post(SWITCHES, {"rail": "sbp", "is_on": False, "reason": "Не отвечает"})).status_code == 201
+
+    without_terms = await client.post(f"/v1/orders/{order_id}/attempts", {"rail": "sbp"})
+    await licensed(client)
+    await agree_terms(client, till["merchant_id"])
+    with_terms = await client.post(f"/v1/orders/{order_id}/attempts", {"rail": "sbp"})
+
+    assert (without_terms.status_code, without_terms.json()["code"]) == (409, "checkout.rail_off")
+    assert with_terms.json()["rail"] == "dolyame"

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
+from api import chores
 from api.chores import close_unpaid_orders, expire_points
 from api.contracts.koshelek_pay.postbacks import end_till_payments
 from api.one_by_one import all_or_halves, one_by_one
@@ -45,9 +46,11 @@ async def cards_with_points(engine: Engine, world: PointsWorld, count: int, now:
     return cards
 
 
+@pytest.mark.parametrize("page", [100, 1])
 async def test_an_order_that_cannot_be_closed_keeps_no_other_open(
-    engine: Engine, database: Database, world: PointsWorld, now: datetime
+    engine: Engine, database: Database, world: PointsWorld, now: datetime, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(chores, "EXPIRED_ORDERS_MAX", page)
     first, second = await cards_with_points(engine, world, 2, now)
     orders = []
     for card_id in (first, second):
