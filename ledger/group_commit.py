@@ -133,9 +133,8 @@ class GroupCommit(Generic[Job, Answer]):
                 raise
             else:
                 self._answer(batch, answers)
-            finally:
-                self._under_way -= len(batch)
             await asyncio.sleep(0)  # who was answered may ask again, and is taken with the others
+            self._under_way -= len(batch)
 
     async def _take(self) -> list[_Waiting[Job, Answer]]:
         """The next batch; an empty one when we are closing and nothing waits.

@@ -47,6 +47,26 @@ async def test_both_writers_share_one_line(books: Engine, database: Database, no
     assert lines == (1,)
 
 
+async def test_callers_that_ask_again_at_once_go_in_equal_batches(database: Database) -> None:
+    sizes: list[int] = []
+
+    async def carry_out(connection: AsyncConnection[Any], jobs: Sequence[int]) -> list[int]:
+        sizes.append(len(jobs))
+        await connection.execute("SELECT pg_sleep(0.002)")
+        return list(jobs)
+
+    async with GroupCommit(database.app_url, carry_out, writers=2) as queue:
+
+        async def call() -> None:
+            for n in range(50):
+                assert await queue.submit(n) == n
+
+        await asyncio.gather(*(call() for _ in range(8)))
+
+    assert sum(sizes) == 400
+    assert set(sizes[:60]) == {4}  # the last callers left are fewer
+
+
 async def test_a_refused_or_malformed_entry_hurts_only_its_caller(
     books: Engine, database: Database, now: datetime
 ) -> None:
