@@ -113,9 +113,7 @@ class Line:
         self._pgconn.send_query_prepared(self._names[statement], values, forms, Format.BINARY)
         self._pgconn.pipeline_sync()
 
-    async def _rows(
-        self, statement: str, answered: asyncio.Future[Answers], *, is_new: bool
-    ) -> list[tuple[Any, ...]]:
+    async def _rows(self, statement: str, answered: asyncio.Future[Answers], *, is_new: bool) -> list[tuple[Any, ...]]:
         answers = await answered
         if is_new and answers[0].status == ExecStatus.FATAL_ERROR:
             del self._names[statement]
