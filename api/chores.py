@@ -64,7 +64,7 @@ async def close_unpaid_orders(engine: Engine, clock: Clock) -> int:
         await in_transaction(engine, lambda session: till.close_unpaid(session, order_id, now=clock.now()))
 
     closed, due = 0, [""]
-    while due and not closed:  # a page of those that cannot be closed keeps no other open
+    while due and closed < EXPIRED_ORDERS_MAX:  # those that cannot be closed keep no other open
         async with transaction(engine) as session:
             due = await basket_rows.expired_orders(session, now=clock.now(), after=due[-1], limit=EXPIRED_ORDERS_MAX)
         closed += await one_by_one("close_unpaid_orders", due, close)

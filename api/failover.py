@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from api.open_rails import open_rails
 from checkout.basket_rows import baskets_of
 from checkout.errors import RailNotRolledOut
+from checkout.orders import Order
 from checkout.preferred_rails import first_rail, preferred_rail_of
 from checkout.rail import Offer
 from checkout.rail_switches import ASKS_NOTHING, RailSwitch, keep_failover, newest_switches, stand_in
@@ -74,7 +75,7 @@ async def redirect(
     switch = next((each for each in of_rail if each.stops(asked, reached)), None)
     if switch is None:
         return None
-    rails = await open_rails(session, await load_terminal(session, order.terminal_id), now=now)
+    rails = await _rails_on(session, order, off, links, now)
     return Redirect(asked, await stand_in(session, asked, switch, off, order.merchant_id, rails), switch.id)
 
 
@@ -102,6 +103,17 @@ async def keep(session: Session, offer: Offer, instead: Redirect, by: TillActor,
         session, offer.attempt_id, offer.merchant_id, asked=instead.asked, rail=instead.rail,
         switch_id=instead.switch_id, by=by, now=now,
     )  # fmt: skip
+
+
+async def _rails_on(
+    session: Session, order: Order, off: Sequence[RailSwitch], links: Nspk, now: datetime
+) -> list[str]:  # fmt: skip
+    """The rails open at an order's till whose provider, as far as it is the merchant's, is on too."""
+    rails = await open_rails(session, await load_terminal(session, order.terminal_id), now=now)
+    reached = {
+        rail: PROVIDERS.get(rail) or await _sbp_provider(session, order.merchant_id, links) for rail in rails
+    }  # fmt: skip
+    return [rail for rail in rails if not any(each.stops(rail, reached[rail]) for each in off)]
 
 
 async def _sbp_provider(session: Session, merchant_id: str, links: Nspk) -> str:

@@ -28,6 +28,8 @@ BY_KEYS = (
 """Statements that find their rows by keys have one plan: looking for a better one takes longer than the statement,
 and what is found while a table is small is kept when it has grown."""
 TYPE_NUMBER = "SELECT $1::text::regtype::oid::bigint"
+STALE = frozenset({"0A000", "26000"})
+"""A prepared statement is of no use any more: its table is another, or the server has forgotten it."""
 LINES = 4
 """A second one lets a statement run while the first waits for its fsync."""
 
@@ -115,11 +117,12 @@ class Line:
 
     async def _rows(self, statement: str, answered: asyncio.Future[Answers], *, is_new: bool) -> list[tuple[Any, ...]]:
         answers = await answered
-        if is_new and answers[0].status == ExecStatus.FATAL_ERROR:
-            del self._names[statement]
         for answer in answers:
             if answer.status == ExecStatus.FATAL_ERROR:
-                raise errors.error_from_result(answer)
+                error = errors.error_from_result(answer)
+                if (is_new and answer is answers[0]) or error.sqlstate in STALE:
+                    self._names.pop(statement, None)
+                raise error
         self._reader.set_pgresult(answers[-1])
         return self._reader.load_rows(0, answers[-1].ntuples, tuple)
 

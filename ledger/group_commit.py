@@ -84,7 +84,7 @@ class GroupCommit(Generic[Job, Answer]):
     _opened: set[Connection] = field(default_factory=set)
     """Closed when all writers have ended: they may share one."""
     _under_way: int = 0
-    """Jobs that writers have taken and not answered."""
+    """Jobs that writers have taken, until those who asked had their turn to ask again."""
     _is_closing: bool = False
 
     async def __aenter__(self) -> GroupCommit[Job, Answer]:

@@ -296,3 +296,24 @@ async def test_a_rail_that_the_merchant_cannot_be_paid_by_stands_in_for_none(cli
 
     assert (without_terms.status_code, without_terms.json()["code"]) == (409, "checkout.rail_off")
     assert with_terms.json()["rail"] == "dolyame"
+
+
+async def test_a_rail_whose_provider_is_off_stands_in_for_none(client: Client, engine: Engine) -> None:
+    till = await terminal(client)
+    order_id = await order(client, till, "A-1", 200_000)
+    await licensed(client)
+    await agree_terms(client, till["merchant_id"])
+    for rail, instead in (("card", "sbp"), ("sbp", "dolyame")):
+        assert (await client.post(RULES, {"rail": rail, "next_rail": instead})).status_code == 201
+    for off in ({"rail": "card"}, {"rail": "sbp", "provider": "nspk"}):
+        assert (await client.post(SWITCHES, {**off, "is_on": False, "reason": "Не отвечает"})).status_code == 201
+    door = client.app.state.door
+
+    async with transaction(engine) as session:
+        found = await redirect(
+            session, await door.wiring.rails.off(door.clock.now()), asked="card", provider=None, order_id=order_id,
+            merchant_id=None, links=door.wiring.rail.nspk, now=door.clock.now(),
+        )  # fmt: skip
+
+    assert found is not None
+    assert found.rail == "dolyame"

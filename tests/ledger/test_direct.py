@@ -50,6 +50,18 @@ async def test_a_refused_statement_leaves_the_line_fit_for_the_next(line: Line) 
     assert await line.call("SELECT 1 / $1::int", ["1"]) == [(1,)]
 
 
+async def test_a_statement_whose_table_was_changed_is_prepared_anew(line: Line, database: Database) -> None:
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        superuser.execute("CREATE TABLE changing AS SELECT 1 AS first; GRANT SELECT ON changing TO PUBLIC")
+        assert await line.call("SELECT * FROM changing", []) == [(1,)]
+        superuser.execute("ALTER TABLE changing ADD second integer")
+
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            await line.call("SELECT * FROM changing", [])
+
+        assert await line.call("SELECT * FROM changing", []) == [(1, None)]
+
+
 async def test_more_than_a_socket_holds_is_sent_and_read_whole(line: Line) -> None:
     text = "ы" * 1_000_000
 
