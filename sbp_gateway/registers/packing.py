@@ -23,7 +23,9 @@ BATCH_CHARACTERS = 64 * 1024
 FILE_BYTES_MAX = 1 << 30
 """Unpacked: five million lines. More is a mistake or an attack."""
 SNIFF_BYTES = 64 * 1024
-_BROKEN_SHEET = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, KeyError, ValueError, ParseError)
+_BROKEN_ARCHIVE = (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error)
+"""``zipfile`` says NotImplementedError of versions and flags that it does not read."""
+_BROKEN_SHEET = (*_BROKEN_ARCHIVE, KeyError, ValueError, ParseError)
 UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How banks pack; other methods break in ways of their own."""
 
@@ -54,7 +56,7 @@ def _zipped_rows(profile: Profile, file: BinaryIO) -> Rows:
                 raise RegisterTooLarge(bytes_max=FILE_BYTES_MAX)
             with archive.open(members[0]) as member:
                 yield from _csv_rows(profile, member)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error):
+    except _BROKEN_ARCHIVE:
         raise RegisterPackingWrong(expected="a zip archive that is whole") from None
 
 
