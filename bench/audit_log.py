@@ -30,9 +30,9 @@ from pci.audit_log import kopeyka_verify
 from pci.audit_log.checkpoint import VAULT_ORIGIN, Verifier, sign
 from pci.audit_log.dumping import dump_line
 from pci.audit_log.event import AuditEvent
-from pci.audit_log.merkle import EMPTY
+from pci.audit_log.merkle import EMPTY, leaf_hash
 from pci.audit_log.sequencer import seal
-from pci.audit_log.staging import leaf_hash, leaves_of, stage
+from pci.audit_log.staging import lines_of, stage
 
 ROUNDS = 3
 LEAVES = 100_000
@@ -95,7 +95,7 @@ async def _seal(engine: Engine) -> float:
 
 
 def _verifying() -> Row:
-    events = leaves_of([_event(number) for number in range(1_000)])[0]
+    events = lines_of([_event(number) for number in range(1_000)])
     lines = [event.replace(b"tok_", b"tok_%07d" % number) for number, event in enumerate(events * (LINES // 1_000))]
     with TemporaryDirectory() as folder:
         words = _write_dump(Path(folder), lines)

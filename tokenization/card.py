@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -66,16 +67,19 @@ class CardDetails:
         """Raises: CardExpiryMalformed, CardExpired, CardHolderMalformed."""
         if not isinstance(self.expires_on, str) or _MONTH.fullmatch(self.expires_on) is None:
             raise CardExpiryMalformed
-        if self.expires_on < _month_of(now):
+        first, last = _months(now.year, now.month)
+        if self.expires_on < first:
             raise CardExpired(expired_on=self.expires_on)
-        if int(self.expires_on[:4]) > now.year + EXPIRES_YEARS_MAX:
+        if self.expires_on > last:
             raise CardExpiryMalformed
         if self.holder_name is not None and not _is_name(self.holder_name):
             raise CardHolderMalformed
 
 
-def _month_of(now: datetime) -> str:
-    return f"{now.year}-{now.month:02}"
+@lru_cache(maxsize=2)
+def _months(year: int, month: int) -> tuple[str, str]:
+    """The first and the last that a card may expire in."""
+    return f"{year}-{month:02}", f"{year + EXPIRES_YEARS_MAX}-12"
 
 
 def _is_name(text: str) -> bool:

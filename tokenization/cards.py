@@ -243,7 +243,7 @@ def _seal(card: CardIn, token: str, fingerprint_id: str, dek: Dek, fingerprint_k
         first6=pan.first6,
         last4=pan.last4,
         digits=digits,
-        scheme=pan.scheme.value,
+        scheme=pan.scheme,
         expires=details.expires_on,
         digits_token=new_digits_token(digits) if terms.wants_digits else None,
         expires_at=terms.expires_at,

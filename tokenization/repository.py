@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
 from pci.database import Session
+from pci.schemes import Scheme
 from tokenization import sql_arrays, sql_rows
 from tokenization.card_errors import CardKeysNotReady
 
@@ -39,7 +40,7 @@ _WRITTEN_AS: Mapping[str, Callable[[Sequence[Any]], str]] = {
     "text": sql_arrays.texts, "integer": sql_arrays.numbers, "smallint": sql_arrays.numbers,
     "bytea": sql_arrays.blobs, "timestamptz": sql_arrays.instants, "jsonb": sql_arrays.objects,
 }  # fmt: skip
-_NEW_CARD = [sql_rows.KINDS[kind] for kind in (*COLUMN_TYPES.values(), "bytea", "bytea")]
+_new_card = sql_rows.writer([sql_rows.KINDS[kind] for kind in (*COLUMN_TYPES.values(), "bytea")])
 _COLUMNS = ", ".join(f"p_{name} => CAST(:{name} AS {kind}[])" for name, kind in COLUMN_TYPES.items())
 TOKENIZE = text(
     f"SELECT * FROM tokenize_cards(p_now => :now, {_COLUMNS}, p_old_keys => CAST(:old_keys AS integer[]),"  # noqa: S608
@@ -80,7 +81,7 @@ class NewCard(NamedTuple):
     first6: str
     last4: str
     digits: int
-    scheme: str
+    scheme: Scheme
     expires: str
     digits_token: str | None
     expires_at: datetime | None
@@ -174,14 +175,14 @@ def columns_of(cards: Sequence[NewCard]) -> dict[str, str]:
     return {name: _WRITTEN_AS[kind](column) for (name, kind), column in zip(COLUMN_TYPES.items(), columns, strict=True)}
 
 
-def new_cards(type_number: int, cards: Sequence[NewCard], events: Sequence[bytes], leaves: Sequence[bytes]) -> bytes:
+def new_cards(type_number: int, cards: Sequence[NewCard], lines: Sequence[bytes]) -> bytes:
     """Cards with their lines of the log as ``keep_new_cards`` takes them: in the order of their scopes and digests."""
-    brought = sorted(zip(cards, events, leaves, strict=True), key=_scope_and_digest)
-    return sql_rows.array(type_number, [sql_rows.row(_NEW_CARD, (*card, *line)) for card, *line in brought])
+    brought = sorted(zip(cards, lines, strict=True), key=_scope_and_digest)
+    return sql_rows.array(type_number, [_new_card((*card, line)) for card, line in brought])
 
 
-def _scope_and_digest(brought: tuple[NewCard, bytes, bytes]) -> tuple[str, bytes]:
-    card, _, _ = brought
+def _scope_and_digest(brought: tuple[NewCard, bytes]) -> tuple[str, bytes]:
+    card, _ = brought
     return card.scope, card.fingerprint
 
 

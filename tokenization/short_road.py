@@ -7,14 +7,14 @@ a number before the events of all are committed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from psycopg import errors
 
 from pci.audit_log.event import AuditEvent
-from pci.audit_log.staging import leaves_of
+from pci.audit_log.staging import lines_of
 from pci.keys.ring import KeyRing
 from tokenization import cards, sql_arrays
 from tokenization.card import Card, CardStatus, OpenCard, Tokenized
@@ -39,7 +39,9 @@ READ_SEALED = f"""
     SELECT a.place, {_COLUMNS} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (token, merchant_id, place)
       JOIN cards AS c ON c.digits_token = a.token AND c.merchant_id = a.merchant_id
      WHERE starts_with(a.token, '9999')"""  # noqa: S608 -- our own columns
-STAGE = "SELECT stage_audit_events($1::bytea[], $2::bytea[])"
+_NEW: Mapping[str, bool] = {"is_new": True, "metadata_changed": False}
+"""What the log says of a card that nobody knew."""
+STAGE = "SELECT stage_audit_events($1::bytea[])"
 
 
 class Line(Protocol):
@@ -84,15 +86,13 @@ async def open_cards(
     )
     rows: dict[int, Row] = {place - 1: dict(zip(SEALED_COLUMNS, row, strict=True)) for place, *row in found}
     answers, events = await cards.answers_to(ring, asks, rows, now)
-    canonical, leaves = leaves_of(events)
-    await line.call(STAGE, (sql_arrays.blobs(canonical), sql_arrays.blobs(leaves)))
+    await line.call(STAGE, (sql_arrays.blobs(lines_of(events)),))
     return answers
 
 
 def _event(card: CardIn, new: NewCard, now: datetime) -> AuditEvent:
-    facts = {"is_new": True, "metadata_changed": False}
     return AuditEvent(
-        "card.tokenized", card.actor, card.origin, f"card:{new.token}", now, merchant_id=new.merchant_id, facts=facts
+        "card.tokenized", card.actor, card.origin, f"card:{new.token}", now, merchant_id=new.merchant_id, facts=_NEW
     )
 
 
@@ -100,8 +100,8 @@ def _tokenized(card: CardIn, new: NewCard, now: datetime) -> Tokenized:
     known = Card(
         token=new.token,
         merchant_id=new.merchant_id,
-        mask=card.details.pan.mask,
-        scheme=card.details.pan.scheme,
+        mask=f"{new.first6}{'*' * (new.digits - 10)}{new.last4}",
+        scheme=new.scheme,
         expires=new.expires,
         fingerprint_id=new.fingerprint_id,
         status=CardStatus.ACTIVE,
@@ -116,7 +116,6 @@ def _tokenized(card: CardIn, new: NewCard, now: datetime) -> Tokenized:
 def _arguments(
     type_number: int, sealed: Sequence[NewCard], events: Sequence[AuditEvent], now: datetime
 ) -> tuple[str | bytes, ...]:
-    canonical, leaves = leaves_of(events)
     keys = sql_arrays.numbers({card.key_number for card in sealed})
     merchants = sql_arrays.texts({card.merchant_id for card in sealed})
-    return now.isoformat(), keys, merchants, new_cards(type_number, sealed, canonical, leaves)
+    return now.isoformat(), keys, merchants, new_cards(type_number, sealed, lines_of(events))

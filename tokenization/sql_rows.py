@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 _HEAD = struct.Struct(">Ii").pack
@@ -17,7 +18,8 @@ _ROW = struct.Struct(">ii").pack
 _ARRAY = struct.Struct(">iiIii").pack
 _NULL = -1
 """The length of what is not there."""
-_COUNT_BYTES = 4
+_COUNT_BYTES, _HEAD_BYTES = 4, 8
+SHAPES_MAX = 1_024
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -40,16 +42,28 @@ KINDS: Mapping[str, Kind] = {
 
 
 def array(type_number: int, rows: Sequence[bytes]) -> bytes:
-    """What ``row`` made, as an array of the composite type that has this number."""
+    """What a ``writer`` made, as an array of the composite type that has this number."""
     return _ARRAY(1, 0, type_number, len(rows), 1) + b"".join(rows)
 
 
-def row(kinds: Sequence[Kind], values: Iterable[Any]) -> bytes:
-    """One element of an array: its fields in the order of the composite type."""
-    fields = b"".join(
-        [
-            _HEAD(number, _NULL) if value is None else _HEAD(number, len(written := write(value))) + written
-            for (number, write), value in zip(kinds, values, strict=True)
-        ]
-    )
-    return _ROW(_COUNT_BYTES + len(fields), len(kinds)) + fields
+def writer(kinds: Sequence[Kind]) -> Callable[[Iterable[Any]], bytes]:
+    """What writes one element of an array: its fields in the order of the composite type.
+
+    Rows whose fields are as long as another's have the same bytes between them: those are made once.
+    """
+    numbers = [kind.number for kind in kinds]
+    writers = [kind.write for kind in kinds]
+
+    @lru_cache(maxsize=SHAPES_MAX)
+    def frame(lengths: tuple[int, ...]) -> bytes:
+        size = _COUNT_BYTES + sum(_HEAD_BYTES + max(length, 0) for length in lengths)
+        heads = [_ROW(size, len(kinds)), *map(_HEAD, numbers, lengths)]
+        places = [b"", *(b"" if length == _NULL else b"%b" for length in lengths)]
+        return b"".join(head.replace(b"%", b"%%") + place for head, place in zip(heads, places, strict=True))
+
+    def row(values: Iterable[Any]) -> bytes:
+        written = [None if value is None else write(value) for write, value in zip(writers, values, strict=True)]
+        lengths = tuple([_NULL if field is None else len(field) for field in written])
+        return frame(lengths) % tuple([field for field in written if field is not None])
+
+    return row

@@ -163,10 +163,7 @@ def _forge(ours: Premises) -> int:
         forged = re.sub(rb'"actor":"person:[^"]*"', b'"actor":"person:nobody"', event)
         leaf = sha256(b"\x00" + forged).digest()
         place = {"xid": xid, "id": number, "event": forged, "leaf": leaf}
-        connection.execute(
-            "UPDATE audit_events SET event = %(event)s, leaf = %(leaf)s WHERE xid = %(xid)s::xid8 AND id = %(id)s",
-            place,
-        )
+        connection.execute("UPDATE audit_events SET event = %(event)s WHERE xid = %(xid)s::xid8 AND id = %(id)s", place)
         changed = connection.execute(
             """UPDATE audit_leaves SET leaf = %(leaf)s WHERE event_xid = %(xid)s::xid8 AND event_id = %(id)s
                RETURNING idx""",

@@ -14,6 +14,11 @@ PAIR_BYTES = 2 * HASH_BYTES
 EMPTY_ROOT = sha256(b"").digest()
 
 
+def leaf_hash(line: bytes) -> bytes:
+    """The hash of one leaf. Those of events and entries are made by PostgreSQL."""
+    return sha256(b"\x00" + line).digest()
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash over two subtrees."""
     return sha256(b"\x01" + left + right).digest()

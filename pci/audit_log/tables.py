@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Computed,
     ForeignKey,
     Index,
     LargeBinary,
@@ -48,7 +49,7 @@ audit_events = Table(
     required("id", BigInteger, "nextval('audit_event_numbers')"),
     required("staged_at", Instant, "clock_timestamp()"),
     required("event", AuditLine),
-    required("leaf", LargeBinary),
+    Column("leaf", LargeBinary, Computed(r"sha256('\x00'::bytea || event)", persisted=True), nullable=False),
     PrimaryKeyConstraint("xid", "id", "staged_at", name="audit_events_pkey"),
     postgresql_partition_by="RANGE (staged_at)",
 )

@@ -88,6 +88,8 @@ class Dek:
     """Made once: a new one for each call halves the speed."""
     keyed: hmac.HMAC | None = field(init=False, repr=False, compare=False)
     """A digest that has taken in its key, and is copied for each message: half of what starting anew takes."""
+    head: bytes = field(init=False, repr=False, compare=False)
+    """How each blob that it closed begins."""
 
     def __post_init__(self) -> None:
         assert 0 < self.number <= NUMBER_MAX, "a key's number has four bytes in a blob"
@@ -95,6 +97,7 @@ class Dek:
         object.__setattr__(self, "cipher", made)
         keyed = hmac.new(self.key.expose(), digestmod="sha256") if self.algorithm is Algorithm.HMAC_SHA_256 else None
         object.__setattr__(self, "keyed", keyed)
+        object.__setattr__(self, "head", head(self.number))
 
 
 def seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
@@ -105,7 +108,7 @@ def seal(dek: Dek, plaintext: bytes, aad: bytes) -> bytes:
     dek.uses.take(1)
     assert dek.cipher is not None, "a key of another algorithm does not close blobs"
     assert len(plaintext) <= PLAINTEXT_BYTES_MAX, "a blob holds a field, not a file"
-    return head(dek.number) + close(dek.cipher, plaintext, aad)
+    return dek.head + close(dek.cipher, plaintext, aad)
 
 
 def unseal(dek: Dek, blob: bytes, aad: bytes) -> bytes:
@@ -113,7 +116,7 @@ def unseal(dek: Dek, blob: bytes, aad: bytes) -> bytes:
 
     Raises: SealBroken, without saying why.
     """
-    if dek.cipher is None or bytes(blob[:HEAD_BYTES]) != head(dek.number):
+    if dek.cipher is None or bytes(blob[:HEAD_BYTES]) != dek.head:
         raise SealBroken
     return open_closed(dek.cipher, blob[HEAD_BYTES:], aad)
 
@@ -129,6 +132,7 @@ def number_in(blob: bytes) -> int:
 
 
 def head(number: int) -> bytes:
+    """How a blob that was closed with this key begins."""
     return bytes((VERSION, AES_256_GCM)) + number.to_bytes(4, "big")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -140,16 +140,16 @@ class Key:
     activated_at: datetime | None
     retired_at: datetime | None
     destroyed_at: datetime | None
+    expires_at: datetime | None = field(init=False)
+    """When its cryptoperiod is over. Reckoned once: every card asks whether its key is due."""
 
-    @property
-    def expires_at(self) -> datetime | None:
-        """When its cryptoperiod is over."""
-        return self.activated_at + timedelta(days=self.cryptoperiod_days) if self.activated_at else None
+    def __post_init__(self) -> None:
+        over = self.activated_at + timedelta(days=self.cryptoperiod_days) if self.activated_at else None
+        object.__setattr__(self, "expires_at", over)
 
     def is_due(self, now: datetime) -> bool:
         """Whether a successor should close from now on."""
-        expires_at = self.expires_at
-        return self.encryptions >= ENCRYPTIONS_MARK or (expires_at is not None and expires_at <= now)
+        return self.encryptions >= ENCRYPTIONS_MARK or (self.expires_at is not None and self.expires_at <= now)
 
 
 def wrapping_context(*, number: int, purpose: str, scope: str, version: int, env: str) -> bytes:

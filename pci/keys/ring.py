@@ -87,7 +87,8 @@ class KeyRing:
         Raises: Sealed; ProviderUnavailable, and then nothing has changed; SealBroken.
         """
         self._refuse_sealed()
-        await self._look_around()
+        if self._is_stale():
+            await self._look_around()
         if (dek := self._ready(purpose, scope, now)) is not None:
             return dek
         assert SCOPE_FORM.fullmatch(scope), "a scope is a short word of ours"
@@ -102,7 +103,8 @@ class KeyRing:
         Raises: Sealed; KeyNotFound; KeyWithdrawn; WrongEnvironment; ProviderUnavailable; SealBroken.
         """
         self._refuse_sealed()
-        await self._look_around()
+        if self._is_stale():
+            await self._look_around()
         if (known := self._open.get(number)) is not None:
             return known.dek
         async with self.transactions() as session:
@@ -216,10 +218,11 @@ class KeyRing:
         dek = Dek(key.number, material, key.algorithm, KeyUses(is_retired=is_retired))
         return self._open.setdefault(key.number, OpenKey(key, dek))
 
+    def _is_stale(self) -> bool:
+        return bool(self._open) and self._monotonic() - self._looked_at >= FRESH_SECONDS
+
     async def _look_around(self) -> None:
         """See what other processes did to the keys we hold."""
-        if not self._open or self._monotonic() - self._looked_at < FRESH_SECONDS:
-            return
         self._looked_at = self._monotonic()
         async with self.transactions() as session:
             states = await register.states_of(session, list(self._open))

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.database import Session, transaction
-from pci.audit_log.staging import canonical_bytes
+from pci.audit_log.staging import lines_of
 from pci.keys.key import KeyPurpose
 from pci.luhn import passes_luhn
 from pci.pan import Pan
@@ -221,7 +221,7 @@ def test_nothing_that_hides_secrets_hides_a_token_that_was_opened(tokens: list[s
     ]
     asks = [CardAsk(token, "mer_" + "a" * 40, CHARGE, "a" * 128, "o" * 128) for token in tokens]
 
-    (line,) = map(canonical_bytes, cards._read_events(asks, opened, datetime(2026, 11, 22, tzinfo=UTC)))
+    (line,) = lines_of(list(cards._read_events(asks, opened, datetime(2026, 11, 22, tzinfo=UTC))))
 
     assert json.loads(line)["facts"]["tokens"].split(" ") == tokens
 

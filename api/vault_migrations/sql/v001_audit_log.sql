@@ -1,7 +1,7 @@
 -- After audit_log.sql, which both databases have.
 
 -- Whose log this is: the vault's. The application stages and cannot read; the sequencer seals and cannot stage for others.
-GRANT INSERT (event, leaf) ON audit_events TO kopeyka_vault, kopeyka_vault_sequencer;
+GRANT INSERT (event) ON audit_events TO kopeyka_vault, kopeyka_vault_sequencer;
 GRANT USAGE ON SEQUENCE audit_event_numbers TO kopeyka_vault, kopeyka_vault_sequencer;
 GRANT EXECUTE ON FUNCTION stage_audit_events TO kopeyka_vault, kopeyka_vault_sequencer;
 -- Hashes, sizes and roots say nothing of anybody: whoever must notice a log that was rolled back may read them.

@@ -249,8 +249,7 @@ CREATE TYPE new_card AS (
     digits_token    text,
     expires_at      timestamptz,
     restrictions    jsonb,
-    event           bytea,
-    leaf            bytea
+    event           bytea
 );
 
 -- The short road of tokenize_cards: cards that are all new, with their events, as one statement. Anything else (a card
@@ -275,7 +274,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'a key of these cards is destroyed, or a fingerprint key is changing' USING ERRCODE = 'KP010';
     END IF;
-    INSERT INTO audit_events (event, leaf) SELECT a.event, a.leaf FROM unnest(p_cards) AS a;
+    INSERT INTO audit_events (event) SELECT a.event FROM unnest(p_cards) AS a;
     RETURN cardinality(p_cards);
 END $$;
 

@@ -72,7 +72,6 @@ class Log:
             ).fetchall():
                 connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
             connection.execute("ALTER TABLE audit_events DISABLE TRIGGER ALL")
-            connection.execute("ALTER TABLE audit_events DROP CONSTRAINT IF EXISTS audit_events_leaf_is_of_event")
             for statement in statements:
                 connection.execute(statement.encode())
 

@@ -9,8 +9,7 @@ from nacl.signing import SigningKey
 
 from pci.audit_log.checkpoint import VAULT_ORIGIN, Verifier, read_checkpoint, read_verifier, sign
 from pci.audit_log.errors import CheckpointMalformed
-from pci.audit_log.merkle import EMPTY
-from pci.audit_log.staging import leaf_hash
+from pci.audit_log.merkle import EMPTY, leaf_hash
 from tests.pci.audit_log.log import KEY, VERIFIER
 
 TREE = EMPTY.grown([leaf_hash(bytes([number])) for number in range(5)])

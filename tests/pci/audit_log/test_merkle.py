@@ -15,10 +15,10 @@ from pci.audit_log.merkle import (
     inclusion_path,
     is_consistent,
     is_included,
+    leaf_hash,
     root_of,
     split,
 )
-from pci.audit_log.staging import leaf_hash
 
 INPUTS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 """Source: the eight leaves of the reference tree of Certificate Transparency."""

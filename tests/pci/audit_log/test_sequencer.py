@@ -12,7 +12,7 @@ from pci.audit_log.checkpoint import VAULT_ORIGIN, read_checkpoint
 from pci.audit_log.errors import LogBroken
 from pci.audit_log.merkle import root_of
 from pci.audit_log.sequencer import recompute_head, seal
-from pci.audit_log.staging import leaves_of, stage
+from pci.audit_log.staging import lines_of, stage
 from tests.pci.audit_log.log import KEY, VERIFIER, Log, event
 
 
@@ -64,10 +64,10 @@ async def test_a_transaction_that_commits_late_is_not_passed_over(log: Log) -> N
 
 async def test_transactions_are_ordered_as_numbers_and_not_as_words(log: Log) -> None:
     """999 comes before 1000: a position that went back to 999 would seal 1000 twice, and stop for ever."""
-    canonical, leaves = leaves_of([event(log.now, number) for number in range(2)])
+    lines = lines_of([event(log.now, number) for number in range(2)])
     with psycopg.connect(log.superuser_url) as connection:
-        for xid, line, leaf in zip(("9", "10"), canonical, leaves, strict=True):
-            connection.execute("INSERT INTO audit_events (xid, event, leaf) VALUES (%s, %s, %s)", [xid, line, leaf])
+        for placed in zip(("9", "10"), lines, strict=True):
+            connection.execute("INSERT INTO audit_events (xid, event) VALUES (%s, %s)", placed)
 
     assert await log.seal() is not None
     assert log.rows("SELECT sealed_through::text FROM audit_checkpoints") == [("10",)]

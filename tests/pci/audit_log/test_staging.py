@@ -13,7 +13,7 @@ import pytest
 from ledger.database import Engine, text, transaction
 from pci.audit_log.errors import EventMalformed
 from pci.audit_log.event import AuditEvent, AuditOutcome
-from pci.audit_log.staging import canonical_bytes, leaves_of, stage
+from pci.audit_log.staging import lines_of, stage
 from tests.conftest import Database, VaultDatabase
 
 PAN = "2200111753579001"
@@ -29,6 +29,11 @@ def event(now: datetime, **facts: str | int | bool) -> AuditEvent:
         merchant_id="mer_1",
         facts=facts,
     )
+
+
+def canonical_bytes(of: AuditEvent) -> bytes:
+    (line,) = lines_of([of])
+    return line
 
 
 def staged(url: str) -> list[tuple[bytes, bytes]]:
@@ -88,14 +93,19 @@ async def test_an_event_goes_with_its_effect(
 
 
 async def test_the_books_have_a_log_of_the_same_form(engine: Engine, database: Database, now: datetime) -> None:
-    canonical, leaves = leaves_of([event(now), event(now, again=True)])
+    lines = lines_of([event(now), event(now, again=True)])
     async with transaction(engine) as session:
-        await session.execute(
-            text("SELECT stage_audit_events(CAST(:events AS bytea[]), CAST(:leaves AS bytea[]))"),
-            {"events": canonical, "leaves": leaves},
-        )
+        await session.execute(text("SELECT stage_audit_events(CAST(:lines AS bytea[]))"), {"lines": lines})
 
-    assert staged(database.superuser_url) == list(zip(canonical, leaves, strict=True))
+    assert staged(database.superuser_url) == [(line, hashlib.sha256(b"\x00" + line).digest()) for line in lines]
+
+
+def test_one_look_at_many_events_stars_what_a_look_at_each_would(now: datetime) -> None:
+    plain, loose = event(now, note="nothing"), replace(event(now, note=f"said {PAN}"), origin="a\x00b")
+    three = [plain, loose, event(now, pin=1)]
+
+    assert lines_of(three) == [canonical_bytes(one) for one in three]
+    assert PAN.encode() not in b"".join(lines_of(three))
 
 
 def test_what_looks_like_a_card_number_or_a_key_is_starred(now: datetime) -> None:

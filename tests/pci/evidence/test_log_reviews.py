@@ -225,8 +225,8 @@ def backdate(database: VaultDatabase, days: int) -> None:
     """As if the log had begun so many days ago."""
     rows(
         database,
-        "ALTER TABLE audit_events DISABLE TRIGGER ALL; INSERT INTO audit_events (event, leaf, staged_at)"
-        f" SELECT event, leaf, staged_at - interval '{days} days' FROM audit_events ORDER BY id LIMIT 1",
+        "ALTER TABLE audit_events DISABLE TRIGGER ALL; INSERT INTO audit_events (event, staged_at)"
+        f" SELECT event, staged_at - interval '{days} days' FROM audit_events ORDER BY id LIMIT 1",
     )
 
 
