@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
 ID_BITS = 144
@@ -15,7 +14,9 @@ _UNEVEN = bytes(range(248, 256))
 """Left out, so that each letter is as likely as any other."""
 _DRAWN_BYTES, _SPARE_BYTES = 27, 13
 """More than enough for most ids, and for one alone; they are drawn by the million."""
-_DIGITS_IN_A_ROW = re.compile(r"[0-9]{9}")
+_DIGITS_IN_A_ROW = b"0" * 9
+_DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(128)).ljust(256, b"?")
+"""Nine digits in a row are found as nine zeros: faster than by a pattern."""
 
 
 def new_id(prefix: str) -> str:
@@ -33,13 +34,17 @@ def new_ids(prefix: str, count: int) -> list[str]:
     while (missing := count - len(ids)) > 0:
         drawn = secrets.token_bytes(missing * _DRAWN_BYTES + _SPARE_BYTES).translate(_LETTERS, _UNEVEN).decode("ascii")
         cut = [drawn[place : place + ID_CHARACTERS] for place in range(0, missing * ID_CHARACTERS, ID_CHARACTERS)]
-        is_fit = len(cut[-1]) == ID_CHARACTERS and _DIGITS_IN_A_ROW.search(drawn) is None  # all of them, as nearly ever
-        ids += [f"{prefix}_{tail}" for tail in (cut if is_fit else filter(_is_fit, cut))]
+        are_fit = len(cut[-1]) == ID_CHARACTERS and not _looks_like_a_number(drawn)  # all of them, as nearly ever
+        ids += [f"{prefix}_{tail}" for tail in (cut if are_fit else filter(_is_fit, cut))]
     return ids
 
 
 def _is_fit(tail: str) -> bool:
-    return len(tail) == ID_CHARACTERS and _DIGITS_IN_A_ROW.search(tail) is None
+    return len(tail) == ID_CHARACTERS and not _looks_like_a_number(tail)
+
+
+def _looks_like_a_number(text: str) -> bool:
+    return _DIGITS_IN_A_ROW in text.encode().translate(_DIGITS_AS_ZEROS)
 
 
 def is_id(prefix: str, text: str) -> bool:
