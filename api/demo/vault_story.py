@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +30,7 @@ from api.postgres import Server
 from ledger.clock import monotonic
 from ledger.ids import new_secret
 from pci.audit_log import kopeyka_verify
+from pci.audit_log.merkle import leaf_hash
 from pci.pan import Pan
 
 CARD = Pan("2200 1117 5357 9001")
@@ -161,7 +161,7 @@ def _forge(ours: Premises) -> int:
         events = connection.execute("SELECT xid::text, id, event FROM audit_events").fetchall()
         xid, number, event = next(row for row in events if b'"card.revealed"' in row[2] and TICKET.encode() in row[2])
         forged = re.sub(rb'"actor":"person:[^"]*"', b'"actor":"person:nobody"', event)
-        leaf = sha256(b"\x00" + forged).digest()
+        leaf = leaf_hash(forged)
         place = {"xid": xid, "id": number, "event": forged, "leaf": leaf}
         connection.execute("UPDATE audit_events SET event = %(event)s WHERE xid = %(xid)s::xid8 AND id = %(id)s", place)
         changed = connection.execute(

@@ -46,12 +46,13 @@ def lines_of(events: Sequence[AuditEvent]) -> list[bytes]:
     Raises: EventMalformed.
     """
     assert len(events) <= STAGE_MAX
+    for event in events:
+        _refuse_malformed(event)
     shown = _quoted if _are_plain(events) else _starred
     return [_line(event, shown) for event in events]
 
 
 def _line(event: AuditEvent, shown: Callable[[str], str]) -> bytes:
-    _refuse_malformed(event)
     line = (
         f'{{"action":{_quoted(event.action)},"actor":{shown(event.actor)},"at":"{_milliseconds(event.happened_at)}",'
         f'"facts":{_facts(event.facts, shown)},"merchant_id":{shown(event.merchant_id)},'

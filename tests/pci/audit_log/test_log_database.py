@@ -112,18 +112,19 @@ def test_an_event_without_one_of_its_fields_is_refused(field: str, vault_databas
 
 @pytest.mark.parametrize("field", ["actor", "origin", "outcome", "subject"])
 def test_no_text_passes_for_a_field(field: str, vault_database: VaultDatabase) -> None:
-    """What follows the field stands in another's text, as the encoder writes it."""
+    """What follows the field stands in another's text, as the encoder writes it, or deeper down."""
     whole = json.loads(WHOLE)
     (_, _, rest) = WHOLE.decode().partition(f'"{field}":"{whole[field]}')
-    for broken in (whole | {"facts": {"a": rest}}, whole | {"merchant_id": rest}):
+    for broken in (whole | {"facts": {"a": rest}}, whole | {"merchant_id": rest}, whole | {"facts": whole}):
         with pytest.raises(errors.CheckViolation, match="audit_events_are_whole"):
             run(vault_database.vault_url, INSERT, written(broken | {field: ""}))
 
 
-@pytest.mark.parametrize("broken", [WHOLE.replace(b"{}", b"{,}"), WHOLE.replace(b'"e"', b'"\xff"')])
-def test_a_line_that_is_no_json_is_refused(broken: bytes, vault_database: VaultDatabase) -> None:
+@pytest.mark.parametrize("odd", [b"{,}", b'{"a":"\xff"}', b'{"a":"\\u0000"}', b'{"a":"\\ud800"}', b'{"a":1e999999}'])
+def test_a_line_that_could_not_be_read_again_is_refused(odd: bytes, vault_database: VaultDatabase) -> None:
+    """One of them would stop every query of the evidence, and nobody could remove it."""
     with pytest.raises(errors.DataError):
-        run(vault_database.vault_url, INSERT, broken)
+        run(vault_database.vault_url, INSERT, WHOLE.replace(b"{}", odd))
 
 
 async def test_a_leaf_is_the_hash_of_its_event_and_nobody_brings_another(
