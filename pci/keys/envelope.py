@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from pci.keys.errors import KeyRetired, KeyUsesSpent, SealBroken
 from pci.keys.key import Algorithm
@@ -86,7 +88,7 @@ class Dek:
     uses: KeyUses = field(default_factory=KeyUses, compare=False)
     cipher: AESGCM | None = field(init=False, repr=False, compare=False)
     """Made once: a new one for each call halves the speed."""
-    keyed: hmac.HMAC | None = field(init=False, repr=False, compare=False)
+    keyed: HMAC | None = field(init=False, repr=False, compare=False)
     """A digest that has taken in its key, and is copied for each message: half of what starting anew takes."""
     head: bytes = field(init=False, repr=False, compare=False)
     """How each blob that it closed begins."""
@@ -95,7 +97,7 @@ class Dek:
         assert 0 < self.number <= NUMBER_MAX, "a key's number has four bytes in a blob"
         made = AESGCM(self.key.expose()) if self.algorithm is Algorithm.AES_256_GCM else None
         object.__setattr__(self, "cipher", made)
-        keyed = hmac.new(self.key.expose(), digestmod="sha256") if self.algorithm is Algorithm.HMAC_SHA_256 else None
+        keyed = HMAC(self.key.expose(), SHA256()) if self.algorithm is Algorithm.HMAC_SHA_256 else None
         object.__setattr__(self, "keyed", keyed)
         object.__setattr__(self, "head", head(self.number))
 
@@ -141,7 +143,7 @@ def mac(dek: Dek, message: bytes) -> bytes:
     assert dek.keyed is not None, "a key of another algorithm makes no digest"
     digest = dek.keyed.copy()
     digest.update(message)
-    return digest.digest()
+    return digest.finalize()
 
 
 def cipher_of(key: KeyMaterial) -> AESGCM:
