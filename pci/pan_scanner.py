@@ -36,6 +36,16 @@ OPENED_BYTES_MAX: Final = 4 * 1024**3
 _UTF16: Final = re.compile(rb"(?:[0-9]\x00(?:[ \t.+\xa0-]\x00){0,5}){12,}[0-9]")
 _WIDE_SPACES: Final = re.compile(rb"\xc2\xa0|\xe2\x80[\x87\x89\xaf\x90-\x95]|\xe2\x88\x92")
 """Spaces and dashes that UTF-8 writes in more bytes than one."""
+_STORED_CONSTANT: Final = re.compile(
+    rb"\[ -?[0-9]{1,3} -?[0-9]{1,3} 0 0(?: -?[0-9]{1,3})*|(?<![-0-9 ]) ?(?:-?[0-9]{1,3} )++\]\}\)* :"
+)
+"""A text in an expression that PostgreSQL keeps: its length in four bytes and then its letters, each byte as a number.
+
+The brackets and braces of a pattern pass for digits in groups, and for a card number one time in ten. Its beginning and
+its end are known each by itself: a page of the write-ahead log may end between them.
+
+Source: PostgreSQL, src/backend/nodes/outfuncs.c, ``outDatum``.
+"""
 _UNREADABLE: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
 """RuntimeError and NotImplementedError are what ``zipfile`` says of passwords and of methods it does not know."""
 
@@ -125,7 +135,8 @@ def _scan_windows(stream: IO[bytes], place: str, allowed: AllowedPans, bytes_max
 def _in_window(window: bytes, end: int, allowed: AllowedPans) -> Iterator[tuple[int, PanFinding]]:
     """Findings that begin before ``end``, and where."""
     if may_hold_pan(window):
-        for found in issued(_WIDE_SPACES.sub(_as_spaces, window).decode("latin-1")):
+        plain = _STORED_CONSTANT.sub(_as_letters, _WIDE_SPACES.sub(_as_spaces, window))
+        for found in issued(plain.decode("latin-1")):
             if found.scheme is not None and found.start < end and not allowed.holds(found.digits):
                 yield found.start, PanFinding("", mask_of(found.digits), found.scheme)
     if b"\0" in window and may_hold_pan(window.replace(b"\0", b"")):
@@ -140,6 +151,10 @@ def _as_spaces(match: re.Match[bytes]) -> bytes:
     return b" " * len(match.group())
 
 
+def _as_letters(match: re.Match[bytes]) -> bytes:
+    return b"x" * len(match.group())
+
+
 def _edge(window: bytes) -> int:
     """Where a window ends without cutting a run of digits, as far as that can be had."""
     edge = max(0, len(window) - OVERLAP_BYTES)
@@ -149,7 +164,7 @@ def _edge(window: bytes) -> int:
     return edge
 
 
-_JOINS: Final = frozenset(bytes([byte]) for byte in b"0123456789 \t.+-\0\xc2\xa0\xe2\x80\xaf")
+_JOINS: Final = frozenset(bytes([byte]) for byte in b"0123456789 \t.+-[\0\xc2\xa0\xe2\x80\xaf")
 
 
 @dataclass(frozen=True, slots=True)

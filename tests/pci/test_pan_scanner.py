@@ -85,6 +85,29 @@ def test_an_edge_between_two_windows_hides_nothing(
     assert [finding.place for finding in found] == [f"it:line {before + 1}"]
 
 
+PATTERN = (
+    ":constvalue 35 [ -116 0 0 0 94 40 91 97 45 122 93 123 51 125 95 91 48 45 57 65 45 90 97 45 122 93 123 49 44 52 48"
+    " 125 41 63 36 ]"
+)
+"""``^([a-z]{3}_[0-9A-Za-z]{1,40})?$`` as PostgreSQL keeps it."""
+
+
+@given(before=st.integers(0, 700), size=st.integers(300, 500))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_pattern_that_postgresql_keeps_is_no_card_number(
+    monkeypatch: pytest.MonkeyPatch, before: int, size: int
+) -> None:
+    monkeypatch.setattr(pan_scanner, "WINDOW_BYTES", size)
+    of_two_pages = PATTERN.replace(" 51 125", "\x19\xd1\x05 51 125")  # a page's head stands where the last one ended
+    text = "x" * before + f"{PATTERN}}} :location -1}} {MIR} {of_two_pages}}}) :location" + "x" * 400
+
+    found = list(scan_stream(io.BytesIO(text.encode("latin-1")), "it", NOBODY))
+
+    assert [finding.mask for finding in found] == [MASK]
+    bare = PATTERN.partition(" 0 0 0 ")[2].strip(" ]")
+    assert list(scan_stream(io.BytesIO(bare.encode()), "it", NOBODY)) != []  # these would pass for one
+
+
 def test_a_file_of_exactly_one_window_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pan_scanner, "WINDOW_BYTES", 500)
     text = "x" * 483 + " " + MIR
