@@ -40,7 +40,8 @@ _NSPK_ID: Final = re.compile(r"(?<![0-9A-Za-z])[A-Z][0-9A-Z]{31}(?![0-9A-Za-z])"
 DIGEST_CHARACTERS_MIN: Final = 32
 """A word of hexadecimal digits this long is a digest or a key, whatever digits stand in it."""
 
-_DIGITS_AS_ZEROS: Final = bytes(ord("0") if 48 <= byte <= 57 else byte for byte in range(256))
+DIGITS_AS_ZEROS: Final = bytes(ord("0") if 48 <= byte <= 57 else byte for byte in range(256))
+"""For ``translate``: digits in a row are then found as zeros, faster than by a pattern."""
 _THIRTEEN: Final = b"0" * PAN_DIGITS_MIN
 _WIDE_SPACES: Final = "\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _SEPARATORS: Final = b" \t.+-%" + bytes(sorted(set(_WIDE_SPACES.encode())))
@@ -64,7 +65,7 @@ class FoundPan:
 
 def may_hold_pan(raw: bytes, passed_over: bytes = _SEPARATORS) -> bool:
     """Whether 13 digits stand in a row anywhere: a cheap look before the thorough one. Answers no for most texts."""
-    return _THIRTEEN in raw.translate(_DIGITS_AS_ZEROS, passed_over)
+    return _THIRTEEN in raw.translate(DIGITS_AS_ZEROS, passed_over)
 
 
 def may_hide_in_escapes(raw: bytes) -> bool:
